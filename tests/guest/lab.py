@@ -1,0 +1,522 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""What a guest test is made of: a back-end process, a virtual machine with its
+monitor, a shell in the guest, and pictures of what the display shows.
+
+Everything a test starts is ended by its pid when the test ends, however it
+ends: Lab is a context manager and keeps the list.
+"""
+
+import json
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+import zlib
+
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+
+# Seconds that the slowest machine may take for one thing. Under TCG on two
+# cores a boot takes 5 to 10 s; a loaded machine is several times slower.
+SLOW = float(os.environ.get("VDG_TEST_SLOW", "1"))
+BOOT_S = 120 * SLOW
+COMMAND_S = 60 * SLOW
+MONITOR_S = 30 * SLOW
+
+PEER = "/usr/lib/qemu/vhost-user-gpu"
+
+
+class Failure(Exception):
+    """A check that did not hold."""
+
+
+class Skip(Exception):
+    """A check that cannot be made here."""
+
+
+class Stall(Failure):
+    """The monitor or the guest did not answer in time."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def note(text):
+    """A line beside the results, and a sign of life while a test runs."""
+    for line in str(text).splitlines():
+        print("# " + line, flush=True)
+
+
+def tail(path, lines=15):
+    try:
+        with open(path, errors="replace") as f:
+            return "".join(f.readlines()[-lines:])
+    except OSError as e:
+        return f"({e})\n"
+
+
+def run_script(name, *args):
+    """The standard output of one of scripts/, its progress on our stderr."""
+    return subprocess.run([os.path.join(REPO, "scripts", name), *args],
+                          check=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+class Picture:
+    """The pixels of a screendump, three bytes each: red, green, blue."""
+
+    def __init__(self, width, height, data):
+        self.width, self.height, self.data = width, height, data
+
+    @classmethod
+    def from_ppm(cls, path):
+        with open(path, "rb") as f:
+            data = f.read()
+        m = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", data)
+        check(m, f"{path} is no PPM picture")
+        width, height = int(m[1]), int(m[2])
+        pixels = data[m.end():]
+        check(len(pixels) == width * height * 3,
+              f"{path}: {len(pixels)} bytes for {width}x{height}")
+        return cls(width, height, pixels)
+
+    def pixel(self, x, y):
+        o = (y * self.width + x) * 3
+        return tuple(self.data[o:o + 3])
+
+    def row(self, y, x=0, width=None):
+        width = self.width - x if width is None else width
+        o = (y * self.width + x) * 3
+        return self.data[o:o + 3 * width]
+
+    def is_black(self):
+        return not any(self.data)
+
+    def colours(self, limit=100000):
+        """How many different colours there are (at most limit)."""
+        seen = set()
+        for o in range(0, len(self.data), 3):
+            seen.add(self.data[o:o + 3])
+            if len(seen) >= limit:
+                break
+        return len(seen)
+
+    def share_not(self, colour):
+        """The part of the pixels that differ from colour, 0 to 1."""
+        colour = bytes(colour)
+        n = sum(self.data[o:o + 3] != colour
+                for o in range(0, len(self.data), 3))
+        return n / (self.width * self.height)
+
+    def difference(self, other):
+        """None if equal, else a text that says where."""
+        if (self.width, self.height) != (other.width, other.height):
+            return (f"{self.width}x{self.height} instead of "
+                    f"{other.width}x{other.height}")
+        if self.data == other.data:
+            return None
+        wrong, first = 0, None
+        for o in range(0, len(self.data), 3):
+            if self.data[o:o + 3] != other.data[o:o + 3]:
+                wrong += 1
+                first = o // 3 if first is None else first
+        x, y = first % self.width, first // self.width
+        return (f"{wrong} of {self.width * self.height} pixels differ, "
+                f"first at {x},{y}: {self.pixel(x, y)} instead of "
+                f"{other.pixel(x, y)}")
+
+    def save(self, path):
+        """As PNG, for people to look at."""
+        def chunk(kind, data):
+            return (struct.pack(">I", len(data)) + kind + data +
+                    struct.pack(">I", zlib.crc32(kind + data)))
+        rows = b"".join(b"\0" + self.row(y) for y in range(self.height))
+        with open(path, "wb") as f:
+            f.write(b"\x89PNG\r\n\x1a\n" +
+                    chunk(b"IHDR", struct.pack(">IIBBBBB", self.width,
+                                               self.height, 8, 2, 0, 0, 0)) +
+                    chunk(b"IDAT", zlib.compress(rows, 6)) +
+                    chunk(b"IEND", b""))
+
+
+class Process:
+    """A child with its output in a log file; ended by its own pid."""
+
+    def __init__(self, name, argv, log, env=None, pass_fds=()):
+        self.name, self.argv, self.log = name, argv, log
+        with open(log, "ab") as f:
+            f.write(f"$ {shlex.join(argv)}\n".encode())
+            f.flush()
+            self.child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=f, stderr=f,
+                env={**os.environ, **(env or {})}, pass_fds=pass_fds,
+                start_new_session=True)
+        self.pid = self.child.pid
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def require_alive(self):
+        rc = self.child.poll()
+        check(rc is None, f"{self.name} ended with status {rc}")
+
+    def stop(self, grace_s=5):
+        """Ends it; the exit status, or None if it had to be killed."""
+        if not self.alive():
+            return self.child.returncode
+        self.child.terminate()
+        try:
+            return self.child.wait(grace_s * SLOW)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            return None
+
+    def text(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+    def fd_count(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def rss_kib(self):
+        with open(f"/proc/{self.pid}/status") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+
+class Daemon(Process):
+    """A vhost-user-gpu back-end that listens on a socket."""
+
+    # What no run may leave in the log, whatever else it says.
+    BAD = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|"
+                     r"ThreadSanitizer|CRITICAL|Assertion|assertion|"
+                     r"segfault|^\S*error\b", re.M)
+
+    def __init__(self, lab, name, argv, sock):
+        self.sock = sock
+        super().__init__(name, argv, lab.path(name + ".log"))
+        deadline = time.monotonic() + 20 * SLOW
+        while not os.path.exists(sock):
+            self.require_alive()
+            if time.monotonic() > deadline:
+                raise Failure(f"{name} made no socket")
+            time.sleep(0.02)
+
+    def complaints(self):
+        return [line for line in self.text().splitlines()
+                if self.BAD.search(line)]
+
+
+class Monitor:
+    """QEMU's machine protocol over an already connected socket."""
+
+    def __init__(self, sock):
+        self.sock, self.buffer, self.events = sock, b"", []
+        self.greeting = self._receive(MONITOR_S)
+        self.command("qmp_capabilities")
+
+    def _receive(self, timeout_s):
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self.buffer:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                raise Stall(f"QEMU's monitor is silent for {timeout_s:.0f} s")
+            data = self.sock.recv(65536)
+            if not data:
+                raise Failure("QEMU has closed its monitor")
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return json.loads(line)
+
+    def command(self, name, timeout_s=MONITOR_S, **arguments):
+        message = {"execute": name}
+        if arguments:
+            message["arguments"] = arguments
+        try:
+            self.sock.sendall(json.dumps(message).encode())
+        except OSError as e:
+            raise Failure(f"QEMU's monitor: {e}") from e
+        while True:
+            answer = self._receive(timeout_s)
+            if "event" in answer:
+                self.events.append(answer)
+            elif "error" in answer:
+                raise Failure(f"{name}: {answer['error']['desc']}")
+            else:
+                return answer["return"]
+
+    def wait_event(self, name, timeout_s):
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for i, e in enumerate(self.events):
+                if e["event"] == name:
+                    return self.events.pop(i)
+            answer = self._receive(max(0.01, deadline - time.monotonic()))
+            if "event" in answer:
+                self.events.append(answer)
+
+
+class Agent:
+    """The shell in the guest (tests/guest/programs/agent.c)."""
+
+    def __init__(self, sock):
+        self.sock, self.buffer, self.next_id = sock, b"", 1
+        self.answers = {}
+
+    def start(self, script, timeout_s=COMMAND_S):
+        """Starts a script and returns its id without waiting."""
+        id, self.next_id = self.next_id, self.next_id + 1
+        data = script.encode()
+        # Until the guest has opened the port nothing may take the bytes;
+        # a socket buffer has room for them.
+        self.sock.sendall(b"%d %d %d\n" % (id, timeout_s + 1, len(data)) +
+                          data)
+        return id
+
+    def finish(self, id, timeout_s=COMMAND_S):
+        """(status, output) of a started script."""
+        deadline = time.monotonic() + timeout_s
+        while id not in self.answers:
+            m = re.match(rb"(\d+) (\d+) (\d+)\n", self.buffer)
+            if m and len(self.buffer) >= m.end() + int(m[3]):
+                out = self.buffer[m.end():m.end() + int(m[3])]
+                self.buffer = self.buffer[m.end() + int(m[3]):]
+                self.answers[int(m[1])] = (int(m[2]),
+                                           out.decode(errors="replace"))
+                continue
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                raise Stall(f"the guest is silent for {timeout_s:.0f} s")
+            data = self.sock.recv(1 << 20)
+            if not data:
+                raise Failure("QEMU has closed the guest's port")
+            self.buffer += data
+        return self.answers.pop(id)
+
+    def forget(self):
+        """After a reset: what was under way will not be answered."""
+        while select.select([self.sock], [], [], 0)[0]:
+            if not self.sock.recv(1 << 20):
+                break
+        self.buffer, self.answers = b"", {}
+
+
+class VM:
+    """A guest on a back-end. gpu: extra properties of the device."""
+
+    GPU = "gpu0"
+
+    def __init__(self, lab, name, frontend, device, daemon, gpu="", append="",
+                 memory_mib=1024, extra=(), frozen=False):
+        self.lab, self.name, self.daemon = lab, name, daemon
+        self.serial = lab.path(name + ".serial.log")
+        image = lab.image
+        qmp, qmp_far = socket.socketpair()
+        agent, agent_far = socket.socketpair()
+        accel = lab.accel
+        argv = [
+            *lab.settings.prefix(frontend), "qemu-system-x86_64",
+            "-name", name, "-nodefaults",
+            "-no-user-config", "-display", "none", "-vga", "none",
+            "-accel", accel, "-smp", "2", "-m", f"{memory_mib}M",
+            "-cpu", "host" if accel.startswith("kvm") else "max",
+            "-object", f"memory-backend-memfd,share=on,id=mem0,"
+                       f"size={memory_mib}M",
+            "-machine", "q35,memory-backend=mem0",
+            "-kernel", f"{image}/vmlinuz", "-initrd", f"{image}/initrd",
+            "-append", f"console=ttyS0 {KERNEL_ARGS} {append}".strip(),
+            "-drive", f"file={image}/root.ext4,if=virtio,format=raw,"
+                      f"snapshot=on",
+            "-serial", f"file:{self.serial}",
+            "-chardev", f"socket,id=qmp,fd={qmp_far.fileno()}",
+            "-mon", "chardev=qmp,mode=control",
+            "-chardev", f"socket,id=agent,fd={agent_far.fileno()}",
+            "-device", "virtio-serial-pci",
+            "-device", "virtserialport,chardev=agent,name=vdg.agent",
+            "-chardev", f"socket,id=vgpu,path={daemon.sock}",
+            "-device", f"{device},chardev=vgpu,id={self.GPU}"
+                       f"{',' + gpu if gpu else ''}",
+            *extra,
+        ]
+        if frozen:
+            argv.append("-S")
+        self.process = lab.own(Process(
+            name, argv, lab.path(name + ".log"),
+            pass_fds=(qmp_far.fileno(), agent_far.fileno())))
+        qmp_far.close()
+        agent_far.close()
+        try:
+            self.qmp = Monitor(qmp)
+        except Failure as e:
+            raise Failure(f"{name}: {e}: {tail(self.process.log, 3)}") from e
+        self.agent = Agent(agent)
+        self.shots = 0
+
+    # The guest
+
+    def wait_boot(self, timeout_s=None):
+        start = time.monotonic()
+        self.agent.finish(self.agent.start("true"), timeout_s or BOOT_S)
+        return time.monotonic() - start
+
+    def run(self, script, timeout_s=COMMAND_S):
+        """(status, output) of a shell script in the guest."""
+        return self.agent.finish(self.agent.start(script, timeout_s),
+                                 timeout_s + 5)
+
+    def sh(self, script, timeout_s=COMMAND_S):
+        """The output of a script that must succeed."""
+        status, out = self.run(script, timeout_s)
+        check(status == 0, f"in the guest: {script!r} ended with {status}: "
+                           f"{out[-1500:]}")
+        return out
+
+    def load_driver(self):
+        self.sh("modprobe virtio_gpu; for i in $(seq 200); do "
+                "[ -e /dev/dri/card0 ] && exit 0; sleep 0.05; done; "
+                "dmesg | tail -n 20; exit 1")
+
+    def gpu_messages(self):
+        """What the kernel complains of."""
+        return [line for line in self.sh("dmesg").splitlines()
+                if re.search(r"\*ERROR\*|virtio_gpu.*(error|fail|timeout)|"
+                             r"response 0x1[23]|WARNING:|BUG:|Oops|hung task",
+                             line, re.I)]
+
+    # The machine
+
+    def screen(self, head=0, device=True):
+        path = self.lab.path(f"{self.name}.shot.ppm")
+        where = {"device": self.GPU, "head": head} if device else {}
+        self.qmp.command("screendump", filename=path, **where)
+        picture = Picture.from_ppm(path)
+        os.unlink(path)
+        return picture
+
+    def wait_screen(self, accept, what, timeout_s=20, head=0):
+        """Waits until accept(picture) is true or says None: no difference.
+        accept may return a text that says what is wrong."""
+        deadline = time.monotonic() + timeout_s * SLOW
+        while True:
+            picture = self.screen(head)
+            wrong = accept(picture)
+            if wrong is None or wrong is True:
+                return picture
+            if time.monotonic() > deadline:
+                path = os.path.join(
+                    self.lab.keep, f"{self.name}.wrong-{self.shots}.png")
+                self.shots += 1
+                picture.save(path)
+                raise Failure(f"{what}: {wrong or 'not on the screen'} "
+                              f"(picture: {path})")
+            time.sleep(0.1)
+
+    def stop(self):
+        self.qmp.command("stop")
+
+    def cont(self):
+        self.qmp.command("cont")
+
+    def reset(self):
+        self.agent.forget()
+        self.qmp.command("system_reset")
+        # An answer from before the reset must not pass for a boot.
+        self.qmp.wait_event("RESET", MONITOR_S)
+        self.agent.forget()
+
+    def quit(self):
+        """Ends QEMU in good order."""
+        if self.process.alive():
+            try:
+                self.qmp.command("quit")
+            except Failure:
+                pass
+            try:
+                return self.process.child.wait(20 * SLOW)
+            except subprocess.TimeoutExpired:
+                pass
+        return self.process.stop()
+
+
+# No time for self-tests, address randomisation and the like; our programs
+# read the device's registers, which iomem=relaxed allows.
+KERNEL_ARGS = ("root=/dev/vda rw quiet loglevel=4 panic=-1 nokaslr "
+               "mitigations=off audit=0 apparmor=0 no_timer_check "
+               "tsc=reliable random.trust_cpu=on cryptomgr.notests=1 "
+               "rcupdate.rcu_expedited=1 iomem=relaxed "
+               "consoleblank=0")
+
+
+class Lab:
+    """One test's directory, processes and settings."""
+
+    def __init__(self, settings, name):
+        self.settings, self.name = settings, name
+        self.image = settings.image
+        self.accel = settings.accel
+        self.processes, self.dir, self.shown = [], None, {}
+        # What stays when the test is over.
+        self.keep = os.path.join(settings.logs, name)
+
+    def __enter__(self):
+        # Short: a socket's path has 107 bytes at most.
+        self.dir = tempfile.mkdtemp(prefix="vdg-", dir="/tmp")
+        shutil.rmtree(self.keep, ignore_errors=True)
+        os.makedirs(self.keep)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for p in reversed(self.processes):
+            p.stop()
+        for entry in os.listdir(self.dir):
+            if entry.endswith(".log"):
+                shutil.copy(self.path(entry), self.keep)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return False
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def own(self, process):
+        self.processes.append(process)
+        return process
+
+    def daemon(self, frontend, *args, name="daemon"):
+        """Our back-end, with arguments after the socket's."""
+        sock = self.path(name + ".sock")
+        return self.own(Daemon(
+            self, name, [*self.settings.daemon(frontend),
+                         "--socket-path", sock, *args], sock))
+
+    def peer(self, frontend, name="peer"):
+        """QEMU's own back-end (2D), of the same version as the front-end."""
+        sock = self.path(name + ".sock")
+        return self.own(Daemon(
+            self, name, [*self.settings.prefix(frontend), PEER, "-s", sock],
+            sock))
+
+    def vm(self, frontend, device, daemon, name="vm", **kwargs):
+        return VM(self, name, frontend, device, daemon, **kwargs)
+
+    def logs(self):
+        """The ends of the logs that have grown since they were last shown."""
+        text = ""
+        for entry in sorted(os.listdir(self.dir)):
+            path = self.path(entry)
+            if not entry.endswith(".log") or \
+                    os.path.getsize(path) == self.shown.get(entry):
+                continue
+            self.shown[entry] = os.path.getsize(path)
+            text += f"--- {os.path.join(self.keep, entry)}\n"
+            text += "".join(line[:400] + "\n"
+                            for line in tail(path).splitlines())
+        return text

@@ -1,0 +1,486 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""What is done with a guest. A scenario boots few machines, because a boot is
+what costs time, and makes many checks on each.
+
+A scenario is a function of one Run (see run.py in this directory), registered
+for the front-ends and devices it is to be run on.
+"""
+
+import re
+import time
+import types
+
+import patterns
+from lab import (Failure, MONITOR_S, SLOW, Stall, check, note)
+
+QEMU10, QEMU11 = "qemu10", "qemu11"
+PCI, VGA = "vhost-user-gpu-pci", "vhost-user-vga"
+SHORT = {PCI: "pci", VGA: "vga"}
+
+SCENARIOS = {}
+
+
+def scenario(name, combinations, **fixed):
+    """Registers a function as NAME/FRONT-END/DEVICE for each combination of
+    (front-end, device)."""
+    def register(function):
+        for frontend, device in combinations:
+            full = f"{name}/{frontend}/{SHORT[device]}"
+            SCENARIOS[full] = types.SimpleNamespace(
+                name=full, function=function, frontend=frontend,
+                device=device, **fixed)
+        return function
+    return register
+
+
+ALL = [(f, d) for f in (QEMU10, QEMU11) for d in (PCI, VGA)]
+
+
+# Steps that several scenarios share
+
+def escape(text):
+    return "".join(f"\\{b:03o}" for b in text.encode())
+
+
+def font_of(vm):
+    if not hasattr(vm, "font"):
+        vm.font = patterns.Font(vm.sh("vtfont"))
+    return vm.font
+
+
+def write_console(vm, lines):
+    """Clears the console and writes lines of (colour, text) on it."""
+    text = "\033c\033[?25l" + "".join(
+        f"\033[3{colour}m{line}\r\n" for colour, line in lines)
+    vm.sh(f"printf '{escape(text)}' > /dev/tty1")
+
+
+def expect_console(vm, lines, what="console", width=1280, height=800):
+    expected = font_of(vm).console(width, height, lines)
+    vm.wait_screen(lambda p: p.difference(expected), what)
+
+
+def console_shows(vm, text, what="console"):
+    lines = [(7, text)]
+    write_console(vm, lines)
+    expect_console(vm, lines, what)
+
+
+class Program:
+    """Something that draws in the guest until it is told to go."""
+
+    def __init__(self, vm, command, ready=None, timeout_s=60):
+        self.vm, self.ready = vm, ready
+        self.out = f"/tmp/program-{time.monotonic_ns()}"
+        self.command = command
+        self.timeout_s = timeout_s * SLOW
+
+    def __enter__(self):
+        self.vm.sh(f"printf '{escape(self.command)}' >{self.out}.sh; "
+                   f"setsid sh {self.out}.sh >{self.out} 2>&1 </dev/null & "
+                   f"echo $! >{self.out}.pid")
+        try:
+            if self.ready:
+                self.wait_output(self.ready)
+        except Failure:
+            self.end()
+            raise
+        return self
+
+    def output(self):
+        return self.vm.sh(f"cat {self.out}")
+
+    def wait_output(self, expression):
+        deadline = time.monotonic() + self.timeout_s
+        while not re.search(expression, self.output(), re.M):
+            check(self.vm.run(f"kill -0 $(cat {self.out}.pid)")[0] == 0,
+                  f"{self.command} ended: {self.output()}")
+            check(time.monotonic() < deadline,
+                  f"{self.command} does not say {expression!r} within "
+                  f"{self.timeout_s:.0f} s: {self.output()}")
+            time.sleep(0.2)
+
+    def end(self):
+        self.vm.run(f"p=$(cat {self.out}.pid); kill -- -$p; "
+                    f"for i in $(seq 100); do "
+                    f"kill -0 -- -$p 2>/dev/null || exit 0; sleep 0.1; done; "
+                    f"kill -9 -- -$p; sleep 0.3")
+
+    def __exit__(self, kind, value, trace):
+        if kind is None or not issubclass(kind, Stall):
+            self.end()
+        return False
+
+
+def kms(vm, *args, timeout_s=60):
+    return Program(vm, "exec kms " + " ".join(args), "^ready$", timeout_s)
+
+
+def primary_formats(vm):
+    """The formats of all planes but the cursors', which come last."""
+    planes = re.findall(r"^plane \d+(.*)$", vm.sh("kms info"), re.M)
+    formats = {f for p in planes[0::2] for f in p.split()}
+    check(formats, "the driver lists no format")
+    return sorted(formats)
+
+
+def connectors(vm):
+    return re.findall(r"^connector (\d+) connected", vm.sh("kms info"), re.M)
+
+
+def check_firmware_text(vm, picture):
+    """What the VGA part showed before the driver was loaded."""
+    check((picture.width, picture.height) == (720, 400),
+          f"no text mode: {picture.width}x{picture.height}")
+    text = font_of(vm).read(picture, cell=9)
+    check(any(line.startswith("SeaBIOS") for line in text),
+          f"no SeaBIOS on the screen: {text[:6]}")
+
+
+def check_no_gpu_messages(vm):
+    found = vm.gpu_messages()
+    check(not found, "in the guest's kernel log: " + "; ".join(found[:5]))
+
+
+def unload_driver(vm):
+    vm.sh("for c in /sys/class/vtconsole/vtcon*; do "
+          "grep -q 'frame buffer' $c/name && echo 0 >$c/bind; done; "
+          "modprobe -r virtio_gpu")
+
+
+# Scenarios
+
+@scenario("2d", ALL, mode="2d")
+def two_d(t):
+    vm = t.boot()
+    before = vm.screen()
+    vm.load_driver()
+    if t.device == VGA:
+        with t.check("firmware text before the driver"):
+            check_firmware_text(vm, before)
+    with t.check("console text in all colours"):
+        lines = [(c, f"{c} " + "".join(map(chr, range(33, 127))))
+                 for c in range(1, 8)]
+        write_console(vm, lines)
+        expect_console(vm, lines)
+    with t.check("console scrolls"):
+        write_console(vm, [(7, f"line {i}") for i in range(200)])
+        # 50 lines of 16 pixels; the last one is left empty by the line feed.
+        expect_console(vm, [(7, f"line {i}") for i in range(151, 200)])
+    formats = primary_formats(vm)
+    for fourcc in formats:
+        with t.check(f"modetest {fourcc}"):
+            modetest(vm, fourcc, 1280, 800)
+        with t.check(f"all pixels {fourcc}"), kms(vm, "show", fourcc):
+            expected = patterns.kms(1280, 800, 1)
+            vm.wait_screen(lambda p: p.difference(expected), "pattern")
+    fourcc = formats[0]
+    for width, height in ((640, 480), (1024, 768), (1360, 768), (1920, 1080)):
+        with t.check(f"mode {width}x{height}"), \
+                kms(vm, "show", fourcc, f"{width}x{height}"):
+            expected = patterns.kms(width, height, 1)
+            vm.wait_screen(lambda p: p.difference(expected), "pattern")
+    with t.check("damage of a rectangle"), kms(vm, "damage", fourcc):
+        expected = patterns.kms_damaged(1280, 800, 1)
+        vm.wait_screen(lambda p: p.difference(expected), "pattern")
+    with t.check("page flips"), kms(vm, "flip", fourcc, "3") as program:
+        expected = patterns.kms(1280, 800, 7)
+        vm.wait_screen(lambda p: p.difference(expected), "pattern")
+        note(f"{t.name}: {program.output().split()[-2]} flips in 3 s")
+    with t.check("console comes back after a program"):
+        console_shows(vm, "back again")
+    with t.check("EDID of the front-end"):
+        check_edid(vm, by_qemu=True)
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    t.finish(vm)
+
+
+def modetest(vm, fourcc, width, height):
+    command = (f"sleep 1000 | modetest -M virtio_gpu -s "
+               f"{connectors(vm)[0]}:{width}x{height}@{fourcc}")
+    with Program(vm, command):
+        expected = patterns.smpte(width, height)
+        vm.wait_screen(lambda p: p.difference(expected), "SMPTE pattern")
+
+
+def check_edid(vm, by_qemu):
+    size = int(vm.sh("wc -c </sys/class/drm/card0-Virtual-1/edid"))
+    check(size >= 128 and size % 128 == 0, f"an EDID of {size} bytes")
+    out = vm.run("edid-decode --check /sys/class/drm/card0-Virtual-1/edid")[1]
+    failures = []
+    if "Failures:" in out:
+        text = out.split("Failures:")[1].split("EDID conformity")[0]
+        failures = [line.strip() for line in text.splitlines()
+                    if line.startswith("  ")]
+    else:
+        check("EDID conformity: PASS" in out, f"edid-decode says: {out}")
+    if by_qemu:
+        # QEMU's generator claims selectable quantization without the data
+        # block for it; the EDID is QEMU's and passed on as it is.
+        failures = [f for f in failures if not f.startswith("Missing VCDB")]
+        check("QEM" in out or "QEMU" in out, "this EDID is not QEMU's")
+    check(not failures, f"edid-decode says: {'; '.join(failures)}")
+
+
+@scenario("headless", [(QEMU10, PCI), (QEMU11, PCI)], mode="2d")
+def headless(t):
+    """With display info and EDID of our own: they must be faultless."""
+    vm = t.boot("--headless")
+    with t.check("driver loads"):
+        vm.load_driver()
+    with t.check("own EDID is valid"):
+        check_edid(vm, by_qemu=False)
+    with t.check("a preferred mode"):
+        check(len(connectors(vm)) >= 1, "no connected output")
+        with kms(vm, "show", primary_formats(vm)[0]):
+            pass
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    t.finish(vm)
+
+
+@scenario("virgl", ALL, mode="virglrenderer")
+def virgl(t):
+    vm = t.boot()
+    vm.load_driver()
+    with t.check("console"):
+        console_shows(vm, "before OpenGL")
+    with t.check("eglinfo names virgl"):
+        out = vm.sh("eglinfo -p gbm -B 2>&1", 180 * SLOW)
+        found = re.findall(r"^OpenGL.* renderer: (.*)$", out, re.M)
+        check(found and all("virgl" in r for r in found),
+              f"renderers {found}; eglinfo says: {out[-1500:]}")
+        note(f"{t.name}: {found[0]}")
+    with t.check("kmscube turns"):
+        kmscube(vm)
+    with t.check("glmark2's own validation"):
+        validate_glmark2(vm)
+    with t.check("glmark2 scenes draw"):
+        glmark2(t, vm)
+    with t.check("console comes back after OpenGL"):
+        console_shows(vm, "after OpenGL")
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    t.finish(vm)
+
+
+def kmscube(vm):
+    """Grey all around, a cube of many colours in the middle, moving."""
+    def looks_right(p):
+        corners = [p.pixel(x, y) for x in (2, p.width - 3)
+                   for y in (2, p.height - 3)]
+        if not all(abs(c - 127) <= 2 for corner in corners for c in corner):
+            return f"the corners are not grey: {corners}"
+        middle = p.pixel(p.width // 2, p.height // 2)
+        if all(abs(c - 127) <= 2 for c in middle):
+            return "no cube in the middle"
+        n = p.colours(200)
+        return None if n >= 50 else f"only {n} colours"
+
+    with Program(vm, "exec kmscube", "^Using modifier|OpenGL ES.*information",
+                 120):
+        first = vm.wait_screen(looks_right, "kmscube", 90)
+        vm.wait_screen(lambda p: looks_right(p) or
+                       (None if p.difference(first) else "does not move"),
+                       "kmscube", 30)
+    
+
+def validate_glmark2(vm):
+    scenes = ("build:use-vbo=false", "build:use-vbo=true",
+              "texture:texture-filter=nearest", "shading:shading=gouraud")
+    out = vm.sh("glmark2-es2-drm --validate " +
+                " ".join(f"-b {s}" for s in scenes) + " 2>&1", 240 * SLOW)
+    results = re.findall(r"^\[(\S+)\].*Validation: (\w+)", out, re.M)
+    check(len(results) == len(scenes) and
+          all(r[1] == "Success" for r in results),
+          f"{results}: {out[-1500:]}")
+
+
+def glmark2(t, vm):
+    command = ("exec glmark2-es2-drm -b build:duration=8 "
+               "-b texture:duration=8 -b shading:duration=8")
+    with Program(vm, command, "GL_RENDERER", 120) as program:
+        check("virgl" in program.output(), program.output())
+
+        def drawn(p):
+            n = p.colours(1000)
+            return None if n >= 100 else f"only {n} colours"
+        for i in range(3):
+            program.wait_output(r"(^\[[^\0]*){%d}" % i)
+            first = vm.wait_screen(drawn, f"scene {i}", 20)
+            vm.wait_screen(lambda p: "does not move"
+                           if p.difference(first) is None else drawn(p),
+                           f"scene {i}", 20)
+        program.wait_output("glmark2 Score")
+        out = program.output()
+    fps = [int(f) for f in re.findall(r"FPS: (\d+)", out)]
+    check(len(fps) == 3 and all(fps), f"frame rates {fps}: {out}")
+    check(not re.search(r"error", out, re.I), out)
+    note(f"{t.name}: glmark2 frames per second {fps}")
+
+
+@scenario("outputs-2d", [(QEMU10, PCI), (QEMU11, VGA)], mode="2d")
+@scenario("outputs-virgl", [(QEMU10, VGA), (QEMU11, PCI)],
+          mode="virglrenderer")
+def two_outputs(t):
+    vm = t.boot(gpu="max_outputs=2")
+    vm.load_driver()
+    # Without a user interface QEMU has only the first output plugged in.
+    vm.sh("echo on > /sys/class/drm/card0-Virtual-2/status")
+    fourcc = primary_formats(vm)[0]
+    with t.check("two outputs in the guest"):
+        check(len(connectors(vm)) == 2, vm.sh("kms info"))
+    with t.check("a picture of its own on each"), kms(vm, "show", fourcc) as p:
+        sizes = [tuple(map(int, s)) for s in re.findall(
+            r"^output \d+: (\d+)x(\d+)", p.output(), re.M)]
+        for head, (width, height) in enumerate(sizes):
+            expected = patterns.kms(width, height, head + 1)
+            vm.wait_screen(lambda p: p.difference(expected), f"output {head}",
+                           head=head)
+    with t.check("damage on each"), kms(vm, "damage", fourcc) as p:
+        for head, (width, height) in enumerate(sizes):
+            expected = patterns.kms_damaged(width, height, head + 1)
+            vm.wait_screen(lambda p: p.difference(expected), f"output {head}",
+                           head=head)
+    with t.check("both come back after stop and cont"), \
+            kms(vm, "flip", fourcc, "1"):
+        vm.stop()
+        vm.cont()
+        for head, (width, height) in enumerate(sizes):
+            expected = patterns.kms(width, height, 7)
+            vm.wait_screen(lambda p: p.difference(expected), f"output {head}",
+                           head=head)
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    t.finish(vm)
+
+
+@scenario("lifecycle-2d", [(QEMU10, PCI), (QEMU11, VGA)], mode="2d")
+@scenario("lifecycle-virgl", [(QEMU10, VGA), (QEMU11, PCI)],
+          mode="virglrenderer")
+def lifecycle(t):
+    """Everything that closes the display socket or resets the device. The
+    full counts are for one combination, the others do a share of it."""
+    full = t.name == "lifecycle-2d/qemu10/pci"
+    stops, reloads, reboots = (100, 20, 20) if full else (25, 5, 4)
+    vm = t.boot()
+    vm.load_driver()
+    fds = t.daemon.fd_count()
+    with t.check(f"stop and cont {stops} times"):
+        for i in range(stops):
+            vm.stop()
+            if i % 10 == 0:
+                vm.screen()     # a stopped machine still has a picture
+            vm.cont()
+            console_shows(vm, f"resumed {i}")
+    with t.check("stop and cont while the console scrolls"), \
+            Program(vm, "while :; do dmesg >/dev/tty1; done"):
+        for i in range(20):
+            vm.stop()
+            vm.cont()
+            time.sleep(0.1)
+    with t.check("console after all that"):
+        console_shows(vm, "still there")
+    with t.check(f"driver unloaded and loaded {reloads} times"):
+        for i in range(reloads):
+            unload_driver(vm)
+            vm.load_driver()
+            console_shows(vm, f"reloaded {i}")
+    with t.check("no descriptor more"):
+        now = t.daemon.fd_count()
+        check(now <= fds, f"{now} descriptors, {fds} at the start")
+    rss = []
+    with t.check(f"machine reset {reboots} times"):
+        for i in range(reboots):
+            if i % 2:
+                vm.reset()
+            else:
+                # The guest's own way, without the driver being asked.
+                vm.agent.forget()
+                vm.agent.start("echo b > /proc/sysrq-trigger")
+                vm.qmp.wait_event("RESET", MONITOR_S)
+                vm.agent.forget()
+            vm.wait_boot()
+            if t.device == VGA:
+                before = vm.screen()
+                check_firmware_text(vm, before)
+            vm.load_driver()
+            console_shows(vm, f"rebooted {i}")
+            rss.append(t.daemon.rss_kib())
+    with t.check("memory and descriptors flat over resets"):
+        note(f"{t.name}: RSS in KiB after each reset: {rss}")
+        check(len(rss) == reboots, "the resets did not all happen")
+        # The first rounds warm up allocators and the GL driver's caches.
+        check(rss[-1] <= rss[1] * 1.1 + 4096, f"RSS grew: {rss}")
+        now = t.daemon.fd_count()
+        check(now <= fds, f"{now} descriptors, {fds} at the start")
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    vm.quit()
+    with t.check("the next machine on the same daemon"):
+        idle = t.daemon.fd_count()
+        t.daemon.require_alive()
+        other = VGA if t.device == PCI else PCI
+        vm = t.lab.vm(t.frontend, other, t.daemon, name="vm2")
+        vm.wait_boot()
+        vm.load_driver()
+        console_shows(vm, "the second machine")
+        vm.quit()
+        now = t.daemon.fd_count()
+        check(now <= idle, f"{now} descriptors, {idle} after the first")
+    t.finish(None)
+
+
+def config_loop(t, vm, seconds, silence_s):
+    """Reads the device's configuration without pause while the console
+    scrolls; the longest wait for the monitor or the guest in between."""
+    vm.load_driver()
+    console_shows(vm, "before the loop")
+    longest = 0.0
+    with Program(vm, "while :; do dmesg >/dev/tty1; done"):
+        loop = vm.agent.start(f"configloop {seconds}", seconds + 60)
+        start = time.monotonic()
+        while time.monotonic() - start < seconds:
+            beat = time.monotonic()
+            try:
+                vm.qmp.command("query-status", timeout_s=silence_s)
+                id = vm.agent.start("true")
+                vm.agent.finish(id, silence_s)
+            except Stall as e:
+                raise Stall(f"after {beat - start:.1f} s of the loop: {e}") \
+                    from e
+            longest = max(longest, time.monotonic() - beat)
+            time.sleep(0.2)
+        status, out = vm.agent.finish(loop, 60 * SLOW)
+    check(status == 0, f"configloop ended with {status}: {out}")
+    note(f"{t.name}: {out.strip()}; longest heartbeat "
+         f"{longest * 1000:.0f} ms")
+
+
+@scenario("config-loop-2d", [(QEMU10, PCI), (QEMU11, VGA)], mode="2d")
+@scenario("config-loop-virgl", [(QEMU10, VGA), (QEMU11, PCI)],
+          mode="virglrenderer")
+def config_loop_ours(t):
+    vm = t.boot()
+    with t.check("60 s without a stall"):
+        config_loop(t, vm, 60, 10 * SLOW)
+    with t.check("console after the loop"):
+        console_shows(vm, "after the loop")
+    t.finish(vm)
+
+
+@scenario("config-loop-peer", [(QEMU10, PCI)], mode=None)
+def config_loop_peer(t):
+    """The same against QEMU's own back-end, to see what the loop is good
+    for. Its failure is not ours, so either outcome is a result."""
+    t.daemon = t.lab.peer(t.frontend)
+    vm = t.lab.vm(t.frontend, t.device, t.daemon)
+    vm.wait_boot()
+    with t.check("QEMU's own back-end under the loop"):
+        try:
+            config_loop(t, vm, 60, 10 * SLOW)
+            note(f"{t.name}: the peer survived the loop")
+        except Stall as e:
+            note(f"{t.name}: the peer stalled: {e}")
+    vm.process.stop(1)
