@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Standard output and error go to memfds, not pipes: nobody has to read them for the daemon to make
+ * progress, and they can be read at any time, from a signal handler too. The child dies with the
+ * test process (PR_SET_PDEATHSIG), so that a test that is killed leaves nothing behind; what the
+ * daemon itself has started sees its socket close.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "suite.h"
+
+#define START_LIMIT_MS 10000
+#define PASSED_FD 3
+
+static int shown_fd = -1;
+
+/* A failed assertion ends in SIGABRT, g_error() in SIGTRAP: show what the daemon said before the
+ * core goes down. */
+static void handle_abort(int signal_number)
+{
+	char buffer[4096];
+	off_t offset = 0;
+	ssize_t length;
+
+	while ((length = pread(shown_fd, buffer, sizeof(buffer), offset)) > 0) {
+		if (write(STDERR_FILENO, buffer, (size_t)length) < 0) {
+			break;
+		}
+		offset += length;
+	}
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+static const char *binary_path(void)
+{
+	const char *path = g_getenv("VHOST_DEVICE_GPU");
+
+	if (!path) {
+		g_error("VHOST_DEVICE_GPU must name the binary under test");
+	}
+	return path;
+}
+
+static char *read_all(int fd)
+{
+	GString *text = g_string_new(NULL);
+	char buffer[4096];
+	ssize_t length;
+
+	while ((length = pread(fd, buffer, sizeof(buffer), (off_t)text->len)) > 0) {
+		g_string_append_len(text, buffer, length);
+	}
+	return g_string_free(text, FALSE);
+}
+
+static char **expand_args(const struct daemon *daemon, const char *const *args)
+{
+	GPtrArray *argv = g_ptr_array_new();
+
+	g_ptr_array_add(argv, g_strdup(binary_path()));
+	for (; args && *args; args++) {
+		GString *arg = g_string_new(*args);
+		g_string_replace(arg, "@SOCKET@", daemon->socket_path, 0);
+		g_ptr_array_add(argv, g_string_free(arg, FALSE));
+	}
+	g_ptr_array_add(argv, NULL);
+	return (char **)g_ptr_array_free(argv, FALSE);
+}
+
+static void exec_child(const struct daemon *daemon, char **argv, const char *const *env, int fd)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGABRT, SIG_DFL);
+	signal(SIGTRAP, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	for (; env && *env; env++) {
+		char **pair = g_strsplit(*env, "=", 2);
+		setenv(pair[0], pair[1], 1);
+		g_strfreev(pair);
+	}
+	dup2(daemon->stdout_fd, STDOUT_FILENO);
+	dup2(daemon->stderr_fd, STDERR_FILENO);
+	if (fd == PASSED_FD) {
+		fcntl(fd, F_SETFD, 0);
+	} else if (fd >= 0) {
+		dup2(fd, PASSED_FD);
+	}
+	execv(argv[0], argv);
+	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], g_strerror(errno));
+	_exit(127);
+}
+
+struct daemon *daemon_spawn(const char *const *args, const char *const *env, int passed_fd_dup)
+{
+	struct daemon *daemon = g_new0(struct daemon, 1);
+
+	daemon->dir = g_dir_make_tmp("proto-XXXXXX", NULL);
+	g_assert_nonnull(daemon->dir);
+	daemon->socket_path = g_build_filename(daemon->dir, "gpu.sock", NULL);
+	daemon->stdout_fd = memfd_create("daemon-stdout", MFD_CLOEXEC);
+	daemon->stderr_fd = memfd_create("daemon-stderr", MFD_CLOEXEC);
+	g_assert_no_errno(daemon->stderr_fd);
+
+	g_auto(GStrv) argv = expand_args(daemon, args);
+	daemon->pid = fork();
+	g_assert_no_errno(daemon->pid);
+	if (daemon->pid == 0) {
+		exec_child(daemon, argv, env, passed_fd_dup);
+	}
+	shown_fd = daemon->stderr_fd;
+	signal(SIGABRT, handle_abort);
+	signal(SIGTRAP, handle_abort);
+	return daemon;
+}
+
+struct daemon *daemon_start(const char *mode, const char *const *more_args)
+{
+	g_autoptr(GPtrArray) args = g_ptr_array_new();
+
+	g_ptr_array_add(args, (char *)"--socket-path");
+	g_ptr_array_add(args, (char *)"@SOCKET@");
+	if (mode) {
+		g_ptr_array_add(args, (char *)"--gpu-mode");
+		g_ptr_array_add(args, (char *)mode);
+	}
+	for (; more_args && *more_args; more_args++) {
+		g_ptr_array_add(args, (char *)*more_args);
+	}
+	g_ptr_array_add(args, NULL);
+	return daemon_spawn((const char *const *)args->pdata, NULL, -1);
+}
+
+static bool has_exited(void *data)
+{
+	struct daemon *daemon = data;
+
+	if (!daemon->is_reaped) {
+		daemon->is_reaped =
+			waitpid(daemon->pid, &daemon->wait_status, WNOHANG) == daemon->pid;
+	}
+	return daemon->is_reaped;
+}
+
+bool daemon_is_running(struct daemon *daemon)
+{
+	return !has_exited(daemon);
+}
+
+int daemon_wait_exit(struct daemon *daemon, int milliseconds)
+{
+	if (!suite_wait(has_exited, daemon, milliseconds)) {
+		g_error("the daemon still runs after %d ms", suite_timeout_ms(milliseconds));
+	}
+	if (WIFSIGNALED(daemon->wait_status)) {
+		g_error("the daemon died of signal %d", WTERMSIG(daemon->wait_status));
+	}
+	return WEXITSTATUS(daemon->wait_status);
+}
+
+char *daemon_stderr(const struct daemon *daemon)
+{
+	return read_all(daemon->stderr_fd);
+}
+
+char *daemon_stdout(const struct daemon *daemon)
+{
+	return read_all(daemon->stdout_fd);
+}
+
+void daemon_assert_healthy(struct daemon *daemon)
+{
+	static const char *const signs[] = {"AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
+					    "runtime error:",	"Assertion",	 "assertion",
+					    "died of signal"};
+	g_autofree char *text = daemon_stderr(daemon);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(signs); i++) {
+		if (strstr(text, signs[i])) {
+			g_error("the daemon reports \"%s\"", signs[i]);
+		}
+	}
+}
+
+static void remove_dir(const char *path)
+{
+	GDir *dir = g_dir_open(path, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir))) {
+		g_autofree char *file = g_build_filename(path, name, NULL);
+		unlink(file);
+	}
+	g_clear_pointer(&dir, g_dir_close);
+	rmdir(path);
+}
+
+void daemon_destroy(struct daemon *daemon)
+{
+	if (!daemon) {
+		return;
+	}
+	if (!has_exited(daemon)) {
+		g_assert_no_errno(kill(daemon->pid, SIGTERM));
+		g_assert_cmpint(daemon_wait_exit(daemon, 2000), ==, 0);
+	}
+	daemon_assert_healthy(daemon);
+	remove_dir(daemon->dir);
+	close(daemon->stderr_fd);
+	close(daemon->stdout_fd);
+	shown_fd = -1;
+	g_free(daemon->dir);
+	g_free(daemon->socket_path);
+	g_free(daemon);
+}
+
+struct connecting {
+	struct daemon *daemon;
+	int fd;
+};
+
+static bool is_connected_or_dead(void *data)
+{
+	struct connecting *connecting = data;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	g_assert_cmpuint(g_strlcpy(address.sun_path, connecting->daemon->socket_path,
+				   sizeof(address.sun_path)),
+			 <, sizeof(address.sun_path));
+	return connect(connecting->fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+	       has_exited(connecting->daemon);
+}
+
+static int try_connect(struct daemon *daemon)
+{
+	struct connecting connecting = {daemon, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+
+	g_assert_no_errno(connecting.fd);
+	if (!suite_wait(is_connected_or_dead, &connecting, START_LIMIT_MS)) {
+		g_error("no socket to connect to after %d ms", suite_timeout_ms(START_LIMIT_MS));
+	}
+	if (has_exited(daemon)) {
+		close(connecting.fd);
+		return -1;
+	}
+	return connecting.fd;
+}
+
+int daemon_connect(struct daemon *daemon)
+{
+	int fd = try_connect(daemon);
+
+	if (fd < 0) {
+		g_error("the daemon ended with wait status 0x%x before it could be connected to",
+			(unsigned int)daemon->wait_status);
+	}
+	return fd;
+}
+
+int daemon_connect_or_skip(struct daemon *daemon)
+{
+	int fd = try_connect(daemon);
+
+	if (fd < 0) {
+		g_autofree char *text = daemon_stderr(daemon);
+		g_assert_cmpint(daemon_wait_exit(daemon, 0), ==, 1);
+		if (strstr(text, "EGL")) {
+			daemon_destroy(daemon);
+			suite_skip("the host lacks EGL for virglrenderer: %s", g_strstrip(text));
+		}
+		g_error("the daemon ended with 1 and did not say that EGL is missing");
+	}
+	return fd;
+}
+
+/* Calls @fn for @pid and every process below it. */
+static void for_each_process(pid_t pid, void (*fn)(pid_t pid, void *data), void *data)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/task", pid);
+	GDir *tasks = g_dir_open(path, 0, NULL);
+	const char *task;
+
+	fn(pid, data);
+	while (tasks && (task = g_dir_read_name(tasks))) {
+		g_autofree char *file = g_build_filename(path, task, "children", NULL);
+		g_autofree char *text = NULL;
+		if (!g_file_get_contents(file, &text, NULL, NULL)) {
+			continue;
+		}
+		g_auto(GStrv) pids = g_strsplit(g_strstrip(text), " ", -1);
+		for (char **child = pids; *child; child++) {
+			if (**child) {
+				for_each_process(atoi(*child), fn, data);
+			}
+		}
+	}
+	g_clear_pointer(&tasks, g_dir_close);
+}
+
+static void count_fds(pid_t pid, void *data)
+{
+	unsigned int *count = data;
+	g_autofree char *path = g_strdup_printf("/proc/%d/fd", pid);
+	GDir *dir = g_dir_open(path, 0, NULL);
+
+	while (dir && g_dir_read_name(dir)) {
+		*count += 1;
+	}
+	g_clear_pointer(&dir, g_dir_close);
+}
+
+unsigned int daemon_count_fds(const struct daemon *daemon)
+{
+	unsigned int count = 0;
+
+	for_each_process(daemon->pid, count_fds, &count);
+	return count;
+}
+
+static void count_process(pid_t pid, void *data)
+{
+	unsigned int *count = data;
+
+	(void)pid;
+	*count += 1;
+}
+
+unsigned int daemon_count_children(const struct daemon *daemon)
+{
+	unsigned int count = 0;
+
+	for_each_process(daemon->pid, count_process, &count);
+	return count - 1;
+}
+
+uint64_t daemon_rss_bytes(const struct daemon *daemon)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/statm", daemon->pid);
+	g_autofree char *text = NULL;
+	unsigned long size_pages, resident_pages;
+
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_assert_cmpint(sscanf(text, "%lu %lu", &size_pages, &resident_pages), ==, 2);
+	return (uint64_t)resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The program under test as a child process: started, connected to, watched, ended.
+ *
+ * VHOST_DEVICE_GPU names the binary. What it says on standard error is kept and shown when a test
+ * fails.
+ */
+#ifndef TESTS_LIB_DAEMON_H
+#define TESTS_LIB_DAEMON_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct daemon {
+	pid_t pid;
+	int stderr_fd;	   /* a memfd that holds all of the standard error */
+	int stdout_fd;	   /* the same for the standard output */
+	char *dir;	   /* a folder of its own, removed by daemon_destroy() */
+	char *socket_path; /* in dir; exists only if the arguments asked for it */
+	bool is_reaped;
+	int wait_status;
+};
+
+/*
+ * Starts the binary with exactly @args (NULL-terminated; "@SOCKET@" in one stands for socket_path).
+ * @env holds NAME=VALUE or NULL. @passed_fd_dup, if not -1, is fd 3 of the child.
+ */
+struct daemon *daemon_spawn(const char *const *args, const char *const *env, int passed_fd_dup);
+
+/* --socket-path in its own folder, --gpu-mode @mode (NULL: none), then @more_args (NULL: none). */
+struct daemon *daemon_start(const char *mode, const char *const *more_args);
+
+/* SIGTERM if it still runs; asserts that it then ends with status 0 within a second.
+ * daemon_destroy(NULL) is fine. */
+void daemon_destroy(struct daemon *daemon);
+
+/* Connects as a front-end, retrying until the socket is there. Asserts that the daemon has not
+ * ended meanwhile. */
+int daemon_connect(struct daemon *daemon);
+/* As above, but skips the test if the daemon ended because the host has no EGL for virglrenderer.
+ */
+int daemon_connect_or_skip(struct daemon *daemon);
+
+/* Waits for the end and returns the exit status; a death by signal fails the test. */
+int daemon_wait_exit(struct daemon *daemon, int milliseconds);
+bool daemon_is_running(struct daemon *daemon);
+/* Asserts that neither the process nor one that it started has died or reported a sanitizer error.
+ */
+void daemon_assert_healthy(struct daemon *daemon);
+
+char *daemon_stderr(const struct daemon *daemon);
+char *daemon_stdout(const struct daemon *daemon);
+/* Over the daemon and all its descendants. */
+unsigned int daemon_count_fds(const struct daemon *daemon);
+unsigned int daemon_count_children(const struct daemon *daemon);
+/* Of the listening process alone. */
+uint64_t daemon_rss_bytes(const struct daemon *daemon);
+
+#endif

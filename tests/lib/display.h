@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * QEMU's end of the vhost-user-gpu channel, in a thread of its own: answers questions, keeps
+ * surfaces as QEMU keeps them, and holds the daemon to every rule that keeps QEMU from crashing,
+ * leaking or hanging. A breach is recorded with what was seen, and display_assert_rules(), which
+ * display_destroy() calls, fails the test.
+ *
+ * Fields up to `lock` are configuration and may be changed before display_connect(). All else is
+ * behind the functions.
+ */
+#ifndef TESTS_LIB_DISPLAY_H
+#define TESTS_LIB_DISPLAY_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+#define DISPLAY_SCANOUTS 16u
+#define DISPLAY_MIN_SIDE 16u
+#define DISPLAY_MAX_SIDE 16384u
+
+struct display_config {
+	uint64_t protocol_features;    /* 0: QEMU 7.2; VHOST_USER_GPU_F_*: QEMU 10 and 11 */
+	bool is_silent_about_features; /* never answers GET_PROTOCOL_FEATURES */
+	bool has_garbage_replies;      /* answers with a wrong request id and a wrong size */
+	uint32_t n_outputs; /* enabled modes; GET_EDID beyond is not answered, as QEMU does */
+	uint32_t width;
+	uint32_t height;
+};
+
+struct display_message {
+	uint32_t request;
+	uint32_t size;
+	uint32_t scanout_id;
+	uint32_t x, y, width, height;
+};
+
+struct display_surface {
+	bool is_set;   /* between SCANOUT(w, h) and SCANOUT(0) */
+	bool is_shown; /* has had its first UPDATE */
+	uint32_t width, height;
+	uint32_t *pixels;	 /* x8r8g8b8 */
+	unsigned int n_updates;	 /* since the last SCANOUT */
+	unsigned int n_scanouts; /* since the display was connected, disabling ones included */
+};
+
+struct display_cursor {
+	bool is_visible;
+	unsigned int n_updates;
+	unsigned int n_moves; /* CURSOR_POS and CURSOR_POS_HIDE */
+	uint32_t x, y, hot_x, hot_y;
+	uint32_t data[CURSOR_SIDE * CURSOR_SIDE];
+};
+
+struct display {
+	struct display_config config;
+
+	GMutex lock;
+	GCond changed;
+	GThread *thread;
+	int fd;
+	int wake_fd;
+	bool must_stop;
+	bool is_stalled;
+	uint32_t bytes_per_read; /* 0: as fast as they come */
+	bool is_peer_closed;
+	uint64_t acked_features;
+	bool has_acked_features;
+	bool has_offered_features;
+	unsigned int n_display_infos;
+	unsigned int n_edids[DISPLAY_SCANOUTS];
+	uint64_t n_bytes;
+	struct display_surface surfaces[DISPLAY_SCANOUTS];
+	struct display_cursor cursors[DISPLAY_SCANOUTS];
+	GArray *messages;    /* of struct display_message */
+	GPtrArray *breaches; /* of char * */
+};
+
+/* As QEMU 10 and 11 with one output of 1280x800. */
+struct display_config display_config_default(void);
+struct display *display_create(const struct display_config *config);
+/* Starts to serve one end of a socketpair and returns the other, for GPU_SET_SOCKET; the caller
+ * closes it. */
+int display_connect(struct display *display);
+/* As QEMU on stop or reset: the socket is closed, the surfaces are kept for display_assert_rules().
+ */
+void display_disconnect(struct display *display);
+void display_destroy(struct display *display);
+
+/* Stops reading, for as long as @is_stalled. */
+void display_set_stalled(struct display *display, bool is_stalled);
+/* Reads at most @bytes_per_read a millisecond; 0: no limit. */
+void display_set_slow(struct display *display, uint32_t bytes_per_read);
+
+void display_assert_rules(struct display *display);
+
+/* All of these wait with a time limit and fail the test when it has passed. */
+void display_wait_scanout(struct display *display, uint32_t scanout_id, uint32_t width,
+			  uint32_t height);
+void display_wait_off(struct display *display, uint32_t scanout_id);
+void display_wait_updates(struct display *display, uint32_t scanout_id, unsigned int n_updates);
+/* @pixels: width * height of the surface, x8r8g8b8, the x byte is not compared. */
+void display_wait_pixels(struct display *display, uint32_t scanout_id, const uint32_t *pixels,
+			 uint32_t width, uint32_t height);
+void display_wait_pixel(struct display *display, uint32_t scanout_id, uint32_t x, uint32_t y,
+			uint32_t rgb);
+void display_wait_cursor(struct display *display, uint32_t scanout_id, unsigned int n_updates,
+			 unsigned int n_moves, struct display_cursor *cursor_out);
+void display_wait_features_acked(struct display *display);
+void display_wait_peer_closed(struct display *display);
+void display_wait_bytes(struct display *display, uint64_t n_bytes);
+
+/* A copy of the surface's bookkeeping (pixels excluded). */
+struct display_surface display_get_surface(struct display *display, uint32_t scanout_id);
+/* Messages so far with this request and scanout; the last one in *last_out unless NULL. */
+unsigned int display_count(struct display *display, uint32_t request, uint32_t scanout_id,
+			   struct display_message *last_out);
+/* Smallest rectangle around all UPDATEs of the scanout from message number @first on; false if
+ * there was none. */
+bool display_get_damage(struct display *display, uint32_t scanout_id, unsigned int first,
+			struct display_message *damage_out);
+unsigned int display_n_messages(struct display *display);
+unsigned int display_count_breaches(struct display *display);
+
+/* The 128-byte EDID that the display answers GET_EDID with: begins with the right magic, sums up to
+ * 0. */
+void display_make_edid(uint32_t scanout_id, uint8_t *edid_out);
+
+#endif
