@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <string.h>
+
+#include "proto.h"
+
+const struct proto_mode proto_modes[3] = {
+	{"null", .takes_3d = true},
+	{"2d", .draws = true},
+	{"virglrenderer", .draws = true, .has_3d = true, .takes_3d = true},
+};
+
+void proto_add(const char *group, const char *name, suite_fn fn)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(proto_modes); i++) {
+		suite_add(fn, &proto_modes[i], "/proto/%s/%s/%s", group, proto_modes[i].name, name);
+	}
+}
+
+void proto_add_drawing(const char *group, const char *name, suite_fn fn)
+{
+	suite_add(fn, PROTO_2D, "/proto/%s/%s/%s", group, PROTO_2D->name, name);
+	suite_add(fn, PROTO_VIRGL, "/proto/%s/%s/%s", group, PROTO_VIRGL->name, name);
+}
+
+void proto_add_virgl(const char *group, const char *name, suite_fn fn)
+{
+	suite_add(fn, PROTO_VIRGL, "/proto/%s/%s/%s", group, PROTO_VIRGL->name, name);
+}
+
+struct rig *proto_rig(const void *mode)
+{
+	return rig_create_mode(((const struct proto_mode *)mode)->name);
+}
+
+void proto_assert_error(uint32_t type)
+{
+	g_assert_cmphex(type, >=, VIRTIO_GPU_RESP_ERR_UNSPEC);
+	g_assert_cmphex(type, <=, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+}
+
+void proto_assert_one_of(uint32_t type, uint32_t one, uint32_t other)
+{
+	if (type != one) {
+		g_assert_resp(type, other);
+	}
+}
+
+void proto_assert_mem(const void *actual, const void *expected, size_t size)
+{
+	const uint8_t *left = actual, *right = expected;
+
+	for (size_t i = 0; i < size; i++) {
+		if (left[i] != right[i]) {
+			g_error("byte %zu is 0x%02x, wanted 0x%02x", i, left[i], right[i]);
+		}
+	}
+}
+
+static void check_short(struct rig *rig, const void *cmd, uint32_t size, uint32_t expected)
+{
+	const uint32_t header = sizeof(struct virtio_gpu_ctrl_hdr);
+	const uint32_t sizes[] = {size - 1, header, header - 1, 4, 1};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+		if (sizes[i] >= size) {
+			continue;
+		}
+		uint32_t type = vgpu_call(rig->vgpu, cmd, sizes[i], header);
+		if (expected == VIRTIO_GPU_RESP_ERR_UNSPEC) {
+			proto_assert_one_of(type, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER,
+					    VIRTIO_GPU_RESP_ERR_UNSPEC);
+		} else {
+			g_assert_resp(type, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		}
+		g_assert_cmpuint(rig->vgpu->last_used_size, ==, header);
+	}
+}
+
+void proto_check_shapes(struct rig *rig, const void *cmd, uint32_t size, uint32_t expected)
+{
+	/* A guest may give more room than an answer needs. */
+	struct vgpu_chain chain = {.request = cmd, .request_size = size, .response_size = 2048};
+	struct vgpu_chain shape;
+
+	check_short(rig, cmd, size, expected);
+	g_assert_resp(vgpu_call_chain(rig->vgpu, VGPU_CONTROL, &chain), expected);
+
+	shape = chain;
+	shape.response_size = 0;
+	vgpu_call_chain(rig->vgpu, VGPU_CONTROL, &shape);
+	g_assert_cmpuint(rig->vgpu->last_used_size, ==, 0);
+
+	shape = chain;
+	shape.response_size = 8;
+	g_assert_resp(vgpu_call_chain(rig->vgpu, VGPU_CONTROL, &shape), expected);
+	g_assert_cmpuint(rig->vgpu->last_used_size, <=, 8);
+
+	shape = chain;
+	shape.request_split = 5;
+	shape.response_split = 100;
+	g_assert_resp(vgpu_call_chain(rig->vgpu, VGPU_CONTROL, &shape), expected);
+
+	shape.is_indirect = true;
+	shape.request_split = 1;
+	shape.response_split = 7;
+	g_assert_resp(vgpu_call_chain(rig->vgpu, VGPU_CONTROL, &shape), expected);
+	rig_assert_serves(rig);
+}
