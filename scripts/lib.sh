@@ -107,7 +107,7 @@ apt_get() {
 packages_build=(meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev
 	libpixman-1-dev libvirglrenderer-dev libepoxy-dev libegl1
 	libgl1-mesa-dri libgles2)
-packages_image=(debootstrap e2fsprogs cpio xz-utils zstd gcc libc6-dev kmod
+packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev kmod
 	ca-certificates)
 packages_vm=(python3 seabios)
 packages_test=(clang git)
@@ -148,6 +148,7 @@ install_packages() {
 		have_package "$p" || missing+=("$p")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
+	need_root
 	update_lists
 	step apt-install "installing ${missing[*]}" \
 		apt_get install --no-install-recommends "${missing[@]}"
@@ -160,6 +161,7 @@ install_qemu() {
 		have_package "$p" "$qemu_version" || missing+=("$p")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
+	need_root
 	enable_backports
 	update_lists
 	[ "$release" != 12 ] || from=(-t bookworm-backports)
@@ -254,4 +256,12 @@ make_base() {
 	mv "$tmp" "$base"
 	rm -rf --one-file-system "$tmp.d"
 	forget_old base "$base"
+}
+
+# build_daemon DIR [MESON OPTION...]: configure once, build what has changed.
+build_daemon() {
+	local dir=$1
+	shift
+	[ -e "$dir/build.ninja" ] || meson setup "$@" "$dir" "$repo"
+	ninja -C "$dir"
 }

@@ -216,6 +216,23 @@ class Daemon(Process):
                 if self.BAD.search(line)]
 
 
+def connect(path, process=None, timeout_s=20 * SLOW):
+    """A socket that somebody is about to listen on."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        s = socket.socket(socket.AF_UNIX)
+        try:
+            s.connect(path)
+            return s
+        except OSError as e:
+            s.close()
+            if process:
+                process.require_alive()
+            if time.monotonic() > deadline:
+                raise Failure(f"{path}: {e.strerror}") from e
+            time.sleep(0.05)
+
+
 class Monitor:
     """QEMU's machine protocol over an already connected socket."""
 
@@ -316,12 +333,23 @@ class VM:
     GPU = "gpu0"
 
     def __init__(self, lab, name, frontend, device, daemon, gpu="", append="",
-                 memory_mib=1024, extra=(), frozen=False):
+                 memory_mib=1024, extra=(), lasting=False):
+        """lasting: the machine outlives this process, and its monitor and
+        agent are sockets that a later process can connect to."""
         self.lab, self.name, self.daemon = lab, name, daemon
         self.serial = lab.path(name + ".serial.log")
         image = lab.image
-        qmp, qmp_far = socket.socketpair()
-        agent, agent_far = socket.socketpair()
+        ends, pass_fds, far = {}, [], []
+        for name_ in ("qmp", "agent"):
+            if lasting:
+                ends[name_] = (f"path={lab.path(name_ + '.sock')},"
+                               f"server=on,wait=off")
+                continue
+            near, there = socket.socketpair()
+            setattr(self, name_, near)
+            ends[name_] = f"fd={there.fileno()}"
+            pass_fds.append(there.fileno())
+            far.append(there)
         accel = lab.accel
         argv = [
             *lab.settings.prefix(frontend), "qemu-system-x86_64",
@@ -337,9 +365,9 @@ class VM:
             "-drive", f"file={image}/root.ext4,if=virtio,format=raw,"
                       f"snapshot=on",
             "-serial", f"file:{self.serial}",
-            "-chardev", f"socket,id=qmp,fd={qmp_far.fileno()}",
+            "-chardev", f"socket,id=qmp,{ends['qmp']}",
             "-mon", "chardev=qmp,mode=control",
-            "-chardev", f"socket,id=agent,fd={agent_far.fileno()}",
+            "-chardev", f"socket,id=agent,{ends['agent']}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=agent,name=vdg.agent",
             "-chardev", f"socket,id=vgpu,path={daemon.sock}",
@@ -347,18 +375,18 @@ class VM:
                        f"{',' + gpu if gpu else ''}",
             *extra,
         ]
-        if frozen:
-            argv.append("-S")
         self.process = lab.own(Process(
-            name, argv, lab.path(name + ".log"),
-            pass_fds=(qmp_far.fileno(), agent_far.fileno())))
-        qmp_far.close()
-        agent_far.close()
+            name, argv, lab.path(name + ".log"), pass_fds=pass_fds))
+        for there in far:
+            there.close()
+        if lasting:
+            self.qmp = connect(lab.path("qmp.sock"), self.process)
+            self.agent = connect(lab.path("agent.sock"), self.process)
         try:
-            self.qmp = Monitor(qmp)
+            self.qmp = Monitor(self.qmp)
         except Failure as e:
             raise Failure(f"{name}: {e}: {tail(self.process.log, 3)}") from e
-        self.agent = Agent(agent)
+        self.agent = Agent(self.agent)
         self.shots = 0
 
     # The guest
@@ -380,7 +408,16 @@ class VM:
                            f"{out[-1500:]}")
         return out
 
-    def load_driver(self):
+    def load_driver(self, one_mode=None):
+        """Loads virtio-gpu. one_mode: leave the guest this (width, height)
+        only, because glmark2 draws in the largest mode it finds, 5120x2160
+        with QEMU's EDID, which costs a software renderer seconds a frame."""
+        if one_mode:
+            text = "".join(f"\\{b:03o}" for b in edid_of(*one_mode))
+            self.sh(f"mkdir -p /lib/firmware/edid && "
+                    f"printf '{text}' >/lib/firmware/edid/vdg.bin && "
+                    f"modprobe drm && echo edid/vdg.bin "
+                    f">/sys/module/drm/parameters/edid_firmware")
         self.sh("modprobe virtio_gpu; for i in $(seq 200); do "
                 "[ -e /dev/dri/card0 ] && exit 0; sleep 0.05; done; "
                 "dmesg | tail -n 20; exit 1")
@@ -389,8 +426,8 @@ class VM:
         """What the kernel complains of."""
         return [line for line in self.sh("dmesg").splitlines()
                 if re.search(r"\*ERROR\*|virtio_gpu.*(error|fail|timeout)|"
-                             r"response 0x1[23]|WARNING:|BUG:|Oops|hung task",
-                             line, re.I)]
+                             r"response 0x1[23]|WARNING:|BUG:|Oops:|"
+                             r"blocked for more than", line)]
 
     # The machine
 
@@ -447,6 +484,25 @@ class VM:
         return self.process.stop()
 
 
+def edid_of(width, height):
+    """A display with one mode, of 60 Hz, and nothing else."""
+    blank_x, blank_y = 160, 23
+    clock = (width + blank_x) * (height + blank_y) * 60 // 10000
+    edid = bytearray(128)
+    edid[0:8] = b"\0\xff\xff\xff\xff\xff\xff\0"
+    edid[8:10] = b"\x59\x27"                   # a maker, "VIG"
+    edid[16:25] = bytes((1, 30, 1, 4, 0xa5, 0, 0, 120, 0x02))
+    edid[38:54] = b"\1\1" * 8
+    edid[54:72] = struct.pack(
+        "<H16B", clock, width & 255, blank_x, width >> 8 << 4 | blank_x >> 8,
+        height & 255, blank_y, height >> 8 << 4, 48, 32, 3 << 4 | 6, 0,
+        0, 0, 0, 0, 0, 0x1a)
+    for o in (72, 90, 108):
+        edid[o:o + 18] = b"\0\0\0\x10" + b"\0" * 14
+    edid[127] = -sum(edid) & 255
+    return bytes(edid)
+
+
 # No time for self-tests, address randomisation and the like; our programs
 # read the device's registers, which iomem=relaxed allows.
 KERNEL_ARGS = ("root=/dev/vda rw quiet loglevel=4 panic=-1 nokaslr "
@@ -464,6 +520,8 @@ class Lab:
         self.image = settings.image
         self.accel = settings.accel
         self.processes, self.dir, self.shown = [], None, {}
+        # Whether processes and directory stay when this one ends.
+        self.lasting = False
         # What stays when the test is over.
         self.keep = os.path.join(settings.logs, name)
 
@@ -475,6 +533,8 @@ class Lab:
         return self
 
     def __exit__(self, kind, value, trace):
+        if self.lasting:
+            return False
         for p in reversed(self.processes):
             p.stop()
         for entry in os.listdir(self.dir):

@@ -243,7 +243,7 @@ def headless(t):
 @scenario("virgl", ALL, mode="virglrenderer")
 def virgl(t):
     vm = t.boot()
-    vm.load_driver()
+    vm.load_driver(one_mode=(1280, 800))
     with t.check("console"):
         console_shows(vm, "before OpenGL")
     with t.check("eglinfo names virgl"):
@@ -278,17 +278,20 @@ def kmscube(vm):
         n = p.colours(200)
         return None if n >= 50 else f"only {n} colours"
 
-    with Program(vm, "exec kmscube", "^Using modifier|OpenGL ES.*information",
-                 120):
+    # It ends when there is something to read on its standard input.
+    with Program(vm, "sleep 1000 | kmscube"):
         first = vm.wait_screen(looks_right, "kmscube", 90)
         vm.wait_screen(lambda p: looks_right(p) or
                        (None if p.difference(first) else "does not move"),
                        "kmscube", 30)
-    
+
 
 def validate_glmark2(vm):
+    """glmark2 knows what these scenes have to look like. (It has expectations
+    of its other scenes, too, which no renderer meets at this size.)"""
     scenes = ("build:use-vbo=false", "build:use-vbo=true",
-              "texture:texture-filter=nearest", "shading:shading=gouraud")
+              "bump:bump-render=high-poly", "bump:bump-render=normals",
+              "bump:bump-render=height")
     out = vm.sh("glmark2-es2-drm --validate " +
                 " ".join(f"-b {s}" for s in scenes) + " 2>&1", 240 * SLOW)
     results = re.findall(r"^\[(\S+)\].*Validation: (\w+)", out, re.M)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""The virtual machine of scripts/demo: a guest that draws with OpenGL.
+
+  demo.py [--keep] [--daemon PROGRAM] [--accel tcg|kvm] IMAGE PICTURE
+  demo.py --shell DIRECTORY       a prompt on a machine that --keep has left
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+from lab import (Agent, Failure, Lab, Monitor, Picture, REPO, connect)
+
+SCENE = "bump:bump-render=high-poly"
+SECONDS = 10
+
+
+class Settings:
+    def __init__(self, args):
+        self.image, self.accel = args.image, args.accel
+        self.logs = os.path.join(REPO, ".cache/log")
+        self.argv = [args.daemon]
+
+    def prefix(self, frontend):
+        return []
+
+    def daemon(self, frontend):
+        return self.argv
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def scene_shows(picture):
+    """A scene and neither a console nor a screen in one colour."""
+    return picture.colours(100) >= 100
+
+
+def draw(vm, picture_path):
+    """Runs the scene, takes a picture of it meanwhile; the frame rate."""
+    id = vm.agent.start(f"glmark2-es2-drm -b {SCENE}:duration={SECONDS} 2>&1",
+                        180)
+    deadline = time.monotonic() + 120
+    start = time.monotonic()
+    while True:
+        picture = vm.screen()
+        if scene_shows(picture):
+            break
+        if time.monotonic() > deadline:
+            raise Failure("the scene does not appear on the screen")
+        time.sleep(0.5)
+    say(f"    the scene is on the screen after "
+        f"{time.monotonic() - start:.0f} s")
+    time.sleep(SECONDS / 2)
+    picture = vm.screen()
+    if not scene_shows(picture):
+        raise Failure("the scene has gone from the screen too early")
+    picture.save(picture_path)
+    status, out = vm.agent.finish(id, 240)
+    fps = re.search(r"FPS: (\d+)", out)
+    if status or not fps or fps[1] == "0":
+        raise Failure(f"glmark2 ended with {status}: {out}")
+    return int(fps[1])
+
+
+def demo(args):
+    with Lab(Settings(args), "demo") as lab:
+        try:
+            say("==> starting vhost-device-gpu and a virtual machine on it")
+            daemon = lab.daemon("host", "--gpu-mode", "virglrenderer")
+            vm = lab.vm("host", "vhost-user-gpu-pci", daemon,
+                        lasting=args.keep)
+            say(f"    the guest is up after {vm.wait_boot():.0f} s")
+            vm.load_driver(one_mode=(1280, 800))
+            say("==> asking the guest for its OpenGL")
+            out = vm.sh("eglinfo -p gbm -B 2>&1", 180)
+            renderer = re.search(r"^OpenGL core.* renderer: (.*)$", out, re.M)
+            if not renderer or "virgl" not in renderer[1]:
+                raise Failure(f"no virgl in the guest: {out}")
+            say(f"    {renderer[1]}")
+            say(f"==> drawing {SCENE} with glmark2 for {SECONDS} s")
+            fps = draw(vm, args.picture)
+            daemon.require_alive()
+        except Failure as e:
+            say(lab.logs())
+            sys.exit(f"demo: error: {e}")
+        print(f"GL renderer: {renderer[1]}")
+        print(f"Frames per second: {fps}")
+        print(f"Screen: {args.picture}", flush=True)
+        if args.keep:
+            vm.agent.start("while :; do glmark2-es2-drm --run-forever; "
+                           "sleep 1; done >/dev/null 2>&1 &", 10)
+            time.sleep(1)
+            lab.lasting = True
+            with open(lab.path("machine.json"), "w") as f:
+                json.dump({"pids": [vm.process.pid, daemon.pid],
+                           "gpu": vm.GPU}, f)
+            print(f"""
+The machine is left running. To work in it:
+  scripts/demo --shell {lab.dir}
+QEMU's monitor (QMP) is {lab.path('qmp.sock')}; to end all of it:
+  kill {vm.process.pid} {daemon.pid}; rm -r {lab.dir}""", flush=True)
+
+
+def shell(directory):
+    try:
+        with open(os.path.join(directory, "machine.json")) as f:
+            machine = json.load(f)
+        agent = Agent(connect(os.path.join(directory, "agent.sock"),
+                              timeout_s=1))
+        # A new number for each visit: answers to an earlier one don't match.
+        agent.next_id = int(time.time())
+    except (OSError, Failure) as e:
+        sys.exit(f"demo: error: no machine in {directory}: {e}")
+    say("Each line is run by the guest's shell. Besides: 'screen FILE' saves "
+        "its screen\nas PNG, 'end' switches all of it off, 'quit' leaves it "
+        "as it is.")
+    while True:
+        try:
+            line = input("guest# ").strip()
+        except EOFError:
+            return
+        if line == "quit":
+            return
+        if line == "end":
+            for pid in machine["pids"]:
+                os.kill(pid, signal.SIGTERM)
+            return
+        try:
+            m = re.match(r"screen (.+)", line)
+            if m:
+                path = os.path.join(directory, "shot.ppm")
+                qmp = Monitor(connect(os.path.join(directory, "qmp.sock")))
+                qmp.command("screendump", filename=path,
+                            device=machine["gpu"], head=0)
+                qmp.sock.close()
+                Picture.from_ppm(path).save(m[1])
+                say(f"saved as {m[1]}")
+            elif line:
+                status, out = agent.finish(agent.start(line, 600), 620)
+                sys.stdout.write(out)
+                if status:
+                    say(f"(status {status})")
+        except (OSError, Failure) as e:
+            say(f"demo: {e}")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--keep", action="store_true")
+    p.add_argument("--daemon")
+    p.add_argument("--accel", default="tcg")
+    p.add_argument("--shell")
+    p.add_argument("image", nargs="?")
+    p.add_argument("picture", nargs="?")
+    args = p.parse_args()
+    if args.shell:
+        shell(args.shell)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        demo(args)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
