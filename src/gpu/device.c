@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "gpu/device.h"
+
+#include "util/log.h"
+
+bool device_has_feature(const struct device *dev, unsigned int bit)
+{
+	return (dev->features & 1ull << bit) != 0;
+}
+
+struct resource *device_find_resource(struct device *dev, uint32_t id)
+{
+	return g_hash_table_lookup(dev->resources, GUINT_TO_POINTER(id));
+}
+
+struct context *device_find_context(struct device *dev, uint32_t id)
+{
+	return g_hash_table_lookup(dev->contexts, GUINT_TO_POINTER(id));
+}
+
+/* ---- answers ---- */
+
+static void complete(struct device *dev, struct command *command, enum gpu_resp resp)
+{
+	command_complete(command, resp, device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT));
+}
+
+static void fence_signaled(void *data, const struct renderer_fence *fence)
+{
+	struct device *dev = data;
+	struct command *command;
+
+	while ((command = fences_take(&dev->fences, fence)) != NULL) {
+		complete(dev, command, command->answer);
+	}
+}
+
+static const struct renderer_listener renderer_listener = {
+	.fence_signaled = fence_signaled,
+};
+
+void device_answer(struct device *dev, struct command *consume_command, enum gpu_resp resp)
+{
+	const struct virtio_gpu_ctrl_hdr *header = &consume_command->request.header;
+	const struct renderer_impl *impl = dev->renderer->impl;
+	struct renderer_fence fence;
+	bool has_ring = header->flags & VIRTIO_GPU_FLAG_INFO_RING_IDX &&
+			device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT);
+
+	if (!(header->flags & VIRTIO_GPU_FLAG_FENCE) || impl->fence_create == NULL ||
+	    (has_ring && device_find_context(dev, header->ctx_id) == NULL)) {
+		complete(dev, consume_command, resp);
+		return;
+	}
+	/*
+	 * Failed commands too: the guest takes a fence for a promise that all
+	 * before it on the timeline are done.
+	 */
+	consume_command->answer = resp;
+	fences_add(&dev->fences, consume_command, has_ring ? header->ctx_id : 0, has_ring,
+		   has_ring ? header->ring_idx : 0, &fence);
+	if (impl->fence_create(dev->renderer, &fence) != GPU_RESP_OK_NODATA) {
+		log_warn("the renderer makes no fence; the command counts as done");
+		fence_signaled(dev, &fence);
+	}
+}
+
+void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *consume_chain)
+{
+	struct command *command = command_create(vq, consume_chain);
+	enum gpu_resp resp = command_decode(command, dev->mem);
+
+	if (resp != GPU_RESP_OK_NODATA) {
+		log_debug("bad command 0x%x on queue %u: answered 0x%x",
+			  command->request.header.type, vq->index, (unsigned int)resp);
+	} else if (command->type->is_3d && dev->renderer->impl->context == NULL) {
+		resp = GPU_RESP_ERR_UNSPEC;
+	} else {
+		resp = command->type->handle(dev, command);
+		if (resp >= GPU_RESP_ERR_UNSPEC) {
+			log_debug("%s: refused, 0x%x", command->type->name, (unsigned int)resp);
+		}
+	}
+	if (resp != GPU_RESP_PENDING) {
+		device_answer(dev, command, resp);
+	}
+}
+
+/* ---- life ---- */
+
+static void question_free(void *data)
+{
+	command_destroy(data);
+}
+
+void device_init(struct device *dev, struct renderer *renderer, struct display *display,
+		 struct quota *quota)
+{
+	*dev = (struct device){
+		.renderer = renderer,
+		.display = display,
+		.quota = quota,
+		.mem = guestmem_create_empty(),
+		.resources = g_hash_table_new(NULL, NULL),
+		.contexts = g_hash_table_new(NULL, NULL),
+		.questions =
+			g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, question_free),
+	};
+	dev->info.pmodes[0] = (struct virtio_gpu_display_one){
+		.r = { 0, 0, DEVICE_DEFAULT_WIDTH, DEVICE_DEFAULT_HEIGHT },
+		.enabled = 1,
+	};
+	fences_init(&dev->fences);
+	renderer_set_listener(renderer, &renderer_listener, dev);
+}
+
+void device_finish(struct device *dev)
+{
+	device_reset(dev);
+	fences_finish(&dev->fences);
+	g_hash_table_destroy(dev->questions);
+	g_hash_table_destroy(dev->contexts);
+	g_hash_table_destroy(dev->resources);
+	guestmem_unref(dev->mem);
+	g_free(dev->arena);
+	*dev = (struct device){ 0 };
+}
+
+void device_remove_resource(struct device *dev, struct resource *resource)
+{
+	resource_detach(resource, dev->renderer, dev->quota);
+	dev->renderer->impl->resource_destroy(dev->renderer, resource->id);
+	g_hash_table_remove(dev->resources, GUINT_TO_POINTER(resource->id));
+	resource_destroy(resource, dev->quota);
+}
+
+void device_remove_context(struct device *dev, struct context *context)
+{
+	dev->renderer->impl->context->destroy(dev->renderer, context->id);
+	g_hash_table_remove(dev->contexts, GUINT_TO_POINTER(context->id));
+	g_free(context);
+}
+
+void device_reset(struct device *dev)
+{
+	g_autoptr(GList) contexts = g_hash_table_get_values(dev->contexts);
+	g_autoptr(GList) resources = g_hash_table_get_values(dev->resources);
+
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		scanout_disable(dev, i);
+		g_free(dev->cursors[i].pixels);
+		dev->cursors[i] = (struct cursor){ 0 };
+	}
+	fences_reset(&dev->fences);
+	g_hash_table_remove_all(dev->questions);
+	for (GList *link = contexts; link != NULL; link = link->next) {
+		device_remove_context(dev, link->data);
+	}
+	for (GList *link = resources; link != NULL; link = link->next) {
+		device_remove_resource(dev, link->data);
+	}
+}
+
+void device_set_features(struct device *dev, uint64_t features)
+{
+	dev->features = features;
+}
+
+void device_set_memory(struct device *dev, struct guestmem *mem)
+{
+	GHashTableIter iter;
+	void *value;
+
+	guestmem_unref(dev->mem);
+	dev->mem = guestmem_ref(mem);
+	g_hash_table_iter_init(&iter, dev->resources);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		resource_remap(value, dev->renderer, mem);
+	}
+}
+
+void device_replay(struct device *dev)
+{
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		scanout_replay(dev, i);
+		cursor_replay(dev, i);
+	}
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A resource of the guest: what it asked for and which of its pages back it.
+ *
+ * The pages are kept as guest addresses. Pointers to them exist only while the
+ * memory table that they came from is the current one: resource_remap() takes
+ * them from the renderer and gives it new ones when the table changes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "renderer/renderer.h"
+#include "virtio/guestmem.h"
+
+/* As QEMU's device; Linux sends one entry per run of pages. */
+#define RESOURCE_MAX_ENTRIES 16384
+/* Beyond any GL driver's textures and any display. */
+#define RESOURCE_MAX_SIDE 16384
+
+struct resource_entry {
+	struct gpa gpa;
+	uint32_t length_bytes;
+};
+
+/* Owned by device.resources. */
+struct resource {
+	uint32_t id;
+	struct resource_desc desc;
+	uint64_t charged_bytes; /* of the device's quota, for this struct and its lists */
+
+	bool has_backing; /* the guest attached one */
+	struct resource_entry *entries; /* owned */
+	uint32_t n_entries;
+	/* What the renderer holds; mem NULL: nothing, the pages are not mapped now. */
+	struct guestmem *mem; /* owned reference, keeps backing's pages mapped */
+	struct backing backing;
+
+	bool has_uuid;
+	uint8_t uuid[16];
+};
+
+/* Charges the struct. NULL without memory. */
+struct resource *resource_create(struct quota *quota, uint32_t id,
+				 const struct resource_desc *desc);
+/* The renderer's part was destroyed and the backing detached before. */
+void resource_destroy(struct resource *resource, struct quota *quota);
+
+/*
+ * Take entries (consumed on success) as the backing and hand it to the
+ * renderer. ERR_UNSPEC if a page is not guest memory.
+ */
+enum gpu_resp resource_attach(struct resource *resource, struct renderer *renderer,
+			      struct quota *quota, struct guestmem *mem,
+			      struct resource_entry *entries, uint32_t n_entries);
+void resource_detach(struct resource *resource, struct renderer *renderer, struct quota *quota);
+
+/* The table changed: have the renderer use the pages where they are now, or not at all. */
+void resource_remap(struct resource *resource, struct renderer *renderer, struct guestmem *mem);

@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Order between a note and a command: the transport leaves its note before it
+ * lets a ring run, and this thread looks at the notes after each pop and
+ * before it executes. So the first command of a new driver never meets the
+ * tables of the old one. A chain that was popped before a reset is dropped by
+ * its queue when it is pushed.
+ */
+#include "gpu/worker.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "gpu/device.h"
+#include "util/log.h"
+#include "util/loop.h"
+
+#define QUIESCE_US (8 * 1000)
+/* Interrupt the guest at least so often while its queue never runs dry. */
+#define NOTIFY_INTERVAL 32
+
+/* What the display answered; small and bounded by the questions that were asked. */
+struct answer {
+	bool is_edid;
+	bool is_none;
+	uint64_t token;
+	union {
+		struct virtio_gpu_resp_display_info info;
+		struct virtio_gpu_resp_edid edid;
+	};
+};
+
+struct kick {
+	struct loop_source source;
+	int fd; /* owned, -1: none */
+	uint32_t serial;
+	struct worker *worker;
+};
+
+struct worker {
+	struct worker_options options;
+	GThread *thread;
+	struct loop loop;
+	struct display *display;
+
+	/* The thread's own. */
+	struct renderer *renderer;
+	struct device device;
+	struct loop_source renderer_source;
+	struct kick kicks[COMMAND_N_QUEUES];
+
+	/* Notes, under the lock. */
+	GMutex lock;
+	GCond idle;
+	bool is_busy; /* a command executes */
+	bool is_quitting;
+	bool is_reset_due;
+	bool is_replay_due;
+	bool is_features_due;
+	uint64_t features;
+	struct guestmem *new_mem; /* owned reference, NULL: unchanged */
+	bool is_queue_changed[COMMAND_N_QUEUES];
+	GQueue answers; /* struct answer, owned */
+
+	int has_notes; /* atomic: look under the lock */
+};
+
+/* ---- other threads ---- */
+
+/* With the lock held. */
+static void leave_note(struct worker *worker)
+{
+	if (g_atomic_int_compare_and_exchange(&worker->has_notes, 0, 1)) {
+		loop_wake(&worker->loop);
+	}
+}
+
+void worker_set_features(struct worker *worker, uint64_t features)
+{
+	g_mutex_lock(&worker->lock);
+	worker->features = features;
+	worker->is_features_due = true;
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_set_memory(struct worker *worker, struct guestmem *mem)
+{
+	g_mutex_lock(&worker->lock);
+	struct guestmem *old = worker->new_mem;
+	worker->new_mem = guestmem_ref(mem);
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+	guestmem_unref(old);
+}
+
+void worker_queue_changed(struct worker *worker, unsigned int index)
+{
+	g_mutex_lock(&worker->lock);
+	worker->is_queue_changed[index] = true;
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_reset(struct worker *worker)
+{
+	g_mutex_lock(&worker->lock);
+	worker->is_reset_due = true;
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_set_display_socket(struct worker *worker, int consume_fd)
+{
+	display_set_socket(worker->display, consume_fd);
+}
+
+void worker_quiesce(struct worker *worker)
+{
+	gint64 deadline_us = g_get_monotonic_time() + QUIESCE_US;
+
+	g_mutex_lock(&worker->lock);
+	while (worker->is_busy && g_cond_wait_until(&worker->idle, &worker->lock, deadline_us)) {
+	}
+	g_mutex_unlock(&worker->lock);
+}
+
+static void display_ready(void *data)
+{
+	struct worker *worker = data;
+
+	g_mutex_lock(&worker->lock);
+	worker->is_replay_due = true;
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
+static void post_answer(struct worker *worker, struct answer *consume_answer)
+{
+	g_mutex_lock(&worker->lock);
+	g_queue_push_tail(&worker->answers, consume_answer);
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
+static void display_info(void *data, uint64_t token,
+			 const struct virtio_gpu_resp_display_info *info)
+{
+	struct answer *answer = g_new0(struct answer, 1);
+
+	answer->token = token;
+	answer->is_none = info == NULL;
+	if (info != NULL) {
+		answer->info = *info;
+	}
+	post_answer(data, answer);
+}
+
+static void display_edid(void *data, uint64_t token, const struct virtio_gpu_resp_edid *edid)
+{
+	struct answer *answer = g_new0(struct answer, 1);
+
+	answer->token = token;
+	answer->is_edid = true;
+	answer->is_none = edid == NULL;
+	if (edid != NULL) {
+		answer->edid = *edid;
+	}
+	post_answer(data, answer);
+}
+
+static const struct display_listener display_listener = {
+	.ready = display_ready,
+	.info = display_info,
+	.edid = display_edid,
+};
+
+/* ---- the thread ---- */
+
+static void drop_kick(struct worker *worker, struct kick *kick)
+{
+	loop_remove(&worker->loop, &kick->source);
+	if (kick->fd >= 0) {
+		close(kick->fd);
+		kick->fd = -1;
+	}
+}
+
+/* Poll the descriptor that the queue has now. */
+static void follow_kick(struct worker *worker, unsigned int index)
+{
+	struct kick *kick = &worker->kicks[index];
+	uint32_t serial;
+	int fd = virtq_kick_fd_dup(&worker->options.queues[index], &serial);
+
+	if (kick->fd >= 0 && fd >= 0 && serial == kick->serial) {
+		close(fd);
+		return;
+	}
+	drop_kick(worker, kick);
+	kick->fd = fd;
+	kick->serial = serial;
+	/* Edge-triggered: a kick only says "look", so it need not be read. */
+	if (fd >= 0 && loop_add(&worker->loop, &kick->source, fd, EPOLLIN | EPOLLET) < 0) {
+		log_error("queue %u: its kick descriptor can't be polled", index);
+	}
+}
+
+static void take_answer(struct worker *worker, const struct answer *answer)
+{
+	if (answer->is_edid) {
+		device_take_edid(&worker->device, answer->token,
+				 answer->is_none ? NULL : &answer->edid);
+	} else {
+		device_take_info(&worker->device, answer->token,
+				 answer->is_none ? NULL : &answer->info);
+	}
+}
+
+/* The notes as they were at one moment. */
+struct notes {
+	bool is_quitting, is_reset_due, is_replay_due, is_features_due;
+	bool is_queue_changed[COMMAND_N_QUEUES];
+	uint64_t features;
+	struct guestmem *mem;
+	GQueue answers;
+};
+
+static struct notes take_notes(struct worker *worker)
+{
+	g_mutex_lock(&worker->lock);
+	g_atomic_int_set(&worker->has_notes, 0);
+	struct notes notes = {
+		.is_quitting = worker->is_quitting,
+		.is_reset_due = worker->is_reset_due,
+		.is_replay_due = worker->is_replay_due,
+		.is_features_due = worker->is_features_due,
+		.features = worker->features,
+		.mem = worker->new_mem,
+		.answers = worker->answers,
+	};
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		notes.is_queue_changed[i] = worker->is_queue_changed[i];
+		worker->is_queue_changed[i] = false;
+	}
+	worker->is_reset_due = false;
+	worker->is_replay_due = false;
+	worker->is_features_due = false;
+	worker->new_mem = NULL;
+	g_queue_init(&worker->answers);
+	g_mutex_unlock(&worker->lock);
+	return notes;
+}
+
+static void heed_notes(struct worker *worker)
+{
+	struct answer *answer;
+
+	if (g_atomic_int_get(&worker->has_notes) == 0) {
+		return;
+	}
+	struct notes notes = take_notes(worker);
+	if (notes.is_quitting) {
+		loop_quit(&worker->loop);
+	}
+	if (notes.is_reset_due) {
+		device_reset(&worker->device);
+	}
+	if (notes.is_features_due) {
+		device_set_features(&worker->device, notes.features);
+	}
+	if (notes.mem != NULL) {
+		device_set_memory(&worker->device, notes.mem);
+		guestmem_unref(notes.mem);
+	}
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		if (notes.is_queue_changed[i]) {
+			follow_kick(worker, i);
+		}
+	}
+	while ((answer = g_queue_pop_head(&notes.answers)) != NULL) {
+		take_answer(worker, answer);
+		g_free(answer);
+	}
+	if (notes.is_replay_due) {
+		device_replay(&worker->device);
+	}
+}
+
+static void set_busy(struct worker *worker, bool is_busy)
+{
+	g_mutex_lock(&worker->lock);
+	worker->is_busy = is_busy;
+	if (!is_busy) {
+		g_cond_signal(&worker->idle);
+	}
+	g_mutex_unlock(&worker->lock);
+}
+
+/* Returns false if there was nothing to do. */
+static bool run_one(struct worker *worker, enum command_queue index)
+{
+	struct virtq *vq = &worker->options.queues[index];
+	struct virtq_chain *chain;
+
+	/* Before the pop, so that whoever stops the queue and then waits misses none. */
+	set_busy(worker, true);
+	enum virtq_status status = virtq_pop(vq, &chain);
+	if (status == VIRTQ_OK) {
+		heed_notes(worker);
+		if (virtq_chain_is_stale(vq, chain)) {
+			virtq_chain_discard(chain);
+		} else {
+			device_execute(&worker->device, vq, chain);
+		}
+	}
+	set_busy(worker, false);
+	return status == VIRTQ_OK;
+}
+
+static void notify_all(struct worker *worker)
+{
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		virtq_notify(&worker->options.queues[i]);
+	}
+}
+
+/* Until both queues are empty and will kick us again. */
+static void drain(struct worker *worker)
+{
+	struct virtq *queues = worker->options.queues;
+	unsigned int n_since_notify = 0;
+
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		virtq_suppress(&queues[i]);
+	}
+	while (!worker->loop.quit) {
+		heed_notes(worker);
+		renderer_dispatch(worker->renderer);
+		/* The cursor goes first, and after each command again. */
+		bool has_run = run_one(worker, COMMAND_QUEUE_CURSOR);
+		has_run |= run_one(worker, COMMAND_QUEUE_CONTROL);
+		if (has_run) {
+			if (++n_since_notify % NOTIFY_INTERVAL == 0) {
+				notify_all(worker);
+			}
+			continue;
+		}
+		bool has_more = virtq_rearm(&queues[COMMAND_QUEUE_CURSOR]);
+		has_more |= virtq_rearm(&queues[COMMAND_QUEUE_CONTROL]);
+		if (!has_more) {
+			break;
+		}
+	}
+	notify_all(worker);
+}
+
+static void dispatch_kick(void *data, uint32_t events G_GNUC_UNUSED)
+{
+	struct kick *kick = data;
+
+	drain(kick->worker);
+}
+
+static void dispatch_renderer(void *data, uint32_t events G_GNUC_UNUSED)
+{
+	struct worker *worker = data;
+
+	renderer_dispatch(worker->renderer);
+	notify_all(worker);
+}
+
+static void woken(void *data)
+{
+	drain(data);
+}
+
+static int start_renderer(struct worker *worker)
+{
+	int error = renderer_create(worker->options.renderer_impl,
+				    &worker->options.renderer_options, worker->options.quota,
+				    &worker->renderer);
+	if (error < 0) {
+		return error;
+	}
+	if (worker->renderer->event_fd >= 0) {
+		error = loop_add(&worker->loop, &worker->renderer_source,
+				 worker->renderer->event_fd, EPOLLIN | EPOLLET);
+	}
+	if (error < 0) {
+		log_error("the renderer's event descriptor can't be polled: %s",
+			  g_strerror(-error));
+		renderer_destroy(worker->renderer);
+	}
+	return error;
+}
+
+static void *thread_main(void *data)
+{
+	struct worker *worker = data;
+
+	/* Here, because GL contexts belong to the thread that made them. */
+	if (start_renderer(worker) < 0) {
+		worker->options.failed(worker->options.data);
+		return NULL;
+	}
+	device_init(&worker->device, worker->renderer, worker->display, worker->options.quota);
+	heed_notes(worker);
+
+	int error = loop_run(&worker->loop);
+	if (error < 0) {
+		log_error("the device thread ends: %s", g_strerror(-error));
+		worker->options.failed(worker->options.data);
+	}
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		drop_kick(worker, &worker->kicks[i]);
+	}
+	device_finish(&worker->device);
+	loop_remove(&worker->loop, &worker->renderer_source);
+	renderer_destroy(worker->renderer);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static void worker_free(struct worker *worker)
+{
+	display_destroy(worker->display);
+	guestmem_unref(worker->new_mem);
+	g_queue_clear_full(&worker->answers, g_free);
+	loop_finish(&worker->loop);
+	g_cond_clear(&worker->idle);
+	g_mutex_clear(&worker->lock);
+	g_free(worker);
+}
+
+int worker_create(const struct worker_options *options, struct worker **worker_out)
+{
+	struct worker *worker = g_new0(struct worker, 1);
+	GError *thread_error = NULL;
+
+	worker->options = *options;
+	g_mutex_init(&worker->lock);
+	g_cond_init(&worker->idle);
+	g_queue_init(&worker->answers);
+	worker->renderer_source =
+		(struct loop_source){ .dispatch = dispatch_renderer, .data = worker };
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		worker->kicks[i] = (struct kick){
+			.source = { .dispatch = dispatch_kick, .data = &worker->kicks[i] },
+			.fd = -1,
+			.worker = worker,
+		};
+	}
+	int error = loop_init(&worker->loop, woken, worker);
+	if (error == 0 && options->is_headless) {
+		worker->display = display_create_headless();
+	} else if (error == 0) {
+		error = display_create_vhost_user_gpu(&display_listener, worker, &worker->display);
+	}
+	if (error == 0) {
+		worker->thread =
+			g_thread_try_new("device", thread_main, worker, &thread_error);
+		if (worker->thread == NULL) {
+			log_error("starting the device thread: %s", thread_error->message);
+			g_error_free(thread_error);
+			error = -EAGAIN;
+		}
+	}
+	if (error < 0) {
+		worker_free(worker);
+		return error;
+	}
+	*worker_out = worker;
+	return 0;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	if (worker == NULL) {
+		return;
+	}
+	g_mutex_lock(&worker->lock);
+	worker->is_quitting = true;
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+	g_thread_join(worker->thread);
+	worker_free(worker);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The device thread: runs the rings, the device and the renderer.
+ *
+ * The functions below are for other threads. They leave a note and return;
+ * notes are states, not events, so that no peer can make the notes pile up.
+ * The thread looks at them before each command.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "display/display.h"
+#include "renderer/renderer.h"
+#include "util/quota.h"
+#include "virtio/guestmem.h"
+#include "virtio/virtq.h"
+
+struct worker_options {
+	const struct renderer_impl *renderer_impl;
+	struct renderer_options renderer_options; /* strings borrowed */
+	struct quota *quota;			  /* borrowed */
+	struct virtq *queues;			  /* borrowed; COMMAND_N_QUEUES of them */
+	bool is_headless;
+	/* From the device thread, once, if it can't go on (no renderer). Only posts. */
+	void (*failed)(void *data);
+	void *data;
+};
+
+struct worker;
+
+/* Starts the thread. Returns 0 or -errno. */
+int worker_create(const struct worker_options *options, struct worker **worker_out)
+	G_GNUC_WARN_UNUSED_RESULT;
+/* Ends the thread after the command that it is at. NULL is fine. */
+void worker_destroy(struct worker *worker);
+
+void worker_set_features(struct worker *worker, uint64_t features);
+void worker_set_memory(struct worker *worker, struct guestmem *mem);
+/* The queue may run now, or no more. */
+void worker_queue_changed(struct worker *worker, unsigned int index);
+void worker_reset(struct worker *worker);
+void worker_set_display_socket(struct worker *worker, int consume_fd);
+
+/* Wait until no command executes, a few milliseconds at most. */
+void worker_quiesce(struct worker *worker);

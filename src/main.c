@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "listener.h"
+#include "options.h"
+#include "probe.h"
+#include "util/log.h"
+#include "util/sock.h"
+
+enum exit_status {
+	EXIT_HOST_LACKS = 1,
+	EXIT_WRONG_USE = 2,
+};
+
+/* Descriptors 0 to 2 exist, whoever started us; else a socket could become stderr. */
+static void sanitize_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
+static void block_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static const char *explain_listen(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return "another program listens there; end it or choose another path";
+	case -EEXIST:
+		return "a file that is no socket is there; it is left alone";
+	case -ENOENT:
+		return "its directory does not exist";
+	default:
+		return g_strerror(-error);
+	}
+}
+
+/* The socket may have been replaced by somebody else's meanwhile. */
+static void remove_own_socket(const char *path, const struct stat *own)
+{
+	struct stat now;
+
+	if (lstat(path, &now) == 0 && now.st_dev == own->st_dev && now.st_ino == own->st_ino) {
+		unlink(path);
+	}
+}
+
+static int serve_path(const struct options *options, const struct renderer_caps *caps)
+{
+	pid_t self = getpid();
+	struct stat own;
+	int fd = sock_listen(options->socket_path);
+
+	if (fd < 0) {
+		log_failure("--socket-path '%s': %s", options->socket_path, explain_listen(fd));
+		return EXIT_HOST_LACKS;
+	}
+	if (lstat(options->socket_path, &own) < 0) {
+		memset(&own, 0, sizeof(own));
+	}
+	int status = listener_run(fd, options, caps);
+	/* A child that served a front-end comes back here as well. */
+	if (getpid() == self) {
+		remove_own_socket(options->socket_path, &own);
+	}
+	return status;
+}
+
+static int serve_fd(const struct options *options, const struct renderer_caps *caps,
+		    bool is_listening)
+{
+	fcntl(options->fd, F_SETFD, FD_CLOEXEC);
+	if (!is_listening) {
+		return backend_run(options->fd, options, caps);
+	}
+	int error = sock_set_nonblocking(options->fd);
+	if (error < 0) {
+		log_failure("--fd %d: %s", options->fd, g_strerror(-error));
+		return EXIT_HOST_LACKS;
+	}
+	return listener_run(options->fd, options, caps);
+}
+
+static int run(const struct options *options)
+{
+	struct renderer_caps caps;
+	int is_listening = 0;
+
+	if (options->fd >= 0) {
+		is_listening = sock_is_listening(options->fd);
+		if (is_listening < 0) {
+			log_failure("--fd: %d is not an open socket (allowed: a connected or "
+				    "listening Unix socket)",
+				    options->fd);
+			return EXIT_WRONG_USE;
+		}
+	}
+	switch (probe_run(options, &caps)) {
+	case PROBE_OK:
+		break;
+	case PROBE_INTERRUPTED:
+		return EXIT_SUCCESS;
+	case PROBE_UNAVAILABLE:
+	default:
+		return EXIT_HOST_LACKS;
+	}
+	if (options->fd >= 0) {
+		return serve_fd(options, &caps, is_listening);
+	}
+	return serve_path(options, &caps);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+
+	sanitize_stdio();
+	log_init();
+	switch (options_parse(argc, argv, &options)) {
+	case OPTIONS_RUN:
+		break;
+	case OPTIONS_DONE:
+		return EXIT_SUCCESS;
+	case OPTIONS_UNAVAILABLE:
+		return EXIT_HOST_LACKS;
+	case OPTIONS_WRONG:
+	default:
+		return EXIT_WRONG_USE;
+	}
+	block_signals();
+	int status = run(&options);
+	options_finish(&options);
+	return status;
+}

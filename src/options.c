@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A drop-in for rust-vmm's program: its long and short options, its spellings
+ * ("--use-egl false" and "--use-egl=false" alike), its exit status 2 for wrong
+ * use. --fd, --virgl and --render-node are those of QEMU's vhost-user back-end
+ * conventions, which libvirt uses.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "util/sock.h"
+
+/* As GOption fills them; all owned. */
+struct raw {
+	char *socket_path;
+	char *fd;
+	char *gpu_mode;
+	char **capsets;
+	char *use_egl, *use_glx, *use_gles, *use_surfaceless;
+	char *gpu_device;
+	gboolean is_headless, is_virgl, is_version;
+	char **rest;
+};
+
+struct mode {
+	const char *name; /* as renderer_find() has it; NULL: not in this build */
+	const char *spelling;
+};
+
+static const struct mode modes[] = {
+	{ "virglrenderer", "virglrenderer" },
+	{ "virglrenderer", "virgl-renderer" },
+	{ NULL, "gfxstream" },
+	{ "2d", "2d" },
+	{ "null", "null" },
+};
+
+static const struct {
+	const char *name;
+	const char *mode; /* spelling of the mode that has it */
+	uint32_t id;
+	bool is_available;
+} capsets[] = {
+	{ "virgl", "virglrenderer", RENDERER_CAPSET_VIRGL, true },
+	{ "virgl2", "virglrenderer", RENDERER_CAPSET_VIRGL2, true },
+	{ "venus", "virglrenderer", RENDERER_CAPSET_VENUS, false },
+	{ "gfxstream-vulkan", "gfxstream", RENDERER_CAPSET_GFXSTREAM_VULKAN, false },
+	{ "gfxstream-gles", "gfxstream", RENDERER_CAPSET_GFXSTREAM_GLES, false },
+};
+
+static void G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	g_autofree char *text = g_strdup_vprintf(format, args);
+	va_end(args);
+	fprintf(stderr, "vhost-device-gpu: %s\n", text);
+}
+
+static void raw_finish(struct raw *raw)
+{
+	g_free(raw->socket_path);
+	g_free(raw->fd);
+	g_free(raw->gpu_mode);
+	g_strfreev(raw->capsets);
+	g_free(raw->use_egl);
+	g_free(raw->use_glx);
+	g_free(raw->use_gles);
+	g_free(raw->use_surfaceless);
+	g_free(raw->gpu_device);
+	g_strfreev(raw->rest);
+}
+
+static bool parse_raw(int argc, char **argv, struct raw *raw)
+{
+	const GOptionEntry entries[] = {
+		{ "socket-path", 's', 0, G_OPTION_ARG_FILENAME, &raw->socket_path,
+		  "vhost-user socket to listen on", "PATH" },
+		{ "fd", 0, 0, G_OPTION_ARG_STRING, &raw->fd,
+		  "Connected or listening vhost-user socket that is already open", "N" },
+		{ "socket-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &raw->fd, NULL, NULL },
+		{ "gpu-mode", 'g', 0, G_OPTION_ARG_STRING, &raw->gpu_mode,
+		  "virglrenderer, gfxstream, 2d or null [2d; virglrenderer with --virgl]", "MODE" },
+		{ "capset", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &raw->capsets,
+		  "Comma separated: virgl, virgl2, venus (virglrenderer); gfxstream-vulkan, "
+		  "gfxstream-gles (gfxstream) [all that work]",
+		  "LIST" },
+		{ "use-egl", 0, 0, G_OPTION_ARG_STRING, &raw->use_egl,
+		  "Render through EGL [true]", "BOOL" },
+		{ "use-glx", 0, 0, G_OPTION_ARG_STRING, &raw->use_glx,
+		  "Render through GLX [false]", "BOOL" },
+		{ "use-gles", 0, 0, G_OPTION_ARG_STRING, &raw->use_gles,
+		  "Render with OpenGL ES [true]", "BOOL" },
+		{ "use-surfaceless", 0, 0, G_OPTION_ARG_STRING, &raw->use_surfaceless,
+		  "Render without a window system [true]", "BOOL" },
+		{ "gpu-device", 0, 0, G_OPTION_ARG_FILENAME, &raw->gpu_device,
+		  "DRM render node to use, such as /dev/dri/renderD128 (virglrenderer)", "PATH" },
+		{ "render-node", 0, 0, G_OPTION_ARG_FILENAME, &raw->gpu_device,
+		  "The same as --gpu-device", "PATH" },
+		{ "headless", 0, 0, G_OPTION_ARG_NONE, &raw->is_headless,
+		  "No display output; display info and EDID of our own", NULL },
+		{ "virgl", 0, 0, G_OPTION_ARG_NONE, &raw->is_virgl,
+		  "OpenGL for the guest: the same as --gpu-mode virglrenderer", NULL },
+		{ "version", 'V', 0, G_OPTION_ARG_NONE, &raw->is_version, "Print the version",
+		  NULL },
+		{ G_OPTION_REMAINING, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING_ARRAY,
+		  &raw->rest, NULL, NULL },
+		G_OPTION_ENTRY_NULL,
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+	g_autoptr(GError) error = NULL;
+
+	g_option_context_set_summary(
+		context, "A GPU for virtual machines: vhost-user back-end of a virtio-gpu device.");
+	g_option_context_set_description(
+		context, "Exit status: 0 ended as asked, 1 the host lacks something, 2 wrong use.\n"
+			 "VHOST_DEVICE_GPU_LOG (or RUST_LOG) = error, warn, info, debug, trace.");
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error)) {
+		complain("%s (see --help)", error->message);
+		return false;
+	}
+	if (raw->rest != NULL) {
+		complain("unexpected argument '%s' (only options are allowed, see --help)",
+			 raw->rest[0]);
+		return false;
+	}
+	return true;
+}
+
+/* NULL text leaves *value_out as it is. */
+static bool parse_bool(const char *option, const char *text, bool *value_out)
+{
+	if (text == NULL) {
+		return true;
+	}
+	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) {
+		complain("%s: invalid value '%s' (allowed: true, false)", option, text);
+		return false;
+	}
+	*value_out = text[0] == 't';
+	return true;
+}
+
+/* The index in modes[], or -1 after a complaint. */
+static int parse_mode(const struct raw *raw)
+{
+	const char *wanted = raw->gpu_mode;
+
+	if (wanted == NULL) {
+		wanted = raw->is_virgl ? "virglrenderer" : "2d";
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(modes); i++) {
+		if (strcmp(modes[i].spelling, wanted) != 0) {
+			continue;
+		}
+		if (raw->is_virgl && g_strcmp0(modes[i].name, "virglrenderer") != 0) {
+			complain("--virgl: not with --gpu-mode %s (allowed: virglrenderer)", wanted);
+			return -1;
+		}
+		return (int)i;
+	}
+	complain("--gpu-mode: invalid value '%s' (allowed: virglrenderer, virgl-renderer, "
+		 "gfxstream, 2d, null)",
+		 wanted);
+	return -1;
+}
+
+static enum options_result take_capset(const char *name, const char *mode, bool use_gles,
+				       uint32_t *mask)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(capsets); i++) {
+		if (strcmp(capsets[i].name, name) != 0) {
+			continue;
+		}
+		if (strcmp(capsets[i].mode, mode) != 0) {
+			complain("--capset: '%s' is not a capset of gpu mode %s (allowed there: %s)",
+				 name, mode,
+				 strcmp(mode, "virglrenderer") == 0 ? "virgl, virgl2, venus"
+				 : strcmp(mode, "gfxstream") == 0 ? "gfxstream-vulkan, gfxstream-gles"
+								  : "none");
+			return OPTIONS_WRONG;
+		}
+		if (capsets[i].id == RENDERER_CAPSET_GFXSTREAM_GLES && !use_gles) {
+			complain("--capset: 'gfxstream-gles' needs --use-gles true");
+			return OPTIONS_WRONG;
+		}
+		if (!capsets[i].is_available && strcmp(mode, "gfxstream") != 0) {
+			complain("--capset: '%s' is not built into this version (virgl and virgl2 "
+				 "are)",
+				 name);
+			return OPTIONS_UNAVAILABLE;
+		}
+		*mask |= 1u << capsets[i].id;
+		return OPTIONS_RUN;
+	}
+	complain("--capset: invalid value '%s' (allowed: virgl, virgl2, venus, gfxstream-vulkan, "
+		 "gfxstream-gles)",
+		 name);
+	return OPTIONS_WRONG;
+}
+
+static enum options_result parse_capsets(char **lists, const char *mode, bool use_gles,
+					 uint32_t *mask_out)
+{
+	enum options_result result = OPTIONS_RUN;
+
+	for (char **list = lists; list != NULL && *list != NULL; list++) {
+		g_auto(GStrv) names = g_strsplit(*list, ",", -1);
+
+		for (char **name = names; *name != NULL; name++) {
+			enum options_result one = take_capset(*name, mode, use_gles, mask_out);
+
+			/* Wrong use outranks what is only missing. */
+			if (one == OPTIONS_WRONG) {
+				return one;
+			}
+			if (one != OPTIONS_RUN) {
+				result = one;
+			}
+		}
+	}
+	return result;
+}
+
+static bool parse_fd(const char *text, int *fd_out)
+{
+	char *end;
+
+	errno = 0;
+	long value = strtol(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || value < 0 || value > INT_MAX) {
+		complain("--fd: invalid value '%s' (allowed: the number of an open socket)", text);
+		return false;
+	}
+	*fd_out = (int)value;
+	return true;
+}
+
+static bool check_socket(const struct raw *raw, struct options *options)
+{
+	if (raw->socket_path != NULL && raw->fd != NULL) {
+		complain("--socket-path '%s' and --fd '%s': only one of the two is allowed",
+			 raw->socket_path, raw->fd);
+		return false;
+	}
+	if (raw->fd != NULL) {
+		return parse_fd(raw->fd, &options->fd);
+	}
+	if (raw->socket_path == NULL) {
+		complain("one of --socket-path PATH and --fd N is required");
+		return false;
+	}
+	if (*raw->socket_path == '\0' || strlen(raw->socket_path) > sock_path_max()) {
+		complain("--socket-path: '%s' has %zu bytes (allowed: 1 to %zu)", raw->socket_path,
+			 strlen(raw->socket_path), sock_path_max());
+		return false;
+	}
+	return true;
+}
+
+static enum options_result check(struct raw *raw, struct options *options)
+{
+	struct renderer_options *renderer = &options->renderer;
+
+	if (!check_socket(raw, options) || !parse_bool("--use-egl", raw->use_egl, &renderer->use_egl) ||
+	    !parse_bool("--use-glx", raw->use_glx, &renderer->use_glx) ||
+	    !parse_bool("--use-gles", raw->use_gles, &renderer->use_gles) ||
+	    !parse_bool("--use-surfaceless", raw->use_surfaceless, &renderer->use_surfaceless)) {
+		return OPTIONS_WRONG;
+	}
+	int index = parse_mode(raw);
+	if (index < 0) {
+		return OPTIONS_WRONG;
+	}
+	const struct mode *mode = &modes[index];
+	const char *mode_name = mode->name != NULL ? mode->name : mode->spelling;
+	if (raw->gpu_device != NULL && strcmp(mode_name, "virglrenderer") != 0) {
+		complain("--gpu-device '%s': not in gpu mode %s (allowed: virglrenderer)",
+			 raw->gpu_device, mode_name);
+		return OPTIONS_WRONG;
+	}
+	enum options_result result = parse_capsets(raw->capsets, mode_name, renderer->use_gles,
+						   &renderer->capset_mask);
+	if (result == OPTIONS_RUN && mode->name == NULL) {
+		complain("--gpu-mode: 'gfxstream' is not built into this version (virglrenderer, "
+			 "2d and null are)");
+		return OPTIONS_UNAVAILABLE;
+	}
+	options->gpu_mode = mode->name;
+	return result;
+}
+
+enum options_result options_parse(int argc, char **argv, struct options *options_out)
+{
+	struct raw raw = { 0 };
+	struct options options = {
+		.fd = -1,
+		.renderer = { .use_egl = true, .use_gles = true, .use_surfaceless = true },
+	};
+	enum options_result result = OPTIONS_WRONG;
+
+	if (!parse_raw(argc, argv, &raw)) {
+		result = OPTIONS_WRONG;
+	} else if (raw.is_version) {
+		printf("vhost-device-gpu %s\n", PROJECT_VERSION);
+		result = OPTIONS_DONE;
+	} else {
+		result = check(&raw, &options);
+	}
+	if (result == OPTIONS_RUN) {
+		options.socket_path = g_steal_pointer(&raw.socket_path);
+		options.renderer.gpu_device = g_steal_pointer(&raw.gpu_device);
+		options.is_headless = raw.is_headless;
+		*options_out = options;
+	}
+	raw_finish(&raw);
+	return result;
+}
+
+void options_finish(struct options *options)
+{
+	g_free(options->socket_path);
+	g_free((char *)(uintptr_t)options->renderer.gpu_device);
+	*options = (struct options){ .fd = -1 };
+}

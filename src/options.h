@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The command line, checked as far as it can be without touching the host. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "renderer/renderer.h"
+
+enum options_result {
+	OPTIONS_RUN,	    /* go on with *options_out */
+	OPTIONS_DONE,	    /* --help or --version was printed: exit 0 */
+	OPTIONS_WRONG,	    /* wrong use, one line printed: exit 2 */
+	OPTIONS_UNAVAILABLE /* right use of what this build lacks, one line printed: exit 1 */
+};
+
+struct options {
+	char *socket_path; /* owned; NULL if fd is given */
+	int fd;		   /* -1 if socket_path is given */
+	const char *gpu_mode; /* static; a name that renderer_find() knows */
+	struct renderer_options renderer; /* strings owned */
+	bool is_headless;
+};
+
+/* options_out is written on OPTIONS_RUN only; then options_finish() frees it. */
+enum options_result options_parse(int argc, char **argv, struct options *options_out);
+void options_finish(struct options *options);

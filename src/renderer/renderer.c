@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "renderer/renderer.h"
+
+#include <assert.h>
+#include <pixman.h>
+#include <string.h>
+
+#include "renderer/impls.h"
+
+static const struct renderer_impl *const impls[] = {
+	&null_impl,
+	&soft_impl,
+	&virgl_impl,
+};
+
+const struct renderer_impl *renderer_find(const char *mode)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(impls); i++) {
+		if (strcmp(impls[i]->name, mode) == 0) {
+			return impls[i];
+		}
+	}
+	return NULL;
+}
+
+void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct quota *quota)
+{
+	assert(impl->create != NULL && impl->destroy != NULL);
+	assert(impl->resource_create != NULL && impl->resource_destroy != NULL);
+	assert(impl->resource_attach != NULL && impl->resource_detach != NULL);
+	assert(impl->transfer_2d != NULL && impl->resource_read != NULL);
+	assert((impl->fence_create == NULL) == (impl->dispatch == NULL));
+	*r = (struct renderer){ .impl = impl, .event_fd = -1, .quota = quota };
+}
+
+int renderer_create(const struct renderer_impl *impl, const struct renderer_options *options,
+		    struct quota *quota, struct renderer **renderer_out)
+{
+	return impl->create(options, quota, renderer_out);
+}
+
+void renderer_destroy(struct renderer *r)
+{
+	if (r != NULL) {
+		r->impl->destroy(r);
+	}
+}
+
+void renderer_set_listener(struct renderer *r, const struct renderer_listener *listener, void *data)
+{
+	r->listener = listener;
+	r->listener_data = data;
+}
+
+void renderer_dispatch(struct renderer *r)
+{
+	if (r->impl->dispatch != NULL) {
+		r->impl->dispatch(r);
+	}
+}
+
+bool renderer_format_info(uint32_t virtio_format, uint32_t *pixman_format_out, bool *has_alpha_out)
+{
+	/*
+	 * virtio names bytes in memory order, pixman names bits of a native
+	 * word; on a little-endian host one is the other reversed.
+	 */
+	static const struct {
+		uint32_t virtio;
+		pixman_format_code_t pixman;
+		bool has_alpha;
+	} formats[] = {
+		{ VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, PIXMAN_a8r8g8b8, true },
+		{ VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXMAN_x8r8g8b8, false },
+		{ VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, PIXMAN_b8g8r8a8, true },
+		{ VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXMAN_b8g8r8x8, false },
+		{ VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, PIXMAN_a8b8g8r8, true },
+		{ VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXMAN_r8g8b8x8, false },
+		{ VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, PIXMAN_r8g8b8a8, true },
+		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXMAN_x8b8g8r8, false },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
+		if (formats[i].virtio == virtio_format) {
+			*pixman_format_out = (uint32_t)formats[i].pixman;
+			if (has_alpha_out != NULL) {
+				*has_alpha_out = formats[i].has_alpha;
+			}
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Pixels on their way from a renderer to a display: 32 bits each, pixman's
+ * a8r8g8b8 (bytes B, G, R, A on a little-endian host), rows top down.
+ *
+ * Reference-counted across threads. Whoever shares a frame only reads it; the
+ * one who wants to write calls frame_make_writable(), which copies it if
+ * somebody else still holds it. So a display sends from the frame itself,
+ * without a copy and never a torn picture, and the renderer never waits for it.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/quota.h"
+#include "util/rect.h"
+
+struct frame {
+	gatomicrefcount refs;
+	uint32_t width, height; /* pixels */
+	size_t stride_bytes;
+	uint32_t *pixels;
+	struct quota *quota; /* borrowed; outlives every frame charged to it */
+	uint64_t charged_bytes;
+};
+
+/* All zero. NULL if the quota or the memory does not allow it. */
+struct frame *frame_create(struct quota *quota, uint32_t width, uint32_t height);
+struct frame *frame_ref(struct frame *frame);
+void frame_unref(struct frame *frame); /* NULL is fine */
+
+/*
+ * Make *frame the caller's alone, which it holds one reference of. overwritten
+ * (inside the frame) is what the caller is about to write in full; what lies
+ * outside it keeps its pixels. False, and *frame as it was, without memory.
+ */
+bool frame_make_writable(struct frame **frame, const struct rect *overwritten);
+
+static inline uint32_t *frame_pixel(const struct frame *frame, uint32_t x, uint32_t y)
+{
+	return (uint32_t *)(void *)((char *)frame->pixels + y * frame->stride_bytes) + x;
+}

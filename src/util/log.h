@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Messages for the operator, on stderr, one write(2) per line.
+ *
+ * error: the operator must act. warn: a peer misbehaved (rate-limited, a guest
+ * must not be able to fill a disk). info: life of the process. debug: the
+ * guest did something odd. trace: every command.
+ *
+ * Any thread may log. Guest-controlled strings never reach a format argument
+ * unescaped: use log_escape().
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum log_level {
+	LOG_LEVEL_OFF,
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_TRACE,
+};
+
+extern enum log_level log_threshold;
+
+/*
+ * Read the level from VHOST_DEVICE_GPU_LOG, else RUST_LOG, else "warn".
+ * RUST_LOG may carry directives ("vhost_device_gpu=debug,other=info"); one for
+ * this program counts, then a bare level. An unknown word is reported and
+ * ignored. Also catches GLib's own messages.
+ */
+void log_init(void);
+
+void log_write(enum log_level level, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* At most 10 lines a second over the whole process; says how many it dropped. */
+void log_write_limited(enum log_level level, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Printable copy of guest bytes, at most size - 1 characters, always terminated. */
+const char *log_escape(const void *bytes, size_t length, char *buffer, size_t size);
+
+#define log_at(level, ...)                                                                         \
+	do {                                                                                       \
+		if (G_UNLIKELY((level) <= log_threshold)) {                                        \
+			log_write((level), __VA_ARGS__);                                           \
+		}                                                                                  \
+	} while (0)
+
+#define log_at_limited(level, ...)                                                                 \
+	do {                                                                                       \
+		if (G_UNLIKELY((level) <= log_threshold)) {                                        \
+			log_write_limited((level), __VA_ARGS__);                                   \
+		}                                                                                  \
+	} while (0)
+
+/* Why the program can't start or go on: said whatever the level is. */
+#define log_failure(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+
+#define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...) log_at_limited(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) log_at_limited(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_trace(...) log_at(LOG_LEVEL_TRACE, __VA_ARGS__)

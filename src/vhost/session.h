@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What a vhost-user front-end may ask for, and what it gets: the state of one
+ * connection from its first message to its end. Runs on the transport thread
+ * and waits for nothing, because QEMU holds its big lock while it waits for
+ * an answer from here.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/loop.h"
+#include "vhost/conn.h"
+#include "virtio/guestmem.h"
+#include "virtio/virtq.h"
+
+/* Upcalls, on the transport thread. None may wait, but for quiesce()'s bound. */
+struct session_listener {
+	/* The driver's acknowledged device features. */
+	void (*features_changed)(void *data, uint64_t features);
+	/* A new memory table; the listener takes its own reference. */
+	void (*memory_changed)(void *data, struct guestmem *mem);
+	/* Queue index may have become runnable, or stopped. */
+	void (*queue_changed)(void *data, unsigned int index);
+	/*
+	 * A queue has been stopped, or memory is about to go: give the command
+	 * in execution, if any, a few milliseconds to get out of guest memory.
+	 */
+	void (*quiesce)(void *data);
+	/* The device was reset: every resource, context and scanout goes. */
+	void (*reset)(void *data);
+	/* A new channel to the display; replaces the one before. */
+	void (*display_socket)(void *data, int consume_fd);
+	/* The connection is over. has_failed: by a violation, not by a hang-up. */
+	void (*closed)(void *data, bool has_failed);
+};
+
+struct session_options {
+	uint64_t device_features; /* of the device type, bits 0 to 23; ring bits are added here */
+	const void *config;	  /* borrowed; config space, read-only */
+	size_t config_size_bytes;
+	struct virtq *queues; /* borrowed; set up and taken down by the session */
+	unsigned int n_queues;
+};
+
+struct session {
+	struct session_options options;
+	const struct session_listener *listener;
+	void *data;
+	struct loop *loop;
+	struct loop_source source;
+	struct conn conn;
+	struct guestmem *mem; /* owned reference */
+	int backend_channel_fd; /* owned or -1; SET_BACKEND_REQ_FD */
+	uint64_t features;	/* acknowledged */
+	uint64_t protocol_features;
+	bool is_closed;
+	bool has_run;	   /* a queue ran since the last reset */
+	uint16_t old_base; /* of queue 0 when it was last stopped */
+};
+
+/* Starts serving consume_fd in loop. Returns 0 or -errno; consume_fd is gone either way. */
+int session_init(struct session *session, struct loop *loop, int consume_fd,
+		 const struct session_options *options, const struct session_listener *listener,
+		 void *data) G_GNUC_WARN_UNUSED_RESULT;
+void session_finish(struct session *session);
