@@ -48,13 +48,15 @@ static void listen_on(struct listener *listener)
 	}
 }
 
-/* Child: nothing of the listener stays open. */
+/*
+ * Child: nothing of the listener stays open. The epoll instance is the
+ * parent's too, so that no source may be removed from it here.
+ */
 static void become_backend(struct listener *listener, int consume_fd, pid_t parent)
 {
 	listener->is_child = true;
+	loop_finish(&listener->loop);
 	loop_quit(&listener->loop);
-	loop_remove(&listener->loop, &listener->source);
-	loop_remove(&listener->loop, &listener->signal_source);
 	close(listener->fd);
 	close(listener->signal_fd);
 	listener->fd = -1;
