@@ -228,6 +228,10 @@ void virtq_set_kick(struct virtq *vq, int consume_fd)
 	close_fd(&vq->kick_fd);
 	vq->kick_fd = consume_fd;
 	vq->kick_serial++;
+	if (!vq->is_started && vq->used != NULL) {
+		/* Also when the memory came after the addresses. */
+		vq->used_index = load_u16(&vq->used->idx);
+	}
 	vq->is_started = true;
 	settle(vq);
 	g_mutex_unlock(&vq->lock);
