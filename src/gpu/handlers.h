@@ -4,7 +4,7 @@
 
 #include "gpu/command.h"
 
-/* resource.c */
+/* resource_commands.c */
 enum gpu_resp handle_resource_create_2d(struct device *dev, struct command *command);
 enum gpu_resp handle_resource_create_3d(struct device *dev, struct command *command);
 enum gpu_resp handle_resource_unref(struct device *dev, struct command *command);
