@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What the host must have before the library is started, and what to say if
+ * it has not. Some of this the library answers with a crash instead of an
+ * error (0.10.4, and in part up to 1.3), so it is looked at first:
+ * without EGL and GLX it calls GL functions with no context; with libEGL but
+ * no driver behind it, it follows a null GBM device; without libEGL, libepoxy
+ * ends the process.
+ *
+ * No environment variable is needed for software rendering: where no device
+ * can be opened, Mesa's eglInitialize() tries once more with its own software
+ * driver (seen with 22.3 and 26.1 on hosts without /dev/dri).
+ */
+#include "renderer/virgl_internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "util/log.h"
+
+#define EGL_EXTENSIONS_QUERY 0x3055
+#define DRM_MAJOR 226
+#define HELP_EGL "install libegl1 and libgl1-mesa-dri (Mesa's EGL), or use --gpu-mode 2d"
+
+typedef const char *(*egl_query_string_fn)(void *display, int32_t name);
+
+static int check_egl(void)
+{
+	void *egl = dlopen("libEGL.so.1", RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
+	const char *extensions = NULL;
+
+	if (egl == NULL) {
+		log_failure("virglrenderer needs EGL: %s: %s", dlerror(), HELP_EGL);
+		return -ENOENT;
+	}
+	void *symbol = dlsym(egl, "eglQueryString");
+	egl_query_string_fn query;
+
+	memcpy(&query, &symbol, sizeof(query));
+	if (symbol != NULL) {
+		extensions = query(NULL, EGL_EXTENSIONS_QUERY);
+	}
+	bool has_driver =
+		extensions != NULL && strstr(extensions, "EGL_EXT_platform_base") != NULL;
+
+	dlclose(egl);
+	if (!has_driver) {
+		log_failure("virglrenderer needs EGL, and libEGL.so.1 finds no driver: %s",
+			    HELP_EGL);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+int virgl_host_check(const struct renderer_options *options)
+{
+	if (options->use_egl) {
+		return check_egl();
+	}
+	if (!options->use_glx) {
+		log_failure("virglrenderer needs EGL or GLX: give --use-egl true");
+		return -EINVAL;
+	}
+	if (g_getenv("DISPLAY") == NULL) {
+		log_failure("GLX needs an X server, and DISPLAY is not set: "
+			    "set it, or give --use-egl true");
+		return -ENODEV;
+	}
+	return 0;
+}
+
+/* GBM takes any file and falls back to software without a word. */
+static bool is_drm_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == DRM_MAJOR;
+}
+
+int virgl_host_open_gpu(const char *path, int *fd_out)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0) {
+		int error = errno;
+
+		log_failure("Failed to open GPU device '%s': %s", path, g_strerror(error));
+		return -error;
+	}
+	if (!is_drm_device(fd)) {
+		close(fd);
+		log_failure("GPU device '%s' is no DRM render node (/dev/dri/renderD128 is one)",
+			    path);
+		return -ENODEV;
+	}
+	*fd_out = fd;
+	return 0;
+}
+
+static const char *help_for(const struct renderer_options *options)
+{
+	if (options->gpu_device != NULL) {
+		return "is --gpu-device a DRM render node with a Mesa driver?";
+	}
+	if (!options->use_egl) {
+		return "is the X server of DISPLAY there, and does it have GLX?";
+	}
+	if (!options->use_surfaceless) {
+		return "without a GPU, --use-surfaceless must be true";
+	}
+	return HELP_EGL;
+}
+
+void virgl_host_log_init_failure(const struct renderer_options *options)
+{
+	char reason[256];
+
+	virgl_log_last_line(reason, sizeof(reason));
+	log_failure("virglrenderer can't start (%s): %s",
+		    reason[0] != '\0' ? reason : "it gives no reason", help_for(options));
+}

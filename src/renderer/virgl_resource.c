@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Resources and the copies between them and guest pages.
+ *
+ * The library checks most of what a guest sends, but counts bytes in 32 bits:
+ * a picture or a transfer of more than 4 GiB looks small to it, and it then
+ * reads or writes outside its buffers. So such sizes end here. The limits,
+ * 2^28 texels (16384 x 16384) and 1 GiB for a buffer, are above what its GL
+ * drivers allocate anyway; 2^28 texels of the largest kind, 16 bytes, are the
+ * 4 GiB it can't count, hence "fewer than".
+ *
+ * Memory of textures and buffers is the GL driver's and not charged to the
+ * quota: a guest can have it allocated by command streams alone, which nobody
+ * can count here.
+ *
+ * Of the eight 2D formats the library knows four everywhere and the others,
+ * those with alpha in the first byte, not or only on desktop GL. A 2D resource
+ * of such a format becomes a texture of R8G8B8A8, whose bytes GL never
+ * reorders, and has its name only where a picture is read (virgl_read.c).
+ */
+#include "renderer/virgl_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "util/log.h"
+
+#define MAX_TEXELS ((UINT64_C(1) << 28) - 1)
+#define MAX_BUFFER_BYTES (UINT32_C(1) << 30)
+#define MAX_LEVEL 15
+#define MAX_SAMPLES 32
+#define MAX_BLOCK_BYTES 16
+#define BYTES_2D 4
+
+enum {
+	TARGET_BUFFER = 0,
+	TARGET_2D = 2,
+	TARGET_3D = 3,
+};
+
+static struct virgl_resource *find(struct renderer *r, uint32_t id)
+{
+	return g_hash_table_lookup(virgl_from_base(r)->resources, GUINT_TO_POINTER(id));
+}
+
+void virgl_resource_free(void *data)
+{
+	struct virgl_resource *resource = data;
+
+	frame_unref(resource->frame);
+	g_free(resource);
+}
+
+/* a * b, or more than any limit if that is too much. */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t count_texels(const struct resource_desc *desc)
+{
+	uint64_t n = times(desc->width, MAX(desc->height, 1));
+
+	n = times(n, MAX(desc->depth, 1));
+	n = times(n, MAX(desc->array_size, 1));
+	return times(n, MAX(desc->nr_samples, 1));
+}
+
+static enum gpu_resp check_desc(const struct resource_desc *desc)
+{
+	if (desc->last_level > MAX_LEVEL || desc->nr_samples > MAX_SAMPLES) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (desc->target == TARGET_BUFFER) {
+		return desc->width <= MAX_BUFFER_BYTES ? GPU_RESP_OK_NODATA :
+							 GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	if (desc->width == 0 || desc->height == 0) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	return count_texels(desc) <= MAX_TEXELS ? GPU_RESP_OK_NODATA : GPU_RESP_ERR_OUT_OF_MEMORY;
+}
+
+static uint32_t texture_format_2d(uint32_t format)
+{
+	switch (format) {
+	case VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM:
+	case VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM:
+	case VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM:
+	case VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM:
+		return VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM;
+	default:
+		return format;
+	}
+}
+
+static struct virgl_renderer_resource_create_args args_2d(uint32_t id,
+							  const struct resource_desc *desc)
+{
+	return (struct virgl_renderer_resource_create_args){
+		.handle = id,
+		.target = TARGET_2D,
+		.format = texture_format_2d(desc->format),
+		.bind = VIRGL_RES_BIND_RENDER_TARGET,
+		.width = desc->width,
+		.height = desc->height,
+		.depth = 1,
+		.array_size = 1,
+		.flags = VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP,
+	};
+}
+
+static struct virgl_renderer_resource_create_args args_3d(uint32_t id,
+							  const struct resource_desc *desc)
+{
+	return (struct virgl_renderer_resource_create_args){
+		.handle = id,
+		.target = desc->target,
+		.format = desc->format,
+		.bind = desc->bind,
+		.width = desc->width,
+		.height = desc->height,
+		.depth = desc->depth,
+		.array_size = desc->array_size,
+		.last_level = desc->last_level,
+		.nr_samples = desc->nr_samples,
+		.flags = desc->flags,
+	};
+}
+
+/* The library says EINVAL for all its reasons; in 2D only the size can be one. */
+static enum gpu_resp resp_from_create_error(const struct resource_desc *desc, int error)
+{
+	return desc->is_2d || abs(error) == ENOMEM ? GPU_RESP_ERR_OUT_OF_MEMORY :
+						     GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
+				    const struct resource_desc *desc)
+{
+	struct virgl_renderer_resource_create_args args =
+		desc->is_2d ? args_2d(id, desc) : args_3d(id, desc);
+	enum gpu_resp resp = check_desc(desc);
+
+	if (resp != GPU_RESP_OK_NODATA) {
+		return resp;
+	}
+	if (find(r, id) != NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	/* A GL error of a bad description must not be found in a guest's context later. */
+	virgl_renderer_force_ctx_0();
+	int error = virgl_renderer_resource_create(&args, NULL, 0);
+	if (error != 0) {
+		log_debug("res %u: refused (%d): target %u format %u bind 0x%x %ux%ux%u", id, error,
+			  args.target, args.format, args.bind, args.width, args.height,
+			  args.depth);
+		return resp_from_create_error(desc, error);
+	}
+	struct virgl_resource *resource = g_new(struct virgl_resource, 1);
+	*resource = (struct virgl_resource){
+		.id = id,
+		.desc = *desc,
+		.pixman_format = virgl_read_format(desc),
+	};
+	g_hash_table_insert(virgl_from_base(r)->resources, GUINT_TO_POINTER(id), resource);
+	return GPU_RESP_OK_NODATA;
+}
+
+void virgl_resource_destroy(struct renderer *r, uint32_t id)
+{
+	if (g_hash_table_remove(virgl_from_base(r)->resources, GUINT_TO_POINTER(id))) {
+		virgl_renderer_resource_unref(id);
+	}
+}
+
+enum gpu_resp virgl_resource_attach(struct renderer *r, uint32_t id, const struct backing *backing)
+{
+	struct virgl_resource *resource = find(r, id);
+
+	if (resource == NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (resource->backing != NULL || backing->n_iov > INT32_MAX) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	/* Without an entry the library would keep the list and read its first one. */
+	if (backing->n_iov > 0 && virgl_renderer_resource_attach_iov((int)id, backing->iov,
+								     (int)backing->n_iov) != 0) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	resource->backing = backing;
+	return GPU_RESP_OK_NODATA;
+}
+
+void virgl_resource_detach(struct renderer *r, uint32_t id)
+{
+	struct virgl_resource *resource = find(r, id);
+	struct iovec *iov;
+	int n_iov;
+
+	if (resource != NULL && resource->backing != NULL) {
+		virgl_renderer_resource_detach_iov((int)id, &iov, &n_iov);
+		resource->backing = NULL;
+	}
+}
+
+static uint32_t at_level(uint32_t size, uint32_t level)
+{
+	return MAX(size >> level, 1);
+}
+
+static bool is_box_inside(const struct resource_desc *desc, const struct transfer_3d *transfer)
+{
+	const struct virtio_gpu_box *box = &transfer->box;
+
+	if (transfer->level > desc->last_level) {
+		return false;
+	}
+	uint32_t depth = desc->target == TARGET_3D ? at_level(desc->depth, transfer->level) :
+						     desc->array_size;
+	return (uint64_t)box->x + box->w <= at_level(desc->width, transfer->level) &&
+	       (uint64_t)box->y + box->h <= at_level(desc->height, transfer->level) &&
+	       (uint64_t)box->z + box->d <= depth;
+}
+
+/* Does no sum or product the library makes leave 32 bits? */
+static bool is_countable(const struct transfer_3d *transfer)
+{
+	const struct virtio_gpu_box *box = &transfer->box;
+	uint64_t rows = times(transfer->stride, box->h);
+	uint64_t layers = times(transfer->layer_stride, box->d);
+
+	return transfer->offset <= UINT32_MAX && rows <= UINT32_MAX && layers <= UINT32_MAX &&
+	       transfer->offset + rows + layers <= UINT32_MAX;
+}
+
+/* A buffer is read back by its format's size per unit of width, but mapped by width. */
+static bool is_buffer_read_inside(const struct resource_desc *desc,
+				  const struct transfer_3d *transfer)
+{
+	const uint32_t r8_unorm = 64;
+
+	return desc->target != TARGET_BUFFER || transfer->to_host || desc->format == r8_unorm ||
+	       transfer->box.x + (uint64_t)transfer->box.w * MAX_BLOCK_BYTES <= desc->width;
+}
+
+static int copy(const struct virgl_resource *resource, const struct transfer_3d *transfer)
+{
+	struct virgl_box box = {
+		transfer->box.x, transfer->box.y, transfer->box.z,
+		transfer->box.w, transfer->box.h, transfer->box.d,
+	};
+
+	if (transfer->to_host) {
+		return virgl_renderer_transfer_write_iov(resource->id, transfer->ctx_id,
+							 (int)transfer->level, transfer->stride,
+							 transfer->layer_stride, &box,
+							 transfer->offset, NULL, 0);
+	}
+	return virgl_renderer_transfer_read_iov(resource->id, transfer->ctx_id, transfer->level,
+						transfer->stride, transfer->layer_stride, &box,
+						transfer->offset, NULL, 0);
+}
+
+enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id, const struct transfer_3d *transfer)
+{
+	const struct virgl_resource *resource = find(r, id);
+
+	if (resource == NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (resource->backing == NULL || resource->backing->n_iov == 0 ||
+	    !is_box_inside(&resource->desc, transfer) || !is_countable(transfer) ||
+	    !is_buffer_read_inside(&resource->desc, transfer)) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	int error = copy(resource, transfer);
+	if (error != 0) {
+		log_debug("res %u: transfer refused (%d)", id, error);
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	return GPU_RESP_OK_NODATA;
+}
+
+enum gpu_resp virgl_transfer_2d(struct renderer *r, uint32_t id, const struct rect *rect,
+				uint64_t offset_bytes)
+{
+	const struct virgl_resource *resource = find(r, id);
+
+	if (resource == NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (rect_is_empty(rect)) {
+		return GPU_RESP_OK_NODATA;
+	}
+	struct transfer_3d transfer = {
+		.stride = resource->desc.width * BYTES_2D,
+		.offset = offset_bytes,
+		.box = { .x = rect->x, .y = rect->y, .w = rect->width, .h = rect->height, .d = 1 },
+		.to_host = true,
+	};
+	return virgl_transfer_3d(r, id, &transfer);
+}
