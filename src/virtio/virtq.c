@@ -290,6 +290,7 @@ void virtq_reset(struct virtq *vq)
 {
 	g_mutex_lock(&vq->lock);
 	stop_locked(vq);
+	vq->is_enabled = false; /* "disable all rings", says the specification of RESET_DEVICE */
 	vq->has_addresses = false;
 	map_rings(vq);
 	vq->last_avail = 0;
