@@ -258,10 +258,11 @@ make_base() {
 	forget_old base "$base"
 }
 
-# build_daemon DIR [MESON OPTION...]: configure once, build what has changed.
-build_daemon() {
-	local dir=$1
-	shift
+# build_in DIR TARGET [MESON OPTION...]: configure once, build what has changed.
+# TARGET may be "all".
+build_in() {
+	local dir=$1 target=$2
+	shift 2
 	[ -e "$dir/build.ninja" ] || meson setup "$@" "$dir" "$repo"
-	ninja -C "$dir"
+	ninja -C "$dir" "$target"
 }

@@ -13,9 +13,9 @@ import signal
 import sys
 import time
 
-from lab import (Agent, Failure, Lab, Monitor, Picture, REPO, connect)
+from lab import (Agent, Failure, GLMARK2, Lab, Monitor, Picture, REPO, connect)
 
-SCENE = "bump:bump-render=high-poly"
+SCENE = "jellyfish"
 SECONDS = 10
 
 
@@ -38,12 +38,12 @@ def say(text):
 
 def scene_shows(picture):
     """A scene and neither a console nor a screen in one colour."""
-    return picture.colours(100) >= 100
+    return picture.colours(1000) >= 1000
 
 
 def draw(vm, picture_path):
     """Runs the scene, takes a picture of it meanwhile; the frame rate."""
-    id = vm.agent.start(f"glmark2-es2-drm -b {SCENE}:duration={SECONDS} 2>&1",
+    id = vm.agent.start(f"{GLMARK2} -b {SCENE}:duration={SECONDS} 2>&1",
                         180)
     deadline = time.monotonic() + 120
     start = time.monotonic()
@@ -93,7 +93,7 @@ def demo(args):
         print(f"Frames per second: {fps}")
         print(f"Screen: {args.picture}", flush=True)
         if args.keep:
-            vm.agent.start("while :; do glmark2-es2-drm --run-forever; "
+            vm.agent.start("while :; do " + GLMARK2 + " --run-forever; "
                            "sleep 1; done >/dev/null 2>&1 &", 10)
             time.sleep(1)
             lab.lasting = True
