@@ -149,7 +149,7 @@ void rig_assert_serves(struct rig *rig)
 
 uint64_t rig_backing(struct rig *rig, const uint32_t *pixels, uint32_t size_bytes)
 {
-	uint64_t gpa = guestram_alloc(rig->ram, rig->ram->n_regions - 1, size_bytes, GUESTRAM_PAGE);
+	uint64_t gpa = guestram_alloc(rig->ram, 1, size_bytes, GUESTRAM_PAGE);
 
 	if (pixels) {
 		memcpy(guestram_at(rig->ram, gpa, size_bytes), pixels, size_bytes);

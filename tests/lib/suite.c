@@ -207,7 +207,8 @@ static void open_results(void)
 		return;
 	}
 	g_assert_no_errno(g_mkdir_with_parents(dir, 0755));
-	g_autofree char *path = g_strdup_printf("%s/%s.results", dir, g_get_prgname());
+	g_autofree char *name = g_path_get_basename(g_get_prgname());
+	g_autofree char *path = g_strdup_printf("%s/%s.results", dir, name);
 	results = fopen(path, "we");
 	if (!results) {
 		g_error("%s: %s", path, g_strerror(errno));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Buffers come from the last region of guest memory by powers of two and go back to a list, so that
- * a test may send any number of commands.
+ * Buffers come from the second region of guest memory by powers of two and go back to a list, so
+ * that a test may send any number of commands.
  */
 #include <glib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 
 #define MIN_BUFFER_SHIFT 8u
 #define MAX_SEGMENTS 512u
+#define BUFFER_REGION 1u
 
 struct vgpu *vgpu_create(struct guestram *ram, struct ring *control, struct ring *cursor)
 {
@@ -57,8 +58,7 @@ static uint64_t alloc_buffer(struct vgpu *vgpu, uint32_t size)
 	uint64_t gpa = vgpu->free_buffers[shift];
 
 	if (gpa == 0) {
-		return guestram_alloc(vgpu->ram, vgpu->ram->n_regions - 1, UINT64_C(1) << shift,
-				      256);
+		return guestram_alloc(vgpu->ram, BUFFER_REGION, UINT64_C(1) << shift, 256);
 	}
 	memcpy(&vgpu->free_buffers[shift], guestram_at(vgpu->ram, gpa, 8), sizeof(uint64_t));
 	return gpa;

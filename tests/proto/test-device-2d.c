@@ -82,8 +82,12 @@ static void test_resource_unref(const void *mode)
 	/* A resource that is shown goes, the id with it, and no flush reaches the display any more.
 	 */
 	uint64_t gpa = rig_show_resource(rig, 1, 0, 64, 64, NULL);
+	bool draws = ((const struct proto_mode *)mode)->draws;
+	if (draws) {
+		display_wait_scanout(rig->display, 0, 64, 64);
+	}
 	g_assert_ok(vgpu_resource_unref(vgpu, 1));
-	if (((const struct proto_mode *)mode)->draws) {
+	if (draws) {
 		display_wait_off(rig->display, 0);
 	}
 	g_assert_resp(vgpu_resource_flush(vgpu, 1, 0, 0, 64, 64),
@@ -290,7 +294,7 @@ int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
 	proto_add("device", "resource_create_2d", test_resource_create_2d);
-	proto_add("device", "memory_bound", test_memory_bound);
+	proto_add_drawing("device", "memory_bound", test_memory_bound);
 	proto_add("device", "resource_unref", test_resource_unref);
 	proto_add("device", "set_scanout", test_set_scanout);
 	proto_add("device", "resource_flush", test_resource_flush);
