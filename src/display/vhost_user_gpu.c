@@ -12,13 +12,10 @@
  *   next is begun, and what it is made of can't change meanwhile;
  * - UPDATE without a surface crashes it, and a surface that never gets an
  *   UPDATE leaks: SCANOUT and the first, full UPDATE are one piece of output;
- * - GET_EDID for an output that it doesn't have is never answered: each one is
- *   followed by GET_DISPLAY_INFO, whose answer shows that none will come;
+ * - GET_EDID for an output that it doesn't have is never answered: see
+ *   vug_questions.h;
  * - a descriptor on a message that takes none is picked up later for another:
  *   none is ever sent here.
- *
- * Questions are answered once, by the front-end, by its hang-up, or by the
- * clock.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,29 +23,12 @@
 #include <unistd.h>
 
 #include "display/display.h"
+#include "display/vug_in.h"
+#include "display/vug_out.h"
+#include "display/vug_questions.h"
 #include "display/vug_wire.h"
 #include "util/log.h"
 #include "util/loop.h"
-#include "util/sock.h"
-
-#define ANSWER_TIMEOUT_US (1 * G_USEC_PER_SEC)
-#define MAX_QUESTIONS 256
-#define MAX_IOV 512
-
-enum question_kind {
-	ASK_PROTOCOL_FEATURES,
-	ASK_INFO,
-	ASK_EDID,
-	ASK_BARRIER, /* GET_DISPLAY_INFO behind a GET_EDID */
-};
-
-struct question {
-	enum question_kind kind;
-	uint32_t scanout_id;
-	uint64_t token;
-	gint64 deadline_us;
-	bool is_answered; /* the asker was told something; the reply may still come */
-};
 
 /* What a scanout should show; under the lock. */
 struct wish {
@@ -65,15 +45,6 @@ struct cursor_wish {
 	struct vug_cursor_update state;
 };
 
-/* The message in the socket's mouth. */
-struct outgoing {
-	size_t head_bytes;
-	struct frame *frame; /* owned reference; NULL: the head is all */
-	struct rect pixels;  /* in the frame */
-	uint64_t total_bytes, sent_bytes;
-	char head[sizeof(struct vug_header) + sizeof(struct vug_cursor_update)];
-};
-
 struct vhost_user_gpu {
 	struct display base;
 	GThread *thread;
@@ -86,17 +57,15 @@ struct vhost_user_gpu {
 	int new_socket; /* owned */
 	struct wish wishes[DISPLAY_MAX_SCANOUTS];
 	struct cursor_wish cursors[DISPLAY_MAX_SCANOUTS];
-	GQueue asked; /* struct question, owned; not yet sent */
 
-	int is_watched;  /* atomic: a socket is there or on its way */
-	int n_questions; /* atomic: asked, and not yet answered by the front-end itself */
+	int is_watched; /* atomic: a socket is there or on its way */
+	struct vug_questions questions;
 
 	/* The display thread's own. */
 	int socket; /* owned, or -1 */
 	struct loop_source source;
 	bool wants_output;
 	struct loop_timer answer_timer;
-	GQueue awaited; /* struct question, owned; sent, in order */
 	bool is_negotiated;
 	bool is_acceptance_due; /* SET_PROTOCOL_FEATURES */
 	uint64_t protocol_features;
@@ -104,10 +73,8 @@ struct vhost_user_gpu {
 		uint32_t width, height; /* of the surface that the front-end has */
 	} surfaces[DISPLAY_MAX_SCANOUTS];
 	unsigned int next_scanout;
-	struct outgoing out;
-	struct vug_header reply_header;
-	union vug_reply reply;
-	size_t reply_bytes; /* received of header and payload together */
+	struct vug_out out;
+	struct vug_in in;
 };
 
 static const struct display_impl vhost_user_gpu_impl;
@@ -204,20 +171,16 @@ static void gpu_cursor_hide(struct display *d, uint32_t scanout_id, uint32_t x, 
 	g_mutex_unlock(&gpu->lock);
 }
 
-static bool ask(struct vhost_user_gpu *gpu, const struct question *question)
+static bool ask(struct vhost_user_gpu *gpu, enum vug_question_kind kind, uint64_t token,
+		uint32_t scanout_id)
 {
 	bool is_asked = false;
 
+	/* Under the lock, so that a channel that is lost now takes the question with it. */
 	g_mutex_lock(&gpu->lock);
-	if (gpu_is_watched(&gpu->base) && g_atomic_int_get(&gpu->n_questions) < MAX_QUESTIONS) {
-		struct question *copy = g_new(struct question, 1);
-
-		g_atomic_int_inc(&gpu->n_questions);
-		*copy = *question;
-		copy->deadline_us = g_get_monotonic_time() + ANSWER_TIMEOUT_US;
-		g_queue_push_tail(&gpu->asked, copy);
+	if (gpu_is_watched(&gpu->base)) {
+		is_asked = vug_questions_ask(&gpu->questions, kind, token, scanout_id);
 		poke(gpu);
-		is_asked = true;
 	}
 	g_mutex_unlock(&gpu->lock);
 	return is_asked;
@@ -225,16 +188,12 @@ static bool ask(struct vhost_user_gpu *gpu, const struct question *question)
 
 static bool gpu_request_info(struct display *d, uint64_t token)
 {
-	return ask(from_base(d), &(struct question){ .kind = ASK_INFO, .token = token });
+	return ask(from_base(d), VUG_ASK_INFO, token, 0);
 }
 
 static bool gpu_request_edid(struct display *d, uint64_t token, uint32_t scanout_id)
 {
-	return ask(from_base(d), &(struct question){
-					 .kind = ASK_EDID,
-					 .token = token,
-					 .scanout_id = scanout_id,
-				 });
+	return ask(from_base(d), VUG_ASK_EDID, token, scanout_id);
 }
 
 /* ---- transport thread ---- */
@@ -254,86 +213,14 @@ static void gpu_set_socket(struct display *d, int consume_fd)
 	g_mutex_unlock(&gpu->lock);
 }
 
-/* ---- display thread: questions ---- */
-
-static void question_free(struct vhost_user_gpu *gpu, struct question *question)
-{
-	if (question->kind == ASK_INFO || question->kind == ASK_EDID) {
-		g_atomic_int_add(&gpu->n_questions, -1);
-	}
-	g_free(question);
-}
-
-static void answer_none(struct vhost_user_gpu *gpu, struct question *question)
-{
-	if (question->is_answered) {
-		return;
-	}
-	question->is_answered = true;
-	if (question->kind == ASK_INFO) {
-		gpu->base.listener->info(gpu->base.listener_data, question->token, NULL);
-	} else if (question->kind == ASK_EDID) {
-		gpu->base.listener->edid(gpu->base.listener_data, question->token, NULL);
-	}
-}
-
-static void answer_none_to_all(struct vhost_user_gpu *gpu)
-{
-	GQueue dropped = G_QUEUE_INIT;
-	struct question *question;
-
-	g_mutex_lock(&gpu->lock);
-	while ((question = g_queue_pop_head(&gpu->asked)) != NULL) {
-		g_queue_push_tail(&dropped, question);
-	}
-	g_mutex_unlock(&gpu->lock);
-	while ((question = g_queue_pop_head(&gpu->awaited)) != NULL) {
-		answer_none(gpu, question);
-		question_free(gpu, question);
-	}
-	while ((question = g_queue_pop_head(&dropped)) != NULL) {
-		answer_none(gpu, question);
-		question_free(gpu, question);
-	}
-}
-
-/* Late ones of a queue are told "none"; returns the next deadline or 0. */
-static gint64 expire(struct vhost_user_gpu *gpu, GQueue *queue, gint64 now_us)
-{
-	for (GList *link = queue->head; link != NULL; link = link->next) {
-		struct question *question = link->data;
-
-		if (question->is_answered || question->kind == ASK_BARRIER ||
-		    question->kind == ASK_PROTOCOL_FEATURES) {
-			continue;
-		}
-		if (question->deadline_us > now_us) {
-			return question->deadline_us;
-		}
-		log_warn("the front-end's display does not answer; the guest is told our own data");
-		answer_none(gpu, question);
-	}
-	return 0;
-}
+/* ---- display thread: the channel ---- */
 
 static void arm_answer_timer(struct vhost_user_gpu *gpu)
 {
-	gint64 now_us = g_get_monotonic_time();
-	gint64 next_us = expire(gpu, &gpu->awaited, now_us);
+	gint64 delay_us = vug_questions_expire(&gpu->questions);
 
-	/* Unsent ones are younger; once told "none" they need not be sent. */
-	g_mutex_lock(&gpu->lock);
-	gint64 next_asked_us = expire(gpu, &gpu->asked, now_us);
-	for (struct question *head = g_queue_peek_head(&gpu->asked);
-	     head != NULL && head->is_answered; head = g_queue_peek_head(&gpu->asked)) {
-		question_free(gpu, g_queue_pop_head(&gpu->asked));
-	}
-	g_mutex_unlock(&gpu->lock);
-	if (next_us == 0) {
-		next_us = next_asked_us;
-	}
-	if (next_us != 0) {
-		loop_timer_arm(&gpu->loop, &gpu->answer_timer, next_us - now_us);
+	if (delay_us >= 0) {
+		loop_timer_arm(&gpu->loop, &gpu->answer_timer, delay_us);
 	} else {
 		loop_timer_disarm(&gpu->loop, &gpu->answer_timer);
 	}
@@ -344,17 +231,6 @@ static void answer_timer_expired(void *data)
 	arm_answer_timer(data);
 }
 
-/* ---- display thread: the channel ---- */
-
-static void out_clear(struct vhost_user_gpu *gpu)
-{
-	frame_unref(gpu->out.frame);
-	gpu->out.frame = NULL;
-	gpu->out.total_bytes = 0;
-	gpu->out.sent_bytes = 0;
-	gpu->out.head_bytes = 0;
-}
-
 static void close_channel(struct vhost_user_gpu *gpu)
 {
 	if (gpu->socket >= 0) {
@@ -362,13 +238,13 @@ static void close_channel(struct vhost_user_gpu *gpu)
 		close(gpu->socket);
 		gpu->socket = -1;
 	}
-	out_clear(gpu);
+	vug_out_clear(&gpu->out);
+	vug_in_clear(&gpu->in);
 	memset(gpu->surfaces, 0, sizeof(gpu->surfaces));
 	gpu->is_negotiated = false;
 	gpu->is_acceptance_due = false;
 	gpu->protocol_features = 0;
 	gpu->wants_output = false;
-	gpu->reply_bytes = 0;
 }
 
 /* With the lock held: what was to be shown on a channel that is no more. */
@@ -392,35 +268,8 @@ static void lose_channel(struct vhost_user_gpu *gpu)
 	}
 	forget_wishes(gpu);
 	g_mutex_unlock(&gpu->lock);
-	answer_none_to_all(gpu);
+	vug_questions_drop(&gpu->questions);
 	arm_answer_timer(gpu);
-}
-
-/* Append a message of these bytes to the head. */
-static void out_message(struct outgoing *out, enum vug_request request, const void *payload,
-			size_t payload_bytes, uint64_t pixel_bytes)
-{
-	struct vug_header header = {
-		.request = request,
-		.size = (uint32_t)(payload_bytes + pixel_bytes),
-	};
-
-	g_assert(out->head_bytes + sizeof(header) + payload_bytes <= sizeof(out->head));
-	memcpy(out->head + out->head_bytes, &header, sizeof(header));
-	out->head_bytes += sizeof(header);
-	if (payload_bytes > 0) {
-		memcpy(out->head + out->head_bytes, payload, payload_bytes);
-	}
-	out->head_bytes += payload_bytes;
-	out->total_bytes += sizeof(header) + payload_bytes + pixel_bytes;
-}
-
-static void await(struct vhost_user_gpu *gpu, enum question_kind kind)
-{
-	struct question *question = g_new0(struct question, 1);
-
-	question->kind = kind;
-	g_queue_push_tail(&gpu->awaited, question);
 }
 
 /* Each pick_* fills gpu->out and returns true, or finds nothing to send. */
@@ -431,41 +280,17 @@ static bool pick_acceptance(struct vhost_user_gpu *gpu)
 		return false;
 	}
 	gpu->is_acceptance_due = false;
-	out_message(&gpu->out, VUG_SET_PROTOCOL_FEATURES, &gpu->protocol_features,
-		    sizeof(gpu->protocol_features), 0);
+	vug_out_add(&gpu->out, VUG_SET_PROTOCOL_FEATURES, &gpu->protocol_features,
+		    sizeof(gpu->protocol_features));
 	return true;
 }
 
 static bool pick_question(struct vhost_user_gpu *gpu)
 {
-	struct question *question;
+	bool has_edid = gpu->protocol_features & 1u << VUG_PROTOCOL_F_EDID;
 
-	g_mutex_lock(&gpu->lock);
-	question = g_queue_peek_head(&gpu->asked);
-	if (question != NULL && question->kind == ASK_EDID && !gpu->is_negotiated) {
-		question = NULL; /* not yet known whether it may be asked */
-	}
-	if (question != NULL) {
-		g_queue_pop_head(&gpu->asked);
-	}
-	g_mutex_unlock(&gpu->lock);
-	if (question == NULL) {
+	if (!vug_questions_pick(&gpu->questions, gpu->is_negotiated, has_edid, &gpu->out)) {
 		return false;
-	}
-	if (question->kind == ASK_INFO) {
-		out_message(&gpu->out, VUG_GET_DISPLAY_INFO, NULL, 0, 0);
-		g_queue_push_tail(&gpu->awaited, question);
-	} else if (gpu->protocol_features & 1u << VUG_PROTOCOL_F_EDID) {
-		struct vug_edid_request body = { question->scanout_id };
-
-		out_message(&gpu->out, VUG_GET_EDID, &body, sizeof(body), 0);
-		g_queue_push_tail(&gpu->awaited, question);
-		out_message(&gpu->out, VUG_GET_DISPLAY_INFO, NULL, 0, 0);
-		await(gpu, ASK_BARRIER);
-	} else {
-		answer_none(gpu, question);
-		question_free(gpu, question);
-		return pick_question(gpu);
 	}
 	arm_answer_timer(gpu);
 	return true;
@@ -481,12 +306,12 @@ static bool pick_cursor(struct vhost_user_gpu *gpu)
 
 		is_found = true;
 		if (wish->is_image_due) {
-			out_message(&gpu->out, VUG_CURSOR_UPDATE, &wish->state, sizeof(wish->state),
-				    0);
+			vug_out_add(&gpu->out, VUG_CURSOR_UPDATE, &wish->state,
+				    sizeof(wish->state));
 		} else if (wish->is_move_due) {
-			out_message(&gpu->out,
+			vug_out_add(&gpu->out,
 				    wish->is_hidden ? VUG_CURSOR_POS_HIDE : VUG_CURSOR_POS,
-				    &wish->state.pos, sizeof(wish->state.pos), 0);
+				    &wish->state.pos, sizeof(wish->state.pos));
 		} else {
 			is_found = false;
 			continue;
@@ -505,7 +330,7 @@ static bool pick_off(struct vhost_user_gpu *gpu, uint32_t scanout_id)
 	if (gpu->surfaces[scanout_id].width == 0) {
 		return false;
 	}
-	out_message(&gpu->out, VUG_SCANOUT, &body, sizeof(body), 0);
+	vug_out_add(&gpu->out, VUG_SCANOUT, &body, sizeof(body));
 	gpu->surfaces[scanout_id].width = 0;
 	gpu->surfaces[scanout_id].height = 0;
 	return true;
@@ -522,17 +347,15 @@ static void pick_picture(struct vhost_user_gpu *gpu, uint32_t scanout_id,
 	    gpu->surfaces[scanout_id].height != view->height) {
 		struct vug_scanout body = { scanout_id, view->width, view->height };
 
-		out_message(&gpu->out, VUG_SCANOUT, &body, sizeof(body), 0);
+		vug_out_add(&gpu->out, VUG_SCANOUT, &body, sizeof(body));
 		gpu->surfaces[scanout_id].width = view->width;
 		gpu->surfaces[scanout_id].height = view->height;
 		damage = (struct rect){ 0, 0, view->width, view->height };
 	}
 	struct vug_update body = { scanout_id, damage.x, damage.y, damage.width, damage.height };
-	out_message(&gpu->out, VUG_UPDATE, &body, sizeof(body),
-		    (uint64_t)damage.width * damage.height * sizeof(uint32_t));
-	gpu->out.frame = consume_wish->frame;
-	gpu->out.pixels = (struct rect){ view->x + damage.x, view->y + damage.y, damage.width,
-					 damage.height };
+	const struct rect pixels = { view->x + damage.x, view->y + damage.y, damage.width,
+				     damage.height };
+	vug_out_add_update(&gpu->out, &body, consume_wish->frame, &pixels);
 }
 
 static bool pick_scanout(struct vhost_user_gpu *gpu)
@@ -563,60 +386,6 @@ static bool pick_message(struct vhost_user_gpu *gpu)
 	return pick_acceptance(gpu) || pick_question(gpu) || pick_cursor(gpu) || pick_scanout(gpu);
 }
 
-/* Pieces of the message from sent_bytes on. Returns how many. */
-static size_t out_to_iov(const struct outgoing *out, struct iovec *iov, size_t max_iov)
-{
-	uint64_t skip = out->sent_bytes;
-	size_t n = 0;
-
-	if (skip < out->head_bytes) {
-		iov[n++] = (struct iovec){ (char *)(uintptr_t)out->head + skip,
-					   out->head_bytes - (size_t)skip };
-		skip = 0;
-	} else {
-		skip -= out->head_bytes;
-	}
-	if (out->frame == NULL) {
-		return n;
-	}
-	size_t row_bytes = (size_t)out->pixels.width * sizeof(uint32_t);
-	/* Whole rows have no gap between them. */
-	if (row_bytes == out->frame->stride_bytes) {
-		char *start = (char *)frame_pixel(out->frame, 0, out->pixels.y);
-
-		iov[n++] = (struct iovec){ start + skip, row_bytes * out->pixels.height - skip };
-		return n;
-	}
-	for (uint32_t row = (uint32_t)(skip / row_bytes); row < out->pixels.height && n < max_iov;
-	     row++) {
-		char *start = (char *)frame_pixel(out->frame, out->pixels.x, out->pixels.y + row);
-		size_t inside = skip % row_bytes;
-
-		iov[n++] = (struct iovec){ start + inside, row_bytes - inside };
-		skip = 0;
-	}
-	return n;
-}
-
-/* Returns 0 when the message is out, -EAGAIN when the socket is full, or -errno. */
-static int out_send(struct vhost_user_gpu *gpu)
-{
-	struct outgoing *out = &gpu->out;
-
-	while (out->sent_bytes < out->total_bytes) {
-		struct iovec iov[MAX_IOV];
-		size_t n_iov = out_to_iov(out, iov, MAX_IOV);
-		ssize_t n = sock_send(gpu->socket, iov, n_iov, -1);
-
-		if (n < 0) {
-			return (int)n;
-		}
-		out->sent_bytes += (uint64_t)n;
-	}
-	out_clear(gpu);
-	return 0;
-}
-
 static void want_output(struct vhost_user_gpu *gpu, bool is_wanted)
 {
 	if (gpu->wants_output == is_wanted) {
@@ -634,11 +403,11 @@ static void want_output(struct vhost_user_gpu *gpu, bool is_wanted)
 static void pump(struct vhost_user_gpu *gpu)
 {
 	while (gpu->socket >= 0) {
-		if (gpu->out.total_bytes == 0 && !pick_message(gpu)) {
+		if (vug_out_is_empty(&gpu->out) && !pick_message(gpu)) {
 			want_output(gpu, false);
 			return;
 		}
-		int error = out_send(gpu);
+		int error = vug_out_send(&gpu->out, gpu->socket);
 		if (error == -EAGAIN) {
 			want_output(gpu, true);
 			return;
@@ -653,67 +422,26 @@ static void pump(struct vhost_user_gpu *gpu)
 
 /* ---- display thread: replies ---- */
 
-static void handle_protocol_features(struct vhost_user_gpu *gpu, size_t size)
-{
-	uint64_t offered = size == sizeof(uint64_t) ? gpu->reply.protocol_features : 0;
-
-	gpu->protocol_features = offered & 1u << VUG_PROTOCOL_F_EDID;
-	gpu->is_negotiated = true;
-	gpu->is_acceptance_due = true;
-	log_debug("display protocol features 0x%" G_GINT64_MODIFIER "x", gpu->protocol_features);
-}
-
-/* The question that a reply of this kind answers, taken off the queue; NULL: none. */
-static struct question *match(struct vhost_user_gpu *gpu, uint32_t request)
-{
-	struct question *question;
-
-	while ((question = g_queue_peek_head(&gpu->awaited)) != NULL) {
-		bool is_info = question->kind == ASK_INFO || question->kind == ASK_BARRIER;
-		bool is_match = request == VUG_GET_DISPLAY_INFO		? is_info
-				: request == VUG_GET_EDID		? question->kind == ASK_EDID
-				: request == VUG_GET_PROTOCOL_FEATURES ? question->kind ==
-										 ASK_PROTOCOL_FEATURES
-								       : false;
-		if (is_match) {
-			return g_queue_pop_head(&gpu->awaited);
-		}
-		/* Answers come in order; only a GET_EDID may stay without one. */
-		if (question->kind != ASK_EDID || request != VUG_GET_DISPLAY_INFO) {
-			return NULL;
-		}
-		log_debug("the front-end has no EDID for scanout %u", question->scanout_id);
-		answer_none(gpu, question);
-		question_free(gpu, g_queue_pop_head(&gpu->awaited));
-	}
-	return NULL;
-}
-
 static void handle_reply(struct vhost_user_gpu *gpu)
 {
-	uint32_t request = gpu->reply_header.request;
-	size_t size = gpu->reply_header.size;
-	struct question *question = match(gpu, request);
+	const struct vug_header *header = &gpu->in.header;
+	bool is_negotiation = false;
 
-	if (question == NULL) {
+	if (!vug_questions_take_reply(&gpu->questions, header, &gpu->in.reply, &is_negotiation)) {
 		log_warn("the front-end's display sends message %u, which nobody asked for",
-			 request);
+			 header->request);
 		return;
 	}
-	if (question->kind == ASK_PROTOCOL_FEATURES) {
-		handle_protocol_features(gpu, size);
-	} else if (question->kind == ASK_INFO && !question->is_answered &&
-		   size == sizeof(gpu->reply.info)) {
-		gpu->base.listener->info(gpu->base.listener_data, question->token,
-					 &gpu->reply.info);
-	} else if (question->kind == ASK_EDID && !question->is_answered &&
-		   size == sizeof(gpu->reply.edid)) {
-		gpu->base.listener->edid(gpu->base.listener_data, question->token,
-					 &gpu->reply.edid);
-	} else {
-		answer_none(gpu, question);
+	if (is_negotiation) {
+		uint64_t offered =
+			header->size == sizeof(uint64_t) ? gpu->in.reply.protocol_features : 0;
+
+		gpu->protocol_features = offered & 1u << VUG_PROTOCOL_F_EDID;
+		gpu->is_negotiated = true;
+		gpu->is_acceptance_due = true;
+		log_debug("display protocol features 0x%" G_GINT64_MODIFIER "x of 0x%"
+			  G_GINT64_MODIFIER "x", gpu->protocol_features, offered);
 	}
-	question_free(gpu, question);
 	arm_answer_timer(gpu);
 }
 
@@ -721,41 +449,23 @@ static void handle_reply(struct vhost_user_gpu *gpu)
 static bool receive_replies(struct vhost_user_gpu *gpu)
 {
 	for (;;) {
-		size_t header_bytes = sizeof(gpu->reply_header);
-		size_t wanted = header_bytes;
-		char *to = (char *)&gpu->reply_header + gpu->reply_bytes;
-		int fds[SOCK_MAX_FDS];
-		size_t n_fds = 0;
-
-		if (gpu->reply_bytes >= header_bytes) {
-			if (gpu->reply_header.size > sizeof(gpu->reply) ||
-			    !(gpu->reply_header.flags & VUG_FLAG_REPLY)) {
-				log_warn("the front-end's display sends what is no reply; the "
-					 "channel is closed");
-				lose_channel(gpu);
-				return false;
-			}
-			wanted += gpu->reply_header.size;
-			to = (char *)&gpu->reply + (gpu->reply_bytes - header_bytes);
-		}
-		if (gpu->reply_bytes == wanted) {
-			gpu->reply_bytes = 0;
+		switch (vug_in_receive(&gpu->in, gpu->socket)) {
+		case VUG_IN_OK:
 			handle_reply(gpu);
-			continue;
-		}
-		ssize_t n = sock_receive(gpu->socket, to, wanted - gpu->reply_bytes, fds, &n_fds);
-		for (size_t i = 0; i < n_fds; i++) {
-			close(fds[i]);
-		}
-		if (n == -EAGAIN) {
+			break;
+		case VUG_IN_E_AGAIN:
 			return true;
-		}
-		if (n <= 0) {
+		case VUG_IN_E_GARBAGE:
+			log_warn("the front-end's display sends what is no reply; the channel is "
+				 "closed");
+			lose_channel(gpu);
+			return false;
+		case VUG_IN_E_CLOSED:
+		default:
 			log_info("the display channel is closed by the front-end");
 			lose_channel(gpu);
 			return false;
 		}
-		gpu->reply_bytes += (size_t)n;
 	}
 }
 
@@ -772,7 +482,7 @@ static void dispatch_socket(void *data, uint32_t events)
 static void open_channel(struct vhost_user_gpu *gpu, int consume_fd)
 {
 	close_channel(gpu);
-	answer_none_to_all(gpu);
+	vug_questions_drop(&gpu->questions);
 	g_mutex_lock(&gpu->lock);
 	forget_wishes(gpu); /* ready() has the device state them all again */
 	g_mutex_unlock(&gpu->lock);
@@ -783,8 +493,7 @@ static void open_channel(struct vhost_user_gpu *gpu, int consume_fd)
 		lose_channel(gpu);
 		return;
 	}
-	out_message(&gpu->out, VUG_GET_PROTOCOL_FEATURES, NULL, 0, 0);
-	await(gpu, ASK_PROTOCOL_FEATURES);
+	vug_questions_negotiate(&gpu->questions, &gpu->out);
 	gpu->base.listener->ready(gpu->base.listener_data);
 }
 
@@ -839,11 +548,11 @@ int display_create_vhost_user_gpu(const struct display_listener *listener, void 
 	gpu->answer_timer =
 		(struct loop_timer){ .expired = answer_timer_expired, .data = gpu };
 	g_mutex_init(&gpu->lock);
-	g_queue_init(&gpu->asked);
-	g_queue_init(&gpu->awaited);
+	vug_questions_init(&gpu->questions, &gpu->base);
 
 	int error = loop_init(&gpu->loop, woken, gpu);
 	if (error < 0) {
+		vug_questions_finish(&gpu->questions);
 		g_mutex_clear(&gpu->lock);
 		g_free(gpu);
 		return error;
@@ -853,6 +562,7 @@ int display_create_vhost_user_gpu(const struct display_listener *listener, void 
 		log_error("starting the display thread: %s", thread_error->message);
 		g_error_free(thread_error);
 		loop_finish(&gpu->loop);
+		vug_questions_finish(&gpu->questions);
 		g_mutex_clear(&gpu->lock);
 		g_free(gpu);
 		return -EAGAIN;
@@ -878,8 +588,7 @@ static void gpu_destroy(struct display *d)
 	for (size_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		frame_unref(gpu->wishes[i].frame);
 	}
-	g_queue_clear_full(&gpu->asked, g_free);
-	g_queue_clear_full(&gpu->awaited, g_free);
+	vug_questions_finish(&gpu->questions);
 	loop_finish(&gpu->loop);
 	g_mutex_clear(&gpu->lock);
 	g_free(gpu);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What is being sent on a display channel: one or more messages that belong
+ * together, and the pixels of the last one, straight from their frame.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "display/vug_wire.h"
+#include "util/frame.h"
+
+struct vug_out {
+	size_t head_bytes;
+	struct frame *frame; /* owned reference; NULL: the head is all */
+	struct rect pixels;  /* in the frame */
+	uint64_t total_bytes, sent_bytes;
+	char head[sizeof(struct vug_header) + sizeof(struct vug_cursor_update)];
+};
+
+bool vug_out_is_empty(const struct vug_out *out);
+
+/* Append a message; only before the first send. Its payload may go on with pixels. */
+void vug_out_add(struct vug_out *out, enum vug_request request, const void *payload,
+		 size_t payload_bytes);
+void vug_out_add_update(struct vug_out *out, const struct vug_update *update,
+			struct frame *consume_frame, const struct rect *pixels);
+
+/* Forget what was not sent. */
+void vug_out_clear(struct vug_out *out);
+
+/* Without waiting. 0: all out, and empty again; -EAGAIN: go on later; else -errno. */
+int vug_out_send(struct vug_out *out, int fd) G_GNUC_WARN_UNUSED_RESULT;
