@@ -226,6 +226,12 @@ static bool is_box_inside(const struct resource_desc *desc, const struct transfe
 	       (uint64_t)box->z + box->d <= depth;
 }
 
+/* The library, built with assertions, ends the process for one. */
+static bool is_box_empty(const struct virtio_gpu_box *box)
+{
+	return box->w == 0 || box->h == 0 || box->d == 0;
+}
+
 /* Does no sum or product the library makes leave 32 bits? */
 static bool is_countable(const struct transfer_3d *transfer)
 {
@@ -277,6 +283,9 @@ enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id, const struct tr
 	    !is_buffer_read_inside(&resource->desc, transfer)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
+	if (is_box_empty(&transfer->box)) {
+		return GPU_RESP_OK_NODATA;
+	}
 	int error = copy(resource, transfer);
 	if (error != 0) {
 		log_debug("res %u: transfer refused (%d)", id, error);
@@ -292,9 +301,6 @@ enum gpu_resp virgl_transfer_2d(struct renderer *r, uint32_t id, const struct re
 
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	}
-	if (rect_is_empty(rect)) {
-		return GPU_RESP_OK_NODATA;
 	}
 	struct transfer_3d transfer = {
 		.stride = resource->desc.width * BYTES_2D,

@@ -1005,13 +1005,20 @@ static void test_fences_come_by_timer(void)
 /* Fences of a context that goes away are neither lost for others nor touched again. */
 static void test_destroy_with_fences(void)
 {
+	struct resource_desc desc = desc_3d(VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 1024, 1024, 0);
+	struct stream stream = { 0 };
 	struct test test;
 
 	if (!setup(&test)) {
 		return;
 	}
+	create_3d(&test, 1, &desc);
+	put_surface(&stream, 1, 1, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM);
+	put_clear(&stream, 0.0f, 1.0f, 0.0f, 1.0f);
 	for (uint64_t round = 0; round < 50; round++) {
 		create_context(&test, 7);
+		virgl_context_impl.attach_resource(test.r, 7, 1);
+		g_assert_cmphex(submit(&test, 7, &stream), ==, GPU_RESP_OK_NODATA);
 		g_assert_cmphex(create_fence(&test, 7, 0, 2 * round + 1), ==, GPU_RESP_OK_NODATA);
 		g_assert_cmphex(create_fence(&test, 0, -1, 2 * round + 2), ==, GPU_RESP_OK_NODATA);
 		virgl_context_impl.destroy(test.r, 7);
@@ -1179,6 +1186,9 @@ static void test_bad_transfers(void)
 			GPU_RESP_ERR_UNSPEC);
 
 	bad = good;
+	bad.box.w = 0; /* nothing to do, but not an error */
+	g_assert_cmphex(transfer_3d(&test, 1, &bad), ==, GPU_RESP_OK_NODATA);
+	bad = good;
 	bad.level = 5;
 	check_refused_transfer(&test, bad);
 	bad = good;
@@ -1345,6 +1355,16 @@ static void test_no_start(void)
 	g_assert_cmpuint(count_dir("/proc/self/fd"), ==, n_fds);
 }
 
+/* libEGL alone, without Mesa: the library itself would crash. */
+static void test_no_driver(void)
+{
+	if (!has_egl() || !is_in_own_process()) {
+		return;
+	}
+	g_setenv("__EGL_VENDOR_LIBRARY_DIRS", "/nonexistent", TRUE);
+	check_no_start(default_options);
+}
+
 static void test_again_and_again(void)
 {
 	guint n_fds = 0, n_threads = 0;
@@ -1400,6 +1420,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/virgl/bad/streams", test_bad_streams);
 	g_test_add_func("/virgl/bad/reads", test_bad_reads);
 	g_test_add_func("/virgl/life/no-start", test_no_start);
+	g_test_add_func("/virgl/life/no-driver", test_no_driver);
 	g_test_add_func("/virgl/life/again", test_again_and_again);
 	return g_test_run();
 }
