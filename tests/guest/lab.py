@@ -42,7 +42,7 @@ class Skip(Exception):
 
 
 class Stall(Failure):
-    """The monitor or the guest did not answer in time."""
+    """The monitor or the guest does not answer; there is no going on."""
 
 
 def check(condition, message):
@@ -287,9 +287,12 @@ class Monitor:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.sock], [], [], left)[0]:
                 raise Stall(f"QEMU's monitor is silent for {timeout_s:.0f} s")
-            data = self.sock.recv(65536)
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionError:
+                data = b""
             if not data:
-                raise Failure("QEMU has closed its monitor")
+                raise Stall("QEMU has closed its monitor")
             self.buffer += data
         line, self.buffer = self.buffer.split(b"\n", 1)
         return json.loads(line)
@@ -301,7 +304,7 @@ class Monitor:
         try:
             self.sock.sendall(json.dumps(message).encode())
         except OSError as e:
-            raise Failure(f"QEMU's monitor: {e}") from e
+            raise Stall(f"QEMU's monitor: {e}") from e
         while True:
             answer = self._receive(timeout_s)
             if "event" in answer:
@@ -325,8 +328,11 @@ class Agent:
         data = script.encode()
         # Until the guest has opened the port nothing may take the bytes;
         # a socket buffer has room for them.
-        self.sock.sendall(b"%d %d %d\n" % (id, timeout_s + 1, len(data)) +
-                          data)
+        try:
+            self.sock.sendall(b"%d %d %d\n" % (id, timeout_s + 1, len(data)) +
+                              data)
+        except OSError as e:
+            raise Stall(f"the guest's port: {e}") from e
         return id
 
     def finish(self, id, timeout_s=COMMAND_S):
@@ -343,9 +349,12 @@ class Agent:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.sock], [], [], left)[0]:
                 raise Stall(f"the guest is silent for {timeout_s:.0f} s")
-            data = self.sock.recv(1 << 20)
+            try:
+                data = self.sock.recv(1 << 20)
+            except ConnectionError:
+                data = b""
             if not data:
-                raise Failure("QEMU has closed the guest's port")
+                raise Stall("QEMU has closed the guest's port")
             self.buffer += data
         return self.answers.pop(id)
 

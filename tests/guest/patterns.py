@@ -62,6 +62,13 @@ def smpte(width, height):
                    rows[1] * (second - first) + rows[2] * (height - second))
 
 
+def cursor():
+    """The cursor of 'kms cursor', as 64 rows of blue, green, red, alpha."""
+    return b"".join(
+        bytes(4) if x >= 32 and y >= 32 else bytes((0x11, y, 0x80 + x, 0xff))
+        for y in range(64) for x in range(64))
+
+
 # The console's first eight colours (the kernel's default palette).
 PALETTE = [(0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0), (0, 0, 170),
            (170, 0, 170), (0, 170, 170), (170, 170, 170)]

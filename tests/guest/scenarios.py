@@ -2,7 +2,7 @@
 """What is done with a guest. A scenario boots few machines, because a boot is
 what costs time, and makes many checks on each.
 
-A scenario is a function of one Run (see run.py in this directory), registered
+A scenario is a function of one Run (see run in this directory), registered
 for the front-ends and devices it is to be run on.
 """
 
@@ -11,7 +11,8 @@ import time
 import types
 
 import patterns
-from lab import (Failure, GLMARK2, SLOW, Stall, check, note)
+from lab import Failure, GLMARK2, SLOW, Stall, check, note
+from tap import SCANOUT, UPDATE, Tap
 
 QEMU10, QEMU11 = "qemu10", "qemu11"
 PCI, VGA = "vhost-user-gpu-pci", "vhost-user-vga"
@@ -113,7 +114,7 @@ class Program:
 
 
 def kms(vm, *args, timeout_s=60):
-    return Program(vm, "exec kms " + " ".join(args), "^ready$", timeout_s)
+    return Program(vm, "exec kms " + " ".join(map(str, args)), "^ready$", timeout_s)
 
 
 def primary_formats(vm):
@@ -342,11 +343,6 @@ def two_outputs(t):
             expected = patterns.kms(width, height, head + 1)
             vm.wait_screen(lambda p: p.difference(expected), f"output {head}",
                            head=head)
-    with t.check("damage on each"), kms(vm, "damage", fourcc) as p:
-        for head, (width, height) in enumerate(sizes):
-            expected = patterns.kms_damaged(width, height, head + 1)
-            vm.wait_screen(lambda p: p.difference(expected), f"output {head}",
-                           head=head)
     with t.check("both come back after stop and cont"), \
             kms(vm, "flip", fourcc, "1"):
         vm.stop()
@@ -355,6 +351,63 @@ def two_outputs(t):
             expected = patterns.kms(width, height, 7)
             vm.wait_screen(lambda p: p.difference(expected), f"output {head}",
                            head=head)
+    with t.check("damage on each"), kms(vm, "damage", fourcc) as p:
+        for head, (width, height) in enumerate(sizes):
+            expected = patterns.kms_damaged(width, height, head + 1)
+            vm.wait_screen(lambda p: p.difference(expected), f"output {head}",
+                           head=head)
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    t.finish(vm)
+
+
+@scenario("wire-2d", [(QEMU10, PCI), (QEMU11, VGA)], mode="2d")
+@scenario("wire-virgl", [(QEMU10, VGA), (QEMU11, PCI)], mode="virglrenderer")
+def wire(t):
+    """What no screendump shows: the cursor, and what a picture costs."""
+    t.daemon = t.lab.daemon(t.frontend, "--gpu-mode", t.mode)
+    tap = Tap(t.lab, t.daemon)
+    vm = t.lab.vm(t.frontend, t.device, tap)
+    vm.wait_boot()
+    vm.load_driver()
+    fourcc = primary_formats(vm)[0]
+    with t.check("console"):
+        console_shows(vm, "with a listener")
+    with kms(vm, "cursor", 100, 150, 3, 5):
+        with t.check("cursor's pixels and hot spot"):
+            tap.wait(lambda c: c.image is not None, "no cursor")
+            scanout, hot_x, hot_y, data = tap.image
+            check((scanout, hot_x, hot_y) == (0, 3, 5),
+                  f"output {scanout}, hot spot {hot_x},{hot_y}")
+            expected = patterns.cursor()
+            wrong = [f"{i // 4 % 64},{i // 256}: {data[i:i + 4].hex()} "
+                     f"instead of {expected[i:i + 4].hex()}"
+                     for i in range(0, len(expected), 4)
+                     if data[i:i + 4] != expected[i:i + 4]]
+            check(not wrong and len(data) == len(expected),
+                  f"{len(wrong)} wrong pixels: {wrong[:3]}")
+        with t.check("cursor's position"):
+            tap.wait(lambda c: c.position == (0, 100, 150), "position")
+        with t.check("cursor again after stop and cont"):
+            tap.image = None
+            vm.stop()
+            vm.cont()
+            tap.wait(lambda c: c.image and c.position == (0, 100, 150),
+                     "not sent again")
+            check(tap.image == (0, 3, 5, expected), "another image")
+    with t.check("cursor goes with its program"):
+        tap.wait(lambda c: c.position is None, "hidden")
+    with t.check("cursor elsewhere"), kms(vm, "cursor", 640, 20, 0, 0):
+        tap.wait(lambda c: c.position == (0, 640, 20), "position")
+    with t.check("page flips don't set the scanout anew"):
+        since = len(tap.messages)
+        with kms(vm, "flip", fourcc, "2") as program:
+            flips = int(re.search(r"flips (\d+)", program.output())[1])
+        scanouts = len(tap.requests(SCANOUT, since))
+        updates = len(tap.requests(UPDATE, since))
+        note(f"{t.name}: {flips} flips, {scanouts} SCANOUT, {updates} UPDATE")
+        check(flips > 10 and updates > 0, "no flips")
+        check(scanouts <= 4, f"{scanouts} SCANOUT for {flips} flips")
     with t.check("guest's kernel log"):
         check_no_gpu_messages(vm)
     t.finish(vm)
