@@ -8,19 +8,36 @@
 #define REFRESH_HZ 60u
 #define DOTS_PER_INCH 96u
 #define DESCRIPTOR_BYTES 18
+#define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
+
+/* Pixel clock of a frame of so many pixels, blanking included. */
+static uint64_t clock_10khz(uint32_t total_width, uint32_t total_height)
+{
+	return ((uint64_t)total_width * total_height * REFRESH_HZ + 5000) / 10000;
+}
+
+static uint8_t to_cm(uint32_t mm)
+{
+	return mm < 10 ? 1 : (uint8_t)((mm + 5) / 10);
+}
 
 /* A detailed timing of VESA E-EDID A2 §3.10.2, with blanking in the manner of CVT-RB. */
 static void put_timing(uint8_t *at, uint32_t width, uint32_t height, uint32_t width_mm,
 		       uint32_t height_mm)
 {
-	const uint32_t h_blank = 160, h_front = 48, h_sync = 32;
-	const uint32_t v_front = 3, v_sync = 6, v_blank = 35;
-	uint64_t clock_hz = (uint64_t)(width + h_blank) * (height + v_blank) * REFRESH_HZ;
-	uint64_t clock = clock_hz / 10000; /* in 10 kHz */
+	const uint32_t h_front = 48, h_sync = 32, v_front = 3, v_sync = 6;
+	uint32_t h_blank = 160, v_blank = 35;
 
-	if (clock > 0xffff) {
-		clock = 0xffff; /* the field's end, 655.35 MHz: a lower refresh rate */
+	/* Readers take less than 10 MHz for nonsense: small ones get more blanking. */
+	while (h_blank < 4000 && clock_10khz(width + h_blank, height + v_blank) < 1000) {
+		h_blank += 80;
 	}
+	while (v_blank < 4000 && clock_10khz(width + h_blank, height + v_blank) < 1000) {
+		v_blank += 35;
+	}
+	/* The field's end, 655.35 MHz: a lower refresh rate. */
+	uint64_t clock = MIN_OF(clock_10khz(width + h_blank, height + v_blank), 0xffff);
+
 	at[0] = (uint8_t)clock;
 	at[1] = (uint8_t)(clock >> 8);
 	at[2] = (uint8_t)width;
@@ -60,7 +77,7 @@ static void put_range(uint8_t *at, uint32_t width, uint32_t height)
 	at[6] = 125; /* most */
 	at[7] = 1;   /* horizontal kHz, least */
 	at[8] = (uint8_t)(khz > 255 ? 255 : khz < 160 ? 160 : khz);
-	at[9] = (uint8_t)(mhz / 10 + 1 > 255 ? 255 : mhz / 10 + 1);
+	at[9] = (uint8_t)MIN_OF(mhz < 70 ? 7 : mhz / 10 + 1, 255); /* 10 MHz; the established need 65 */
 	at[10] = 0x01; /* no more limits given */
 	at[11] = '\n';
 	memset(at + 12, ' ', 6);
@@ -93,8 +110,8 @@ void edid_generate(uint32_t width, uint32_t height, uint32_t scanout_id,
 	edid[18] = 1; /* EDID 1.4 */
 	edid[19] = 4;
 	edid[20] = 0xa0; /* digital, 8 bits a colour, interface not said */
-	edid[21] = (uint8_t)((width_mm + 5) / 10);
-	edid[22] = (uint8_t)((height_mm + 5) / 10);
+	edid[21] = to_cm(width_mm);
+	edid[22] = to_cm(height_mm);
 	edid[23] = 120;	 /* gamma 2.2 */
 	edid[24] = 0x06; /* sRGB, first timing is the native one */
 	memcpy(edid + 25, chromaticity, sizeof(chromaticity));

@@ -386,7 +386,7 @@ static int start_renderer(struct worker *worker)
 	}
 	if (worker->renderer->event_fd >= 0) {
 		error = loop_add(&worker->loop, &worker->renderer_source,
-				 worker->renderer->event_fd, EPOLLIN | EPOLLET);
+				 worker->renderer->event_fd, EPOLLIN);
 	}
 	if (error < 0) {
 		log_error("the renderer's event descriptor can't be polled: %s",

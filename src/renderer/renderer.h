@@ -206,7 +206,7 @@ struct renderer {
 	struct renderer_caps caps; /* filled by create */
 	const struct renderer_listener *listener;
 	void *listener_data;
-	int event_fd; /* readable when dispatch has work (edge-triggered is enough); or -1 */
+	int event_fd; /* polls readable while dispatch has work, never read by others; or -1 */
 	struct quota *quota; /* borrowed */
 };
 

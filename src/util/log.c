@@ -2,6 +2,7 @@
 #include "util/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,9 +32,15 @@ static void write_line(enum log_level level, const char *text)
 		length = sizeof(line) - 1;
 		line[length - 1] = '\n';
 	}
-	/* A full or closed stderr must not hurt the VM. */
-	ssize_t ignored = write(STDERR_FILENO, line, (size_t)length);
-	(void)ignored;
+	/*
+	 * A stderr that is full because nobody reads it must not stop the VM.
+	 * A pipe that polls writable has room for PIPE_BUF, more than a line.
+	 */
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+	if (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0) {
+		ssize_t ignored = write(STDERR_FILENO, line, (size_t)length);
+		(void)ignored;
+	}
 	errno = saved_errno;
 }
 

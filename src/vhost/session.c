@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Pause and reset look alike on this socket: both stop the rings and close the
- * display channel. RESET_DEVICE tells them apart where the front-end has it
- * (QEMU 10 and later). Without it (QEMU 7.2) a queue 0 that starts at index 0
- * again, though it stopped elsewhere, belongs to a driver that begins anew.
+ * display channel. RESET_DEVICE tells them apart where the front-end sends it.
+ * QEMU before 8.2 does not, though it negotiates the feature as every one that
+ * it has a name for; so a queue 0 that starts at index 0 again, though it
+ * stopped elsewhere, is taken for a driver that begins anew in any case.
  */
 #include "vhost/session.h"
 
@@ -178,10 +179,11 @@ static void publish_memory(struct session *session, struct guestmem *consume_mem
 {
 	guestmem_unref(session->mem);
 	session->mem = consume_mem;
+	/* The device first: a ring may run again with the next line. */
+	session->listener->memory_changed(session->data, consume_mem);
 	for (unsigned int i = 0; i < session->options.n_queues; i++) {
 		virtq_set_memory(&session->options.queues[i], consume_mem);
 	}
-	session->listener->memory_changed(session->data, consume_mem);
 	each_queue_changed(session);
 }
 
@@ -216,7 +218,7 @@ static int handle_set_mem_table(struct session *session, struct conn_message *me
 
 	if (message->header.size < header_bytes ||
 	    table->n_regions > VHOST_USER_MAX_TABLE_REGIONS ||
-	    message->header.size < header_bytes + table->n_regions * sizeof(table->regions[0]) ||
+	    message->header.size != header_bytes + table->n_regions * sizeof(table->regions[0]) ||
 	    table->n_regions != message->n_fds) {
 		return -EPROTO;
 	}
@@ -301,8 +303,7 @@ static int handle_set_vring_base(struct session *session, struct conn_message *m
 	if (vq == NULL || base > UINT16_MAX) {
 		return -EINVAL;
 	}
-	if (index == 0 && base == 0 && session->has_run && session->old_base != 0 &&
-	    !has_protocol_feature(session, VHOST_USER_PROTOCOL_F_RESET_DEVICE)) {
+	if (index == 0 && base == 0 && session->has_run && session->old_base != 0) {
 		log_debug("queue 0 starts anew: the device was reset");
 		session->has_run = false;
 		session->listener->reset(session->data);

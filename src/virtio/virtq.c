@@ -413,9 +413,7 @@ static const char *walk_chain(struct virtq *vq, struct walk *walk, uint16_t head
 		struct vring_desc desc = load_desc(&vq->desc[at]);
 
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
-			if (steps > 0) {
-				return "an indirect table inside a chain";
-			}
+			/* The last of a chain may be one (§2.7.5.3.2). */
 			return open_indirect(vq, walk, &desc);
 		}
 		const char *why = walk_take(walk, &desc);
