@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -154,6 +155,8 @@ void unit_capture_begin(void)
 	g_assert_cmpint(captured_fd, ==, -1);
 	fflush(stderr);
 	captured_fd = unit_memfd(0);
+	/* Else threads write over each other's lines. */
+	g_assert_no_errno(fcntl(captured_fd, F_SETFL, O_APPEND));
 	saved_stderr = dup(STDERR_FILENO);
 	g_assert_no_errno(saved_stderr);
 	g_assert_no_errno(dup2(captured_fd, STDERR_FILENO));
