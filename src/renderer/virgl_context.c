@@ -18,8 +18,8 @@
 
 #include "util/log.h"
 
-/* Each is a GL context of some MB on the host. */
-#define MAX_CONTEXTS 1024
+/* Each is a GL context: 2.4 MB of host memory with llvmpipe, before it draws. */
+#define MAX_CONTEXTS 256
 #define NAME_MAX_BYTES 64
 
 static bool has_context(struct virgl *virgl, uint32_t ctx_id)

@@ -1109,6 +1109,7 @@ static void test_bad_resources(void)
 {
 	struct resource_desc desc = desc_3d(VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 64, 64, 0);
 	struct resource_desc bad;
+	struct stream stream = { 0 };
 	struct test test;
 
 	if (!setup(&test)) {
@@ -1151,6 +1152,17 @@ static void test_bad_resources(void)
 	/* After all that, work goes on. */
 	create_context(&test, 1);
 	check_clear(&test, 2, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, 0, 0xffff8040);
+	/* And after what the library accepts and GL does not, while a context is current. */
+	put_clear(&stream, 0, 0, 0, 0);
+	g_assert_cmphex(submit(&test, 1, &stream), ==, GPU_RESP_OK_NODATA);
+	bad = desc;
+	bad.nr_samples = 32;
+	virgl_impl.resource_create(test.r, 3, &bad);
+	g_assert_cmphex(submit(&test, 1, &stream), ==, GPU_RESP_OK_NODATA);
+	bad = desc;
+	bad.last_level = 7;
+	virgl_impl.resource_create(test.r, 4, &bad);
+	g_assert_cmphex(submit(&test, 1, &stream), ==, GPU_RESP_OK_NODATA);
 	teardown(&test);
 }
 
