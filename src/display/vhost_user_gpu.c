@@ -263,12 +263,13 @@ static void lose_channel(struct vhost_user_gpu *gpu)
 {
 	close_channel(gpu);
 	g_mutex_lock(&gpu->lock);
-	if (!gpu->has_new_socket) {
+	bool has_successor = gpu->has_new_socket;
+	if (!has_successor) {
 		g_atomic_int_set(&gpu->is_watched, 0);
 	}
 	forget_wishes(gpu);
 	g_mutex_unlock(&gpu->lock);
-	vug_questions_drop(&gpu->questions);
+	vug_questions_drop(&gpu->questions, has_successor);
 	arm_answer_timer(gpu);
 }
 
@@ -482,7 +483,7 @@ static void dispatch_socket(void *data, uint32_t events)
 static void open_channel(struct vhost_user_gpu *gpu, int consume_fd)
 {
 	close_channel(gpu);
-	vug_questions_drop(&gpu->questions);
+	vug_questions_drop(&gpu->questions, true);
 	g_mutex_lock(&gpu->lock);
 	forget_wishes(gpu); /* ready() has the device state them all again */
 	g_mutex_unlock(&gpu->lock);

@@ -221,14 +221,17 @@ static void drop_queue(struct vug_questions *q, GQueue *queue)
 	}
 }
 
-void vug_questions_drop(struct vug_questions *q)
+void vug_questions_drop(struct vug_questions *q, bool has_successor)
 {
+	drop_queue(q, &q->awaited);
+	if (has_successor) {
+		return;
+	}
 	g_mutex_lock(&q->lock);
 	GQueue asked = q->asked;
 	g_queue_init(&q->asked);
 	g_mutex_unlock(&q->lock);
 
-	drop_queue(q, &q->awaited);
 	drop_queue(q, &asked);
 }
 

@@ -53,8 +53,11 @@ bool vug_questions_pick(struct vug_questions *q, bool is_negotiated, bool has_ed
 bool vug_questions_take_reply(struct vug_questions *q, const struct vug_header *header,
 			      const union vug_reply *reply, bool *is_negotiation_out);
 
-/* The channel is gone: everything asked so far is answered "none". */
-void vug_questions_drop(struct vug_questions *q);
+/*
+ * The channel is gone: what was sent on it is answered "none"; so is what was
+ * not, unless has_successor: then it waits for the channel that follows.
+ */
+void vug_questions_drop(struct vug_questions *q, bool has_successor);
 
 /* Answer the late ones "none". Returns microseconds until the next is late, or -1. */
 gint64 vug_questions_expire(struct vug_questions *q);

@@ -24,31 +24,62 @@ void resource_destroy(struct resource *resource, struct quota *quota)
 	g_free(resource);
 }
 
+/* Walks the pages of a backing: one piece for each memory region that an entry crosses. */
+struct page_walk {
+	const struct resource *resource;
+	const struct guestmem *mem;
+	uint32_t index;	     /* of the entry */
+	uint32_t done_bytes; /* of it */
+	bool has_failed;     /* a page is not guest memory */
+};
+
+/* False at the end, or after a failure. */
+static bool next_piece(struct page_walk *walk, struct iovec *piece_out)
+{
+	while (walk->index < walk->resource->n_entries) {
+		const struct resource_entry *entry = &walk->resource->entries[walk->index];
+		uint32_t left = entry->length_bytes - walk->done_bytes;
+		const struct gpa at = { entry->gpa.v + walk->done_bytes };
+
+		if (left == 0 && entry->length_bytes > 0) {
+			walk->index++;
+			walk->done_bytes = 0;
+			continue;
+		}
+		if (guestmem_to_iov(walk->mem, at, left, piece_out, 1) == 0) {
+			walk->has_failed = true;
+			return false;
+		}
+		walk->done_bytes += (uint32_t)piece_out->iov_len;
+		return true;
+	}
+	return false;
+}
+
 /*
  * Fill iov_out, which has room for max_iov, joining pages that are neighbours
- * in our address space too. Returns pieces, 0 if one is not guest memory.
+ * in our address space too. Returns pieces, 0 if a page is not guest memory or
+ * they are too many.
  */
 static size_t translate(const struct resource *resource, const struct guestmem *mem,
 			struct iovec *iov_out, size_t max_iov)
 {
+	struct page_walk walk = { .resource = resource, .mem = mem };
+	struct iovec piece;
 	size_t n = 0;
 
-	for (uint32_t i = 0; i < resource->n_entries; i++) {
-		const struct resource_entry *entry = &resource->entries[i];
-		struct iovec piece;
-
-		/* An entry across two regions would need two pieces; nobody makes one. */
-		if (guestmem_to_iov(mem, entry->gpa, entry->length_bytes, &piece, 1) != 1) {
-			return 0;
-		}
+	while (next_piece(&walk, &piece)) {
 		struct iovec *last = n > 0 ? &iov_out[n - 1] : NULL;
+
 		if (last != NULL && (char *)last->iov_base + last->iov_len == piece.iov_base) {
 			last->iov_len += piece.iov_len;
 		} else if (n < max_iov) {
 			iov_out[n++] = piece;
+		} else {
+			return 0;
 		}
 	}
-	return n;
+	return walk.has_failed ? 0 : n;
 }
 
 static void unmap(struct resource *resource, struct renderer *renderer)
@@ -63,7 +94,8 @@ static void unmap(struct resource *resource, struct renderer *renderer)
 
 static enum gpu_resp map(struct resource *resource, struct renderer *renderer, struct guestmem *mem)
 {
-	size_t n = translate(resource, mem, resource->backing.iov, resource->n_entries);
+	size_t n = translate(resource, mem, resource->backing.iov,
+			     (size_t)resource->n_entries + RESOURCE_MAX_CROSSINGS);
 
 	if (n == 0) {
 		return GPU_RESP_ERR_UNSPEC;
@@ -81,7 +113,8 @@ static enum gpu_resp map(struct resource *resource, struct renderer *renderer, s
 
 static uint64_t list_bytes(uint32_t n_entries)
 {
-	return n_entries * (uint64_t)(sizeof(struct resource_entry) + sizeof(struct iovec));
+	return n_entries * (uint64_t)sizeof(struct resource_entry) +
+	       ((uint64_t)n_entries + RESOURCE_MAX_CROSSINGS) * sizeof(struct iovec);
 }
 
 static void forget_backing(struct resource *resource, struct quota *quota)
@@ -101,7 +134,7 @@ enum gpu_resp resource_attach(struct resource *resource, struct renderer *render
 			      struct quota *quota, struct guestmem *mem,
 			      struct resource_entry *entries, uint32_t n_entries)
 {
-	struct iovec *iov = g_try_new(struct iovec, n_entries);
+	struct iovec *iov = g_try_new(struct iovec, (gsize)n_entries + RESOURCE_MAX_CROSSINGS);
 
 	if (iov == NULL || quota_charge(quota, list_bytes(n_entries)) != QUOTA_OK) {
 		g_free(iov);
@@ -134,27 +167,24 @@ void resource_detach(struct resource *resource, struct renderer *renderer, struc
 /* Does every page lie where the renderer has it? */
 static bool is_unmoved(const struct resource *resource, const struct guestmem *mem)
 {
+	struct page_walk walk = { .resource = resource, .mem = mem };
 	const struct iovec *iov = resource->backing.iov;
 	size_t index = 0, offset = 0;
+	struct iovec piece;
 
-	for (uint32_t i = 0; i < resource->n_entries; i++) {
-		const struct resource_entry *entry = &resource->entries[i];
-		struct iovec piece;
-
-		if (guestmem_to_iov(mem, entry->gpa, entry->length_bytes, &piece, 1) != 1) {
-			return false;
-		}
+	while (next_piece(&walk, &piece)) {
 		if (offset == iov[index].iov_len) {
 			index++;
 			offset = 0;
 		}
 		if (index >= resource->backing.n_iov ||
-		    (char *)iov[index].iov_base + offset != piece.iov_base) {
+		    (char *)iov[index].iov_base + offset != piece.iov_base ||
+		    piece.iov_len > iov[index].iov_len - offset) {
 			return false;
 		}
 		offset += piece.iov_len;
 	}
-	return true;
+	return !walk.has_failed;
 }
 
 void resource_remap(struct resource *resource, struct renderer *renderer, struct guestmem *mem)

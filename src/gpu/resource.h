@@ -16,6 +16,8 @@
 
 /* As QEMU's device; Linux sends one entry per run of pages. */
 #define RESOURCE_MAX_ENTRIES 16384
+/* How often entries may cross from one memory region into the next. */
+#define RESOURCE_MAX_CROSSINGS 16
 /* Beyond any GL driver's textures and any display. */
 #define RESOURCE_MAX_SIDE 16384
 

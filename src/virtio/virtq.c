@@ -386,6 +386,25 @@ static const char *walk_indirect(struct walk *walk, const struct vring_desc *tab
 	return "a chain of descriptors loops";
 }
 
+/* What is kept of a table that is too long (see VIRTQ_MAX_CHAIN). */
+static const char *take_ends(struct virtq *vq, struct walk *walk, struct gpa table, uint32_t n)
+{
+	const struct gpa last = { table.v + (uint64_t)(n - 1) * sizeof(struct vring_desc) };
+	const char *why = NULL;
+
+	if (!guestmem_read(walk->mem, table, &vq->scratch[0], sizeof(vq->scratch[0])) ||
+	    !guestmem_read(walk->mem, last, &vq->scratch[1], sizeof(vq->scratch[1]))) {
+		return "an indirect table outside guest memory";
+	}
+	log_warn("queue %u: an indirect table of %u entries; its command is refused", vq->index, n);
+	for (size_t i = 0; i < 2 && why == NULL; i++) {
+		struct vring_desc desc = load_desc(&vq->scratch[i]);
+
+		why = walk_take(walk, &desc);
+	}
+	return why;
+}
+
 static const char *open_indirect(struct virtq *vq, struct walk *walk, const struct vring_desc *desc)
 {
 	uint32_t n = desc->len / sizeof(struct vring_desc);
@@ -396,8 +415,11 @@ static const char *open_indirect(struct virtq *vq, struct walk *walk, const stru
 	if (desc->flags & VRING_DESC_F_NEXT) {
 		return "an indirect table with a next descriptor";
 	}
-	if (n == 0 || desc->len % sizeof(struct vring_desc) != 0 || n > VIRTQ_MAX_CHAIN) {
+	if (n == 0 || desc->len % sizeof(struct vring_desc) != 0) {
 		return "an indirect table of a bad size";
+	}
+	if (n > VIRTQ_MAX_CHAIN) {
+		return take_ends(vq, walk, (struct gpa){ desc->addr }, n);
 	}
 	if (!guestmem_read(walk->mem, (struct gpa){ desc->addr }, vq->scratch, desc->len)) {
 		return "an indirect table outside guest memory";

@@ -29,8 +29,12 @@
 /* Largest ring that we offer (vhost-user has no message to say so; QEMU's limit is 1024 too). */
 #define VIRTQ_MAX_SIZE 1024
 /*
- * Longest chain. Linux hands a 4 MiB command over as one indirect table with
- * an entry a page, beyond the ring's size, so the ring's size is no bound.
+ * Longest chain. Linux hands a command over as one indirect table with an
+ * entry a page, beyond the ring's size, so the ring's size is no bound; 4,096
+ * pages are 16 MiB. Any user in a guest can have its kernel make a longer one,
+ * so that it must not cost the queue: of such a table the first and the last
+ * entry are kept, the command's head and the room for its answer, and the
+ * device finds a command that lacks its body.
  */
 #define VIRTQ_MAX_CHAIN 4096
 
