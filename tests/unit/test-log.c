@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* What reaches stderr: at which level, in which form, and how much of it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,6 +71,28 @@ static void test_closed_stderr_is_survived(void)
 	log_error("nobody hears this");
 	g_assert_no_errno(dup2(saved, STDERR_FILENO));
 	close(saved);
+}
+
+/* A pipe that nobody reads: lines are lost, time is not. */
+static void test_full_stderr_is_survived(void)
+{
+	char block[4096] = "";
+	int saved = dup(STDERR_FILENO), ends[2];
+
+	g_assert_no_errno(pipe2(ends, O_CLOEXEC));
+	int flags = fcntl(ends[1], F_GETFL);
+	g_assert_no_errno(fcntl(ends[1], F_SETFL, flags | O_NONBLOCK));
+	while (write(ends[1], block, sizeof(block)) > 0) {
+	}
+	g_assert_no_errno(fcntl(ends[1], F_SETFL, flags));
+	g_assert_no_errno(dup2(ends[1], STDERR_FILENO));
+	for (int i = 0; i < 100; i++) {
+		log_error("nobody reads this");
+	}
+	g_assert_no_errno(dup2(saved, STDERR_FILENO));
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 /* ---- the environment ---- */
@@ -302,6 +325,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/log/line-form", test_line_form);
 	g_test_add_func("/log/long-line-is-cut", test_long_line_is_cut);
 	g_test_add_func("/log/closed-stderr-is-survived", test_closed_stderr_is_survived);
+	g_test_add_func("/log/full-stderr-is-survived", test_full_stderr_is_survived);
 	for (size_t i = 0; i < G_N_ELEMENTS(environments); i++) {
 		g_autofree char *path = g_strdup_printf("/log/environment/%zu", i);
 
