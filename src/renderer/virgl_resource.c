@@ -69,9 +69,22 @@ static uint64_t count_texels(const struct resource_desc *desc)
 	return times(n, MAX(desc->nr_samples, 1));
 }
 
+/*
+ * Two pixels share four bytes. The library counts so, and gives R8G8_R8B8 (1.3)
+ * to GL as four bytes a pixel: GL reads twice what was allocated.
+ */
+static bool is_subsampled(uint32_t format)
+{
+	const uint32_t r8g8_b8g8 = 117, g8r8_g8b8 = 118, r8g8_r8b8 = 227, g8r8_b8r8 = 228;
+
+	return format == r8g8_b8g8 || format == g8r8_g8b8 || format == r8g8_r8b8 ||
+	       format == g8r8_b8r8;
+}
+
 static enum gpu_resp check_desc(const struct resource_desc *desc)
 {
-	if (desc->last_level > MAX_LEVEL || desc->nr_samples > MAX_SAMPLES) {
+	if (is_subsampled(desc->format) || desc->last_level > MAX_LEVEL ||
+	    desc->nr_samples > MAX_SAMPLES) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	if (desc->target == TARGET_BUFFER) {

@@ -29,6 +29,7 @@ enum {
 	FORMAT_R8 = 64,
 	FORMAT_R32G32B32A32_FLOAT = 31,
 	FORMAT_B10G10R10A2 = 131,
+	FORMAT_R8G8_R8B8 = 227,
 };
 
 enum {
@@ -1117,6 +1118,9 @@ static void test_bad_resources(void)
 	}
 	bad = desc;
 	bad.format = 0xffff;
+	check_refused_desc(&test, bad, GPU_RESP_ERR_INVALID_PARAMETER);
+	bad = desc;
+	bad.format = FORMAT_R8G8_R8B8;
 	check_refused_desc(&test, bad, GPU_RESP_ERR_INVALID_PARAMETER);
 	bad = desc;
 	bad.target = 77;
