@@ -865,6 +865,29 @@ void display_wait_cursor(struct display *display, uint32_t scanout_id, unsigned 
 	g_mutex_unlock(&display->lock);
 }
 
+static bool has_cursor_messages(const struct display *display, const struct goal *goal)
+{
+	const struct display_cursor *cursor = &display->cursors[goal->scanout_id];
+
+	return cursor->n_updates + cursor->n_moves >= goal->number;
+}
+
+void display_wait_cursor_messages(struct display *display, uint32_t scanout_id, unsigned int n,
+				  struct display_cursor *cursor_out)
+{
+	struct goal goal = {has_cursor_messages, .scanout_id = scanout_id, .number = n};
+
+	if (!wait_goal(display, &goal)) {
+		const struct display_cursor *cursor = &display->cursors[scanout_id];
+		g_error("cursor of scanout %u: still at %d,%d after %u updates and %u moves",
+			scanout_id, (int)cursor->x, (int)cursor->y, cursor->n_updates,
+			cursor->n_moves);
+	}
+	g_mutex_lock(&display->lock);
+	*cursor_out = display->cursors[scanout_id];
+	g_mutex_unlock(&display->lock);
+}
+
 static bool has_acked(const struct display *display, const struct goal *goal)
 {
 	(void)goal;

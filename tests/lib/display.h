@@ -108,6 +108,9 @@ void display_wait_pixel(struct display *display, uint32_t scanout_id, uint32_t x
 			uint32_t rgb);
 void display_wait_cursor(struct display *display, uint32_t scanout_id, unsigned int n_updates,
 			 unsigned int n_moves, struct display_cursor *cursor_out);
+/* @n messages of either kind. */
+void display_wait_cursor_messages(struct display *display, uint32_t scanout_id, unsigned int n,
+				  struct display_cursor *cursor_out);
 void display_wait_features_acked(struct display *display);
 void display_wait_peer_closed(struct display *display);
 void display_wait_bytes(struct display *display, uint64_t n_bytes);

@@ -218,7 +218,8 @@ void frontend_handshake(struct frontend *frontend)
 
 	frontend->features = frontend_get_u64(frontend, VHOST_USER_GET_FEATURES);
 	frontend->protocol_features = frontend_get_u64(frontend, VHOST_USER_GET_PROTOCOL_FEATURES);
-	frontend->acked_protocol_features = frontend->protocol_features & wanted;
+	frontend->acked_protocol_features =
+		frontend->protocol_features & wanted & ~frontend->withheld_protocol_features;
 	frontend_set_u64(frontend, VHOST_USER_SET_PROTOCOL_FEATURES,
 			 frontend->acked_protocol_features);
 	g_assert_cmpuint(frontend_get_u64(frontend, VHOST_USER_GET_QUEUE_NUM), >=, 2);

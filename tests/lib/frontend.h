@@ -21,7 +21,9 @@ struct frontend {
 	uint64_t features;	    /* offered */
 	uint64_t protocol_features; /* offered */
 	uint64_t acked_protocol_features;
-	int backend_req_fd; /* our end of SET_BACKEND_REQ_FD, or -1 */
+	uint64_t
+		withheld_protocol_features; /* offered ones that frontend_handshake() doesn't ack */
+	int backend_req_fd;		    /* our end of SET_BACKEND_REQ_FD, or -1 */
 };
 
 struct frontend *frontend_create(int consume_fd);

@@ -50,6 +50,7 @@ struct rig *rig_create(const struct rig_options *options)
 	}
 	rig->daemon = daemon_start(rig->options.mode, rig->options.args);
 	rig->frontend = frontend_create(daemon_connect_or_skip(rig->daemon));
+	rig->frontend->withheld_protocol_features = options->withheld_protocol_features;
 	frontend_handshake(rig->frontend);
 	rig->acked_features =
 		rig->frontend->features & WANTED_FEATURES & ~options->withheld_features;
@@ -125,6 +126,8 @@ void rig_reset(struct rig *rig, bool has_message)
 			==, 0);
 	}
 	vgpu_forget(rig->vgpu);
+	/* The rings are in region 0; in region 1 is all that the guest has just forgotten. */
+	rig->ram->regions[1].used = 0;
 	ring_reset(rig->control);
 	ring_reset(rig->cursor);
 	rig_start(rig, 0, 0);

@@ -19,10 +19,11 @@ struct rig_options {
 	const char *const *args;	      /* more arguments of the daemon */
 	const struct display_config *display; /* NULL: display_config_default() */
 	bool has_no_display;
-	uint64_t withheld_features; /* offered ones that the guest doesn't ack */
-	uint16_t ring_size;	    /* 0: 256 for the control queue, 16 for the cursor's */
-	uint64_t region_bytes;	    /* 0: 32 MiB each, two of them */
-	bool is_not_started;	    /* stop after the handshake */
+	uint64_t withheld_features;	     /* offered ones that the guest doesn't ack */
+	uint64_t withheld_protocol_features; /* the same for the front-end */
+	uint16_t ring_size;		     /* 0: 256 for the control queue, 16 for the cursor's */
+	uint64_t region_bytes;		     /* 0: 32 MiB each, two of them */
+	bool is_not_started;		     /* stop after the handshake */
 };
 
 struct rig {
@@ -52,7 +53,7 @@ void rig_start(struct rig *rig, uint16_t control_base, uint16_t cursor_base);
 void rig_pause(struct rig *rig, uint16_t *control_out, uint16_t *cursor_out);
 /* `stop` and `cont`. */
 void rig_pause_resume(struct rig *rig);
-/* A guest's reset: stopped, RESET_DEVICE if @has_message, rings from 0. */
+/* A guest's reset: stopped, RESET_DEVICE if @has_message, rings from 0, memory not in use. */
 void rig_reset(struct rig *rig, bool has_message);
 /* Starts one queue anew at index 0, as a driver does whose queue broke. */
 void rig_revive_queue(struct rig *rig, enum vgpu_queue queue);

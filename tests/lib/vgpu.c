@@ -30,6 +30,7 @@ void vgpu_forget(struct vgpu *vgpu)
 			g_clear_pointer(&vgpu->calls[queue][head], g_free);
 		}
 	}
+	memset(vgpu->free_buffers, 0, sizeof(vgpu->free_buffers));
 }
 
 void vgpu_destroy(struct vgpu *vgpu)

@@ -61,7 +61,8 @@ struct vgpu_call {
 
 struct vgpu *vgpu_create(struct guestram *ram, struct ring *control, struct ring *cursor);
 void vgpu_destroy(struct vgpu *vgpu);
-/* Forgets calls in flight, as a driver does that resets the device. The calls become invalid. */
+/* Forgets calls in flight and all buffers, as a driver does that resets the device. The calls
+ * become invalid. */
 void vgpu_forget(struct vgpu *vgpu);
 
 /* Publishes without a kick. Owned by the caller until vgpu_finish(). */
