@@ -462,10 +462,13 @@ def lifecycle(t):
             console_shows(vm, f"rebooted {i}")
             rss.append(t.daemon.rss_kib())
     with t.check("memory and descriptors flat over resets"):
-        note(f"{t.name}: RSS in KiB after each reset: {rss}")
+        note(f"{t.name}: own memory in KiB after each reset: {rss}")
         check(len(rss) == reboots, "the resets did not all happen")
-        # The first rounds warm up allocators and the GL driver's caches.
-        check(rss[-1] <= rss[1] * 1.1 + 4096, f"RSS grew: {rss}")
+        # Frames under way come and go, 4 MB each: the middle of either half.
+        half = len(rss) // 2
+        first, second = (sorted(r)[half // 2] for r in (rss[:half],
+                                                        rss[half:]))
+        check(second <= first * 1.05 + 4096, f"grown: {first} to {second}")
         same_descriptors(t, fds)
     with t.check("guest's kernel log"):
         check_no_gpu_messages(vm)
