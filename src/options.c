@@ -82,22 +82,22 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 	const GOptionEntry entries[] = {
 		{ "socket-path", 's', 0, G_OPTION_ARG_FILENAME, &raw->socket_path,
 		  "vhost-user socket to listen on", "PATH" },
-		{ "fd", 0, 0, G_OPTION_ARG_STRING, &raw->fd,
+		{ "fd", 0, 0, G_OPTION_ARG_FILENAME, &raw->fd,
 		  "Connected or listening vhost-user socket that is already open", "N" },
-		{ "socket-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &raw->fd, NULL, NULL },
-		{ "gpu-mode", 'g', 0, G_OPTION_ARG_STRING, &raw->gpu_mode,
+		{ "socket-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &raw->fd, NULL, NULL },
+		{ "gpu-mode", 'g', 0, G_OPTION_ARG_FILENAME, &raw->gpu_mode,
 		  "virglrenderer, gfxstream, 2d or null [2d; virglrenderer with --virgl]", "MODE" },
-		{ "capset", 'c', 0, G_OPTION_ARG_STRING_ARRAY, &raw->capsets,
+		{ "capset", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->capsets,
 		  "Comma separated: virgl, virgl2, venus (virglrenderer); gfxstream-vulkan, "
 		  "gfxstream-gles (gfxstream) [all that work]",
 		  "LIST" },
-		{ "use-egl", 0, 0, G_OPTION_ARG_STRING, &raw->use_egl,
+		{ "use-egl", 0, 0, G_OPTION_ARG_FILENAME, &raw->use_egl,
 		  "Render through EGL [true]", "BOOL" },
-		{ "use-glx", 0, 0, G_OPTION_ARG_STRING, &raw->use_glx,
+		{ "use-glx", 0, 0, G_OPTION_ARG_FILENAME, &raw->use_glx,
 		  "Render through GLX [false]", "BOOL" },
-		{ "use-gles", 0, 0, G_OPTION_ARG_STRING, &raw->use_gles,
+		{ "use-gles", 0, 0, G_OPTION_ARG_FILENAME, &raw->use_gles,
 		  "Render with OpenGL ES [true]", "BOOL" },
-		{ "use-surfaceless", 0, 0, G_OPTION_ARG_STRING, &raw->use_surfaceless,
+		{ "use-surfaceless", 0, 0, G_OPTION_ARG_FILENAME, &raw->use_surfaceless,
 		  "Render without a window system [true]", "BOOL" },
 		{ "gpu-device", 0, 0, G_OPTION_ARG_FILENAME, &raw->gpu_device,
 		  "DRM render node to use, such as /dev/dri/renderD128 (virglrenderer)", "PATH" },
@@ -109,12 +109,20 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "OpenGL for the guest: the same as --gpu-mode virglrenderer", NULL },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &raw->is_version, "Print the version",
 		  NULL },
-		{ G_OPTION_REMAINING, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING_ARRAY,
+		{ G_OPTION_REMAINING, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME_ARRAY,
 		  &raw->rest, NULL, NULL },
 		G_OPTION_ENTRY_NULL,
 	};
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 	g_autoptr(GError) error = NULL;
+
+	for (int i = 1; i < argc; i++) {
+		/* GOption would take "--headless=false" for "--headless". */
+		if (g_str_has_prefix(argv[i], "--headless=") || g_str_has_prefix(argv[i], "--virgl=")) {
+			complain("%s: this option takes no value", argv[i]);
+			return false;
+		}
+	}
 
 	g_option_context_set_summary(
 		context, "A GPU for virtual machines: vhost-user back-end of a virtio-gpu device.");
@@ -211,8 +219,9 @@ static enum options_result parse_capsets(char **lists, const char *mode, bool us
 {
 	enum options_result result = OPTIONS_RUN;
 
+	/* An empty list has one name, the empty one, which is wrong like any other. */
 	for (char **list = lists; list != NULL && *list != NULL; list++) {
-		g_auto(GStrv) names = g_strsplit(*list, ",", -1);
+		g_auto(GStrv) names = g_strsplit(**list != '\0' ? *list : ",", ",", -1);
 
 		for (char **name = names; *name != NULL; name++) {
 			enum options_result one = take_capset(*name, mode, use_gles, mask_out);

@@ -34,11 +34,14 @@ struct display_cursor {
 	const uint32_t *pixels;
 };
 
+/* Of an answer that nobody waits for any more, but that holds news. */
+#define DISPLAY_NO_TOKEN 0
+
 struct display_listener {
 	/* A new channel is there and knows nothing: show everything again. */
 	void (*ready)(void *data);
 	/*
-	 * Answers to request_info and request_edid, each exactly once. NULL:
+	 * Answers to request_info and request_edid, each token exactly once. NULL:
 	 * the front-end has none, or did not answer in time. Values as on the
 	 * wire (little-endian), header not filled.
 	 */

@@ -166,7 +166,6 @@ static void gpu_cursor_hide(struct display *d, uint32_t scanout_id, uint32_t x, 
 	wish->state.pos = (struct vug_cursor_pos){ scanout_id, x, y };
 	wish->is_hidden = true;
 	wish->is_move_due = true;
-	wish->is_image_due = false;
 	poke(gpu);
 	g_mutex_unlock(&gpu->lock);
 }
@@ -317,8 +316,9 @@ static bool pick_cursor(struct vhost_user_gpu *gpu)
 			is_found = false;
 			continue;
 		}
+		/* An image shows the cursor; a hidden one is hidden by the next message. */
+		wish->is_move_due = wish->is_image_due && wish->is_hidden;
 		wish->is_image_due = false;
-		wish->is_move_due = false;
 	}
 	g_mutex_unlock(&gpu->lock);
 	return is_found;

@@ -3,7 +3,8 @@
 
 #include "util/log.h"
 
-#define ANSWER_TIMEOUT_US (1 * G_USEC_PER_SEC)
+/* Linux waits 5 s for its display info; a QEMU that boots by emulation is busy for seconds. */
+#define ANSWER_TIMEOUT_US (3 * G_USEC_PER_SEC)
 #define MAX_OPEN 256
 
 struct question {
@@ -159,19 +160,25 @@ static bool is_answer(const struct question *question, uint32_t request)
 /* The question that a reply of this kind answers, taken off; NULL: none. */
 static struct question *match(struct vug_questions *q, uint32_t request)
 {
-	struct question *question;
+	GList *next;
 
-	while ((question = g_queue_peek_head(&q->awaited)) != NULL) {
+	for (GList *link = q->awaited.head; link != NULL; link = next) {
+		struct question *question = link->data;
+
+		next = link->next;
 		if (is_answer(question, request)) {
-			return g_queue_pop_head(&q->awaited);
+			g_queue_delete_link(&q->awaited, link);
+			return question;
 		}
-		/* Answers come in order; only a GET_EDID may stay without one. */
-		if (question->kind != VUG_ASK_EDID || request != VUG_GET_DISPLAY_INFO) {
+		/* Answers come in order; these two alone may stay without one. */
+		if (question->kind == VUG_ASK_EDID && request == VUG_GET_DISPLAY_INFO) {
+			log_debug("the front-end has no EDID for scanout %u", question->scanout_id);
+			answer_none(q, question);
+			question_free(q, question);
+			g_queue_delete_link(&q->awaited, link);
+		} else if (question->kind != VUG_ASK_PROTOCOL_FEATURES) {
 			return NULL;
 		}
-		log_debug("the front-end has no EDID for scanout %u", question->scanout_id);
-		answer_none(q, question);
-		question_free(q, g_queue_pop_head(&q->awaited));
 	}
 	return NULL;
 }
@@ -182,6 +189,11 @@ static void answer(struct vug_questions *q, struct question *question,
 	const struct display *display = q->display;
 
 	if (question->is_answered) {
+		/* Too late for the guest that asked, but still the truth. */
+		if (question->kind == VUG_ASK_INFO && header->size == sizeof(reply->info)) {
+			display->listener->info(display->listener_data, DISPLAY_NO_TOKEN,
+						&reply->info);
+		}
 		return;
 	}
 	if (question->kind == VUG_ASK_INFO && header->size == sizeof(reply->info)) {

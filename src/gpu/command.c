@@ -143,11 +143,11 @@ static void body_to_host(const struct command_type *type, char *request)
 	}
 }
 
-enum gpu_resp command_decode(struct command *command, const struct guestmem *mem)
+enum gpu_resp command_decode(struct command *command)
 {
 	struct virtio_gpu_ctrl_hdr *header = &command->request.header;
 
-	if (!virtq_chain_read(command->chain, mem, 0, header, sizeof(*header))) {
+	if (!virtq_chain_read(command->chain, 0, header, sizeof(*header))) {
 		memset(header, 0, sizeof(*header));
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
@@ -157,7 +157,7 @@ enum gpu_resp command_decode(struct command *command, const struct guestmem *mem
 	if (type == NULL || type->queue != command->vq->index) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
-	if (!virtq_chain_read(command->chain, mem, sizeof(*header),
+	if (!virtq_chain_read(command->chain, sizeof(*header),
 			      (char *)&command->request + sizeof(*header),
 			      type->size_bytes - sizeof(*header))) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
@@ -173,10 +173,10 @@ uint64_t command_extra_bytes(const struct command *command)
 	return command->chain->readable_bytes - command->type->size_bytes;
 }
 
-bool command_read_extra(const struct command *command, const struct guestmem *mem, uint64_t offset,
-			void *to, size_t length_bytes)
+bool command_read_extra(const struct command *command, uint64_t offset, void *to,
+			size_t length_bytes)
 {
-	return virtq_chain_read(command->chain, mem, command->type->size_bytes + offset, to,
+	return virtq_chain_read(command->chain, command->type->size_bytes + offset, to,
 				length_bytes);
 }
 

@@ -88,12 +88,12 @@ void command_destroy(struct command *command);
  * Read and check the request. OK_NODATA: command->type and request are set.
  * Anything else is the answer.
  */
-enum gpu_resp command_decode(struct command *command, const struct guestmem *mem);
+enum gpu_resp command_decode(struct command *command);
 
 /* Bytes behind the fixed part. */
 uint64_t command_extra_bytes(const struct command *command);
-bool command_read_extra(const struct command *command, const struct guestmem *mem, uint64_t offset,
-			void *to, size_t length_bytes);
+bool command_read_extra(const struct command *command, uint64_t offset, void *to,
+			size_t length_bytes);
 
 /* Write the response header, push, and free. has_ring_idx: INFO_RING_IDX was negotiated. */
 void command_complete(struct command *consume_command, enum gpu_resp resp, bool has_ring_idx);

@@ -215,7 +215,7 @@ enum gpu_resp handle_submit_3d(struct device *dev, struct command *command)
 	if (stream == NULL) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	if (!command_read_extra(command, dev->mem, 0, stream, request->size)) {
+	if (!command_read_extra(command, 0, stream, request->size)) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	resp = impl(dev)->submit(dev->renderer, request->hdr.ctx_id, stream, request->size);

@@ -103,7 +103,11 @@ void cursor_replay(struct device *dev, uint32_t scanout_id)
 {
 	const struct cursor *cursor = &dev->cursors[scanout_id];
 
-	if (cursor->is_visible && cursor->pixels != NULL) {
-		send(dev, scanout_id, true);
+	if (cursor->pixels == NULL) {
+		return;
+	}
+	send(dev, scanout_id, true);
+	if (!cursor->is_visible) {
+		display_cursor_hide(dev->display, scanout_id, cursor->x, cursor->y);
 	}
 }

@@ -56,19 +56,23 @@ void device_answer(struct device *dev, struct command *consume_command, enum gpu
 	 * Failed commands too: the guest takes a fence for a promise that all
 	 * before it on the timeline are done.
 	 */
+	virtq_chain_release(consume_command->chain);
 	consume_command->answer = resp;
 	fences_add(&dev->fences, consume_command, has_ring ? header->ctx_id : 0, has_ring,
 		   has_ring ? header->ring_idx : 0, &fence);
 	if (impl->fence_create(dev->renderer, &fence) != GPU_RESP_OK_NODATA) {
-		log_warn("the renderer makes no fence; the command counts as done");
-		fence_signaled(dev, &fence);
+		log_warn("the renderer makes no fence: the command is done with those before it");
+		struct command *done = fences_forgo_last(&dev->fences, &fence);
+		if (done != NULL) {
+			complete(dev, done, done->answer);
+		}
 	}
 }
 
 void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *consume_chain)
 {
 	struct command *command = command_create(vq, consume_chain);
-	enum gpu_resp resp = command_decode(command, dev->mem);
+	enum gpu_resp resp = command_decode(command);
 
 	if (resp != GPU_RESP_OK_NODATA) {
 		log_debug("bad command 0x%x on queue %u: answered 0x%x",
@@ -81,7 +85,10 @@ void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *co
 			log_debug("%s: refused, 0x%x", command->type->name, (unsigned int)resp);
 		}
 	}
-	if (resp != GPU_RESP_PENDING) {
+	/* A command that waits reads no more; an answered one is gone with its chain. */
+	if (resp == GPU_RESP_PENDING) {
+		virtq_chain_release(command->chain);
+	} else {
 		device_answer(dev, command, resp);
 	}
 }

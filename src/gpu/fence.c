@@ -89,6 +89,20 @@ struct command *fences_take(struct fences *fences, const struct renderer_fence *
 	return timeline != NULL ? take(fences, timeline, fence->seq) : NULL;
 }
 
+struct command *fences_forgo_last(struct fences *fences, const struct renderer_fence *fence)
+{
+	uint64_t key = timeline_key(fence->ctx_id, fence->has_ring, fence->ring_idx);
+	struct timeline *timeline = g_hash_table_lookup(fences->timelines, &key);
+	struct command *last = g_queue_peek_tail(&timeline->waiting);
+
+	if (last->link.prev == NULL) {
+		return take(fences, timeline, UINT64_MAX);
+	}
+	const struct command *before = last->link.prev->data;
+	last->fence.seq = before->fence.seq;
+	return NULL;
+}
+
 struct command *fences_take_context(struct fences *fences, uint32_t ctx_id)
 {
 	GHashTableIter iter;

@@ -27,6 +27,12 @@ void fences_reset(struct fences *fences);
 void fences_add(struct fences *fences, struct command *consume_command, uint32_t ctx_id,
 		bool has_ring, uint8_t ring_idx, struct renderer_fence *fence_out);
 
+/*
+ * The renderer made no fence for the last command added: it is done when the
+ * one before it is. Returns it, taken off, if there is none before it.
+ */
+struct command *fences_forgo_last(struct fences *fences, const struct renderer_fence *fence);
+
 /* The next command on fence's timeline that fence covers, taken off; or NULL. */
 struct command *fences_take(struct fences *fences, const struct renderer_fence *fence);
 

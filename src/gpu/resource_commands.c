@@ -90,8 +90,8 @@ enum gpu_resp handle_resource_unref(struct device *dev, struct command *command)
 }
 
 /* The guest's list, in host byte order; NULL if it is not all there or for want of memory. */
-static struct resource_entry *read_entries(struct device *dev, const struct command *command,
-					   uint32_t n_entries, enum gpu_resp *error_out)
+static struct resource_entry *read_entries(const struct command *command, uint32_t n_entries,
+					   enum gpu_resp *error_out)
 {
 	size_t size = n_entries * sizeof(struct virtio_gpu_mem_entry);
 	struct resource_entry *entries = NULL;
@@ -104,7 +104,7 @@ static struct resource_entry *read_entries(struct device *dev, const struct comm
 	if (wire != NULL) {
 		entries = g_try_new(struct resource_entry, n_entries);
 	}
-	if (entries == NULL || !command_read_extra(command, dev->mem, 0, wire, size)) {
+	if (entries == NULL || !command_read_extra(command, 0, wire, size)) {
 		g_free(wire);
 		g_free(entries);
 		*error_out = GPU_RESP_ERR_OUT_OF_MEMORY;
@@ -132,7 +132,7 @@ enum gpu_resp handle_resource_attach_backing(struct device *dev, struct command 
 	    request->nr_entries > RESOURCE_MAX_ENTRIES) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
-	struct resource_entry *entries = read_entries(dev, command, request->nr_entries, &resp);
+	struct resource_entry *entries = read_entries(command, request->nr_entries, &resp);
 	if (entries == NULL) {
 		return resp;
 	}

@@ -384,9 +384,10 @@ static int start_renderer(struct worker *worker)
 	if (error < 0) {
 		return error;
 	}
+	/* Edge-triggered: a descriptor of the library's that stays readable must not spin us. */
 	if (worker->renderer->event_fd >= 0) {
 		error = loop_add(&worker->loop, &worker->renderer_source,
-				 worker->renderer->event_fd, EPOLLIN);
+				 worker->renderer->event_fd, EPOLLIN | EPOLLET);
 	}
 	if (error < 0) {
 		log_error("the renderer's event descriptor can't be polled: %s",

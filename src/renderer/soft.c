@@ -166,22 +166,28 @@ static enum gpu_resp soft_transfer_2d(struct renderer *r, uint32_t id, const str
 				      uint64_t offset_bytes)
 {
 	struct soft_resource *resource = find(r, id);
+	g_autofree uint32_t *row_copy = NULL;
 	bool is_done;
 
-	if (!frame_make_writable(&resource->frame, rect)) {
-		return GPU_RESP_ERR_OUT_OF_MEMORY;
-	}
-	if (resource->format == PIXMAN_a8r8g8b8) {
-		is_done = copy_rows(resource, rect, offset_bytes);
-	} else {
-		uint32_t *row_copy = g_try_new(uint32_t, rect->width);
+	if (resource->format != PIXMAN_a8r8g8b8) {
+		row_copy = g_try_new(uint32_t, rect->width);
 		if (row_copy == NULL) {
 			return GPU_RESP_ERR_OUT_OF_MEMORY;
 		}
-		is_done = convert_rows(resource, rect, offset_bytes, row_copy);
-		g_free(row_copy);
 	}
-	return is_done ? GPU_RESP_OK_NODATA : GPU_RESP_ERR_INVALID_PARAMETER;
+	if (!frame_make_writable(&resource->frame, rect)) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	if (row_copy == NULL) {
+		is_done = copy_rows(resource, rect, offset_bytes);
+	} else {
+		is_done = convert_rows(resource, rect, offset_bytes, row_copy);
+	}
+	if (!is_done) {
+		frame_clear(resource->frame, rect);
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	return GPU_RESP_OK_NODATA;
 }
 
 static enum gpu_resp soft_resource_read(struct renderer *r, uint32_t id,

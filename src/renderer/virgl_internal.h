@@ -34,6 +34,8 @@ struct virgl_resource { /* owned by virgl.resources */
 	uint32_t pixman_format; /* 0: no picture can be read from it */
 	const struct backing *backing; /* borrowed; NULL while none is attached */
 	struct frame *frame;	       /* owned reference; NULL until first read */
+	struct quota *quota;	       /* borrowed */
+	uint64_t charged_bytes;	       /* of the quota, for the texture or buffer */
 };
 
 struct virgl {

@@ -184,8 +184,10 @@ enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct 
 		resp = is_direct ? read_direct(resource, damage) :
 				   read_converted(resource, damage);
 	}
-	if (resp == GPU_RESP_OK_NODATA) {
-		*frame_out = frame_ref(resource->frame);
+	if (resp != GPU_RESP_OK_NODATA) {
+		frame_clear(resource->frame, damage);
+		return resp;
 	}
-	return resp;
+	*frame_out = frame_ref(resource->frame);
+	return GPU_RESP_OK_NODATA;
 }

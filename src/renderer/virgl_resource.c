@@ -9,9 +9,9 @@
  * drivers allocate anyway; 2^28 texels of the largest kind, 16 bytes, are the
  * 4 GiB it can't count, hence "fewer than".
  *
- * Memory of textures and buffers is the GL driver's and not charged to the
- * quota: a guest can have it allocated by command streams alone, which nobody
- * can count here.
+ * Memory of textures and buffers is the GL driver's. What it takes for one is
+ * its secret; an estimate, four bytes a texel and a third more for mipmaps, is
+ * charged to the quota, so that a guest's resources as a whole have a bound.
  *
  * Of the eight 2D formats the library knows four everywhere and the others,
  * those with alpha in the first byte, not or only on desktop GL. A 2D resource
@@ -49,6 +49,7 @@ void virgl_resource_free(void *data)
 	struct virgl_resource *resource = data;
 
 	frame_unref(resource->frame);
+	quota_release(resource->quota, resource->charged_bytes);
 	g_free(resource);
 }
 
@@ -79,6 +80,16 @@ static bool is_subsampled(uint32_t format)
 
 	return format == r8g8_b8g8 || format == g8r8_g8b8 || format == r8g8_r8b8 ||
 	       format == g8r8_b8r8;
+}
+
+/* After check_desc(), so that nothing can overflow. */
+static uint64_t estimate_bytes(const struct resource_desc *desc)
+{
+	if (desc->target == TARGET_BUFFER) {
+		return desc->width;
+	}
+	uint64_t size = count_texels(desc) * BYTES_2D;
+	return desc->last_level > 0 ? size + size / 3 : size;
 }
 
 static enum gpu_resp check_desc(const struct resource_desc *desc)
@@ -182,6 +193,10 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 	if (find(r, id) != NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+	uint64_t size = estimate_bytes(desc);
+	if (quota_charge(r->quota, size) != QUOTA_OK) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
 	if (!is_plain(desc)) {
 		virgl_renderer_force_ctx_0();
 	}
@@ -190,6 +205,7 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 		log_debug("res %u: refused (%d): target %u format %u bind 0x%x %ux%ux%u", id, error,
 			  args.target, args.format, args.bind, args.width, args.height,
 			  args.depth);
+		quota_release(r->quota, size);
 		return resp_from_create_error(desc, error);
 	}
 	struct virgl_resource *resource = g_new(struct virgl_resource, 1);
@@ -197,6 +213,8 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 		.id = id,
 		.desc = *desc,
 		.pixman_format = virgl_read_format(desc),
+		.quota = r->quota,
+		.charged_bytes = size,
 	};
 	g_hash_table_insert(virgl_from_base(r)->resources, GUINT_TO_POINTER(id), resource);
 	return GPU_RESP_OK_NODATA;

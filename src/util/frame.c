@@ -91,3 +91,11 @@ bool frame_make_writable(struct frame **frame, const struct rect *overwritten)
 	*frame = copy;
 	return true;
 }
+
+void frame_clear(struct frame *frame, const struct rect *rect)
+{
+	for (uint32_t row = 0; row < rect->height; row++) {
+		memset(frame_pixel(frame, rect->x, rect->y + row), 0,
+		       rect->width * sizeof(uint32_t));
+	}
+}

@@ -39,6 +39,9 @@ void frame_unref(struct frame *frame); /* NULL is fine */
  */
 bool frame_make_writable(struct frame **frame, const struct rect *overwritten);
 
+/* All zero, when what was to be written there did not come. rect is inside. */
+void frame_clear(struct frame *frame, const struct rect *rect);
+
 static inline uint32_t *frame_pixel(const struct frame *frame, uint32_t x, uint32_t y)
 {
 	return (uint32_t *)(void *)((char *)frame->pixels + y * frame->stride_bytes) + x;

@@ -17,6 +17,9 @@
 #define ALIGN_DESC 16
 #define ALIGN_AVAIL 2
 #define ALIGN_USED 4
+#define MEMORY_GRACE_US (100 * 1000)
+
+static const char outside_memory[] = "a descriptor points outside guest memory";
 
 static uint16_t load_u16(const __virtio16 *at)
 {
@@ -65,8 +68,14 @@ void virtq_init(struct virtq *vq, unsigned int index)
 	vq->scratch = g_new(struct vring_desc, VIRTQ_MAX_CHAIN);
 }
 
+void virtq_chain_release(struct virtq_chain *chain)
+{
+	g_clear_pointer(&chain->mem, guestmem_unref);
+}
+
 void virtq_chain_discard(struct virtq_chain *chain)
 {
+	virtq_chain_release(chain);
 	g_free(chain->deferred_response);
 	g_free(chain);
 }
@@ -164,6 +173,10 @@ void virtq_set_memory(struct virtq *vq, struct guestmem *mem)
 	g_mutex_lock(&vq->lock);
 	struct guestmem *old = vq->mem;
 	vq->mem = guestmem_ref(mem);
+	vq->is_waiting = false;
+	if (guestmem_n_regions(mem) < guestmem_n_regions(old)) {
+		vq->shrunk_us = g_get_monotonic_time();
+	}
 	map_rings(vq);
 	settle(vq);
 	g_mutex_unlock(&vq->lock);
@@ -345,7 +358,7 @@ static const char *walk_take(struct walk *walk, const struct vring_desc *desc)
 		return "a descriptor of no bytes";
 	}
 	if (guestmem_to_iov(walk->mem, (struct gpa){ desc->addr }, desc->len, NULL, 0) == 0) {
-		return "a descriptor points outside guest memory";
+		return outside_memory;
 	}
 	if (desc->flags & VRING_DESC_F_WRITE) {
 		walk->n_writable++;
@@ -394,7 +407,7 @@ static const char *take_ends(struct virtq *vq, struct walk *walk, struct gpa tab
 
 	if (!guestmem_read(walk->mem, table, &vq->scratch[0], sizeof(vq->scratch[0])) ||
 	    !guestmem_read(walk->mem, last, &vq->scratch[1], sizeof(vq->scratch[1]))) {
-		return "an indirect table outside guest memory";
+		return outside_memory;
 	}
 	log_warn("queue %u: an indirect table of %u entries; its command is refused", vq->index, n);
 	for (size_t i = 0; i < 2 && why == NULL; i++) {
@@ -422,7 +435,7 @@ static const char *open_indirect(struct virtq *vq, struct walk *walk, const stru
 		return take_ends(vq, walk, (struct gpa){ desc->addr }, n);
 	}
 	if (!guestmem_read(walk->mem, (struct gpa){ desc->addr }, vq->scratch, desc->len)) {
-		return "an indirect table outside guest memory";
+		return outside_memory;
 	}
 	return walk_indirect(walk, vq->scratch, n);
 }
@@ -458,6 +471,7 @@ static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain
 	struct virtq_buffer buffers[VIRTQ_MAX_CHAIN];
 	struct walk walk = { .mem = vq->mem, .buffers = buffers };
 
+	vq->is_waiting = false;
 	if (vq->is_broken) {
 		return VIRTQ_E_BROKEN;
 	}
@@ -482,6 +496,11 @@ static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain
 		return VIRTQ_E_BROKEN;
 	}
 	const char *why = walk_chain(vq, &walk, head);
+	if (why == outside_memory && vq->shrunk_us != 0 &&
+	    g_get_monotonic_time() - vq->shrunk_us < MEMORY_GRACE_US) {
+		vq->is_waiting = true;
+		return VIRTQ_E_EMPTY;
+	}
 	if (why != NULL) {
 		mark_broken(vq, why);
 		return VIRTQ_E_BROKEN;
@@ -496,6 +515,7 @@ static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain
 	*chain = (struct virtq_chain){
 		.head = head,
 		.epoch = vq->epoch,
+		.mem = guestmem_ref(vq->mem),
 		.n_readable = walk.n_readable,
 		.n_writable = walk.n_writable,
 		.readable_bytes = walk.readable_bytes,
@@ -517,9 +537,10 @@ enum virtq_status virtq_pop(struct virtq *vq, struct virtq_chain **chain_out)
 	return status;
 }
 
-bool virtq_chain_read(const struct virtq_chain *chain, const struct guestmem *mem, uint64_t offset,
-		      void *to, size_t length_bytes)
+bool virtq_chain_read(const struct virtq_chain *chain, uint64_t offset, void *to,
+		      size_t length_bytes)
 {
+	const struct guestmem *mem = chain->mem;
 	char *out = to;
 
 	for (uint32_t i = 0; i < chain->n_readable && length_bytes > 0; i++) {
@@ -617,6 +638,7 @@ static void write_deferred(struct virtq *vq)
 static bool defer(struct virtq *vq, struct virtq_chain *chain, const void *response,
 		  size_t length_bytes)
 {
+	virtq_chain_release(chain);
 	length_bytes = MIN(length_bytes, chain->writable_bytes);
 	chain->deferred_response = g_try_malloc(MAX(length_bytes, 1));
 	if (chain->deferred_response == NULL) {
@@ -668,7 +690,8 @@ bool virtq_rearm(struct virtq *vq)
 			__atomic_store_n(&vq->used->flags, 0, __ATOMIC_RELAXED);
 		}
 		full_barrier();
-		has_more = load_acquire_u16(&vq->avail->idx) != vq->last_avail;
+		has_more = !vq->is_waiting &&
+			   load_acquire_u16(&vq->avail->idx) != vq->last_avail;
 	}
 	g_mutex_unlock(&vq->lock);
 	return has_more;

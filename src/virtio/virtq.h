@@ -13,6 +13,10 @@
  * paused guest finds each chain completed once, and nothing is written to a
  * ring after its base was answered.
  *
+ * Front-ends take regions away and give them back in other pieces while the
+ * guest runs. For a moment after one went, a chain outside the memory stays in
+ * its ring; then it is the guest's fault.
+ *
  * A guest that breaks the rules breaks its queue: virtq_pop() says so from
  * then on and the error eventfd is signalled, until the queue is set up anew.
  */
@@ -58,6 +62,7 @@ struct virtq_chain {
 	uint32_t n_writable;
 	uint64_t readable_bytes;
 	uint64_t writable_bytes;
+	struct guestmem *mem; /* owned reference: the table that its buffers were checked in */
 	GList link; /* struct virtq.deferred, once completed on a stopped queue */
 	void *deferred_response;
 	size_t deferred_bytes;
@@ -82,6 +87,8 @@ struct virtq {
 	bool is_started;
 	bool is_enabled;
 	bool is_broken;
+	bool is_waiting;   /* for memory that went a moment ago to come back */
+	gint64 shrunk_us;  /* when a region last went (g_get_monotonic_time()) */
 	bool has_event_idx;
 	bool has_indirect;
 
@@ -131,9 +138,14 @@ int virtq_kick_fd_dup(struct virtq *vq, uint32_t *serial_out);
 enum virtq_status virtq_pop(struct virtq *vq, struct virtq_chain **chain_out)
 	G_GNUC_WARN_UNUSED_RESULT;
 
-/* Copy of the readable bytes at offset; false if they are not all there or not mapped. */
-bool virtq_chain_read(const struct virtq_chain *chain, const struct guestmem *mem,
-		      uint64_t offset, void *to, size_t length_bytes);
+/*
+ * Copy of the readable bytes at offset; false if they are not all there. From
+ * the memory as it was at the pop, so that a change of the table meanwhile
+ * spoils no command. virtq_chain_release(): no more will be read.
+ */
+bool virtq_chain_read(const struct virtq_chain *chain, uint64_t offset, void *to,
+		      size_t length_bytes);
+void virtq_chain_release(struct virtq_chain *chain);
 
 /* Complete with these bytes, cut to what the guest left room for. */
 void virtq_push(struct virtq *vq, struct virtq_chain *consume_chain, const void *response,

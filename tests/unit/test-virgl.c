@@ -14,7 +14,7 @@
 #include "renderer/virgl_internal.h"
 #include "util/log.h"
 
-#define QUOTA_BYTES (UINT64_C(256) << 20)
+#define QUOTA_BYTES (UINT64_C(16) << 30)
 #define TIMEOUT_MS 5000
 #define MAX_WORDS 4096
 
@@ -573,7 +573,8 @@ static void test_quota(void)
 	if (!setup(&test)) {
 		return;
 	}
-	test.quota.limit_bytes = 64 * 64 * 4;
+	/* Two textures, as far as they are estimated, and one frame. */
+	test.quota.limit_bytes = 3 * 64 * 64 * 4;
 	create_2d(&test, 1, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 64, 64);
 	create_2d(&test, 2, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 64, 64);
 	frame_unref(read_frame(&test, 1, all));
