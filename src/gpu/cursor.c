@@ -8,7 +8,11 @@
 
 static void hide(struct device *dev, const struct virtio_gpu_cursor_pos *pos)
 {
-	dev->cursors[pos->scanout_id].is_visible = false;
+	struct cursor *cursor = &dev->cursors[pos->scanout_id];
+
+	cursor->is_visible = false;
+	cursor->x = pos->x;
+	cursor->y = pos->y;
 	display_cursor_hide(dev->display, pos->scanout_id, pos->x, pos->y);
 }
 
