@@ -9,6 +9,7 @@
 
 #include "daemon.h"
 #include "display.h"
+#include "display_wait.h"
 #include "frontend.h"
 #include "guestram.h"
 #include "ring.h"

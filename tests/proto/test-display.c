@@ -140,9 +140,7 @@ static void test_info_changes(const void *mode)
 	display_wait_features_acked(rig->display);
 	vgpu_get_display_info(rig->vgpu, &info);
 	for (uint32_t width = 800; width < 1600; width += 160) {
-		g_mutex_lock(&rig->display->lock);
-		rig->display->config.width = width;
-		g_mutex_unlock(&rig->display->lock);
+		display_resize(rig->display, width, 600);
 		g_assert_resp(vgpu_get_display_info(rig->vgpu, &info),
 			      VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
 		g_assert_cmpuint(info.pmodes[0].r.width, ==, width);
@@ -333,7 +331,7 @@ static void test_closes_half_way(const void *mode)
 	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 1, 0, 0, width, height));
 	for (unsigned int i = 0; i < 5; i++) {
 		display_set_slow(rig->display, 4096);
-		uint64_t n_bytes = rig->display->n_bytes;
+		uint64_t n_bytes = display_n_bytes(rig->display);
 		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, width, height));
 		display_wait_bytes(rig->display, n_bytes + 20000);
 		display_disconnect(rig->display);

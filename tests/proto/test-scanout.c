@@ -402,7 +402,7 @@ static void test_many_flushes(const void *mode)
 	}
 	display_wait_pixels(rig->display, 0, expected, width, height);
 	/* Damage only: far less than a frame for each. */
-	g_assert_cmpuint(rig->display->n_bytes, <, (uint64_t)width * height * 4 * 60);
+	g_assert_cmpuint(display_n_bytes(rig->display), <, (uint64_t)width * height * 4 * 60);
 	rig_destroy(rig);
 }
 
