@@ -79,14 +79,8 @@ struct rig *rig_create_mode(const char *mode)
 	return rig_create(&(struct rig_options){.mode = mode});
 }
 
-void rig_destroy(struct rig *rig)
+static void release(struct rig *rig)
 {
-	if (!rig) {
-		return;
-	}
-	frontend_assert_alive(rig->frontend);
-	g_assert_false(ring_wait_error(rig->control, 0));
-	g_assert_false(ring_wait_error(rig->cursor, 0));
 	display_destroy(rig->display);
 	frontend_destroy(rig->frontend);
 	daemon_destroy(rig->daemon);
@@ -95,6 +89,23 @@ void rig_destroy(struct rig *rig)
 	ring_destroy(rig->cursor);
 	guestram_destroy(rig->ram);
 	g_free(rig);
+}
+
+void rig_destroy(struct rig *rig)
+{
+	if (!rig) {
+		return;
+	}
+	frontend_assert_alive(rig->frontend);
+	g_assert_false(ring_wait_error(rig->control, 0));
+	g_assert_false(ring_wait_error(rig->cursor, 0));
+	release(rig);
+}
+
+void rig_destroy_ended(struct rig *rig)
+{
+	g_assert_false(daemon_is_running(rig->daemon));
+	release(rig);
 }
 
 void rig_pause(struct rig *rig, uint16_t *control_out, uint16_t *cursor_out)

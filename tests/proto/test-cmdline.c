@@ -294,8 +294,7 @@ static void test_signal_busy(const void *mode)
 	}
 	g_assert_no_errno(kill(rig->daemon->pid, SIGTERM));
 	g_assert_cmpint(daemon_wait_exit(rig->daemon, 1000), ==, 0);
-	daemon_assert_healthy(rig->daemon);
-	daemon_destroy(rig->daemon);
+	rig_destroy_ended(rig);
 }
 
 static void test_serves_again(const void *mode)
@@ -363,6 +362,7 @@ static void test_stale_socket(const void *data)
 
 	/* A socket that nobody listens on any more is replaced. */
 	(void)data;
+	close(daemon_connect(owner));
 	close(bind_unix(path));
 	struct daemon *daemon = daemon_spawn(args, NULL, -1);
 	g_free(daemon->socket_path);
