@@ -173,17 +173,22 @@ install_qemu() {
 # hash_of TEXT...: 12 hex digits that stand for all of it.
 hash_of() { printf '%s\n' "$@" | sha256sum | cut -c 1-12; }
 
-# forget_old PREFIX KEEP: entries of the cache that nothing will use again,
-# and what interrupted runs left. A run beside this one may be building, so
-# only leftovers whose process is gone are taken away.
+# forget_old PREFIX KEEP: take away what interrupted runs have left, and what
+# has not been used for a day. A run beside this one may be using or building
+# another entry, so nothing younger goes, and nothing whose builder lives.
 forget_old() {
 	local e
+	touch -c "$2"
 	for e in "$cache/$1"-*; do
 		[ -e "$e" ] && [ "$e" != "$2" ] || continue
 		case $e in
-		*.tmp.*) ! kill -0 "${e##*.}" 2>/dev/null || continue ;;
+		*.tmp.*)
+			e=${e%.d}
+			! kill -0 "${e##*.}" 2>/dev/null || continue
+			;;
+		*) [ -n "$(find "$e" -maxdepth 0 -mmin +1440)" ] || continue ;;
 		esac
-		rm -rf --one-file-system "$e"
+		rm -rf --one-file-system "$e" "$e.d"
 	done
 }
 
@@ -241,7 +246,7 @@ quiet_dpkg() {
 make_base() {
 	local tmp include=ca-certificates
 	base=$cache/base-$(hash_of "$mirror" "$include" 2).tar
-	[ ! -e "$base" ] || return 0
+	[ ! -e "$base" ] || { touch "$base"; return 0; }
 	install_packages "${packages_image[@]}"
 	tmp=$base.tmp.$$
 	unfinished+=("$tmp" "$tmp.d")
