@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The command line: what it means, and the one line that says what is wrong with it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "unit.h"
+#include "util/sock.h"
+
+#define VIRGL (1u << RENDERER_CAPSET_VIRGL)
+#define VIRGL2 (1u << RENDERER_CAPSET_VIRGL2)
+
+static enum options_result parse(const char *command_line, struct options *options_out,
+				 char **complaint_out)
+{
+	g_autofree char *full = g_strconcat("vhost-device-gpu ", command_line, NULL);
+	g_auto(GStrv) argv = g_strsplit(g_strchomp(full), " ", -1);
+	/* The parser moves the words about. */
+	g_autofree char **words = g_memdup2(argv, (g_strv_length(argv) + 1) * sizeof(*argv));
+
+	unit_capture_begin();
+	enum options_result result =
+		options_parse((int)g_strv_length(argv), words, options_out);
+	*complaint_out = unit_capture_end();
+	return result;
+}
+
+/* ---- right use ---- */
+
+static const struct good {
+	const char *command_line;
+	const char *socket_path;
+	int fd;
+	const char *gpu_mode;
+	uint32_t capset_mask;
+	const char *gpu_device;
+	bool is_headless;
+	/* Other than by default. */
+	bool no_egl, glx, no_gles, no_surfaceless;
+} goods[] = {
+	{ "-s /tmp/a", "/tmp/a", -1, "2d", 0, NULL, false, false, false, false, false },
+	{ "--socket-path /tmp/a", "/tmp/a", -1, "2d", 0, NULL, false, false, false, false, false },
+	{ "--socket-path=/tmp/a", "/tmp/a", -1, "2d", 0, NULL, false, false, false, false, false },
+	{ "--fd 3", NULL, 3, "2d", 0, NULL, false, false, false, false, false },
+	{ "--fd=0", NULL, 0, "2d", 0, NULL, false, false, false, false, false },
+	{ "--socket-fd 17", NULL, 17, "2d", 0, NULL, false, false, false, false, false },
+	{ "-s a -g 2d", "a", -1, "2d", 0, NULL, false, false, false, false, false },
+	{ "-s a -g null", "a", -1, "null", 0, NULL, false, false, false, false, false },
+	{ "-s a --gpu-mode virglrenderer", "a", -1, "virglrenderer", 0, NULL, false, false, false,
+	  false, false },
+	{ "-s a --gpu-mode=virgl-renderer", "a", -1, "virglrenderer", 0, NULL, false, false, false,
+	  false, false },
+	{ "-s a --virgl", "a", -1, "virglrenderer", 0, NULL, false, false, false, false, false },
+	{ "-s a --virgl -g virglrenderer", "a", -1, "virglrenderer", 0, NULL, false, false, false,
+	  false, false },
+	{ "-s a --virgl -c virgl", "a", -1, "virglrenderer", VIRGL, NULL, false, false, false,
+	  false, false },
+	{ "-s a --virgl -c virgl,virgl2", "a", -1, "virglrenderer", VIRGL | VIRGL2, NULL, false,
+	  false, false, false, false },
+	{ "-s a --virgl -c virgl --capset virgl2", "a", -1, "virglrenderer", VIRGL | VIRGL2, NULL,
+	  false, false, false, false, false },
+	{ "-s a --virgl --gpu-device /dev/dri/renderD128", "a", -1, "virglrenderer", 0,
+	  "/dev/dri/renderD128", false, false, false, false, false },
+	{ "-s a --virgl --render-node=/dev/dri/renderD129", "a", -1, "virglrenderer", 0,
+	  "/dev/dri/renderD129", false, false, false, false, false },
+	{ "-s a --headless", "a", -1, "2d", 0, NULL, true, false, false, false, false },
+	{ "-s a --use-egl false", "a", -1, "2d", 0, NULL, false, true, false, false, false },
+	{ "-s a --use-egl=false --use-glx=true", "a", -1, "2d", 0, NULL, false, true, true, false,
+	  false },
+	{ "-s a --use-gles false --use-surfaceless=false", "a", -1, "2d", 0, NULL, false, false,
+	  false, true, true },
+	{ "-s a --use-egl true --use-glx false --use-gles true --use-surfaceless true", "a", -1,
+	  "2d", 0, NULL, false, false, false, false, false },
+};
+
+static void test_good(gconstpointer data)
+{
+	const struct good *good = data;
+	struct options options;
+	g_autofree char *complaint = NULL;
+
+	g_assert_cmpint(parse(good->command_line, &options, &complaint), ==, OPTIONS_RUN);
+	g_assert_cmpstr(complaint, ==, "");
+	g_assert_cmpstr(options.socket_path, ==, good->socket_path);
+	g_assert_cmpint(options.fd, ==, good->fd);
+	g_assert_cmpstr(options.gpu_mode, ==, good->gpu_mode);
+	g_assert_nonnull(renderer_find(options.gpu_mode));
+	g_assert_cmphex(options.renderer.capset_mask, ==, good->capset_mask);
+	g_assert_cmpstr(options.renderer.gpu_device, ==, good->gpu_device);
+	g_assert_cmpint(options.is_headless, ==, good->is_headless);
+	g_assert_cmpint(options.renderer.use_egl, ==, !good->no_egl);
+	g_assert_cmpint(options.renderer.use_glx, ==, good->glx);
+	g_assert_cmpint(options.renderer.use_gles, ==, !good->no_gles);
+	g_assert_cmpint(options.renderer.use_surfaceless, ==, !good->no_surfaceless);
+	options_finish(&options);
+}
+
+/* ---- wrong use ---- */
+
+static const struct wrong {
+	const char *command_line;
+	enum options_result result;
+	/* What the one line must name: the option, the value, what is allowed. */
+	const char *words[3];
+} wrongs[] = {
+	{ "", OPTIONS_WRONG, { "--socket-path", "--fd", "required" } },
+	{ "--headless", OPTIONS_WRONG, { "--socket-path", "--fd", "required" } },
+	{ "-s /tmp/a --fd 3", OPTIONS_WRONG, { "--socket-path", "--fd", "only one" } },
+	{ "-s a --fd -1", OPTIONS_WRONG, { "--fd", "-1", NULL } },
+	{ "--fd -1", OPTIONS_WRONG, { "--fd", "'-1'", "allowed" } },
+	{ "--fd x", OPTIONS_WRONG, { "--fd", "'x'", "allowed" } },
+	{ "--fd 3x", OPTIONS_WRONG, { "--fd", "'3x'", "allowed" } },
+	{ "--fd=", OPTIONS_WRONG, { "--fd", "''", "allowed" } },
+	{ "--fd 99999999999", OPTIONS_WRONG, { "--fd", "99999999999", "allowed" } },
+	{ "--fd 99999999999999999999999", OPTIONS_WRONG, { "--fd", "9999", "allowed" } },
+	{ "--socket-path=", OPTIONS_WRONG, { "--socket-path", "0 bytes", "allowed" } },
+	{ "-s a -g opengl", OPTIONS_WRONG, { "--gpu-mode", "'opengl'", "virglrenderer" } },
+	{ "-s a -g 2D", OPTIONS_WRONG, { "--gpu-mode", "'2D'", "2d" } },
+	{ "-s a --virgl -g 2d", OPTIONS_WRONG, { "--virgl", "2d", "virglrenderer" } },
+	{ "-s a --virgl -g gfxstream", OPTIONS_WRONG, { "--virgl", "gfxstream", "virglrenderer" } },
+	{ "-s a --use-egl yes", OPTIONS_WRONG, { "--use-egl", "'yes'", "true, false" } },
+	{ "-s a --use-glx 1", OPTIONS_WRONG, { "--use-glx", "'1'", "true, false" } },
+	{ "-s a --use-gles=TRUE", OPTIONS_WRONG, { "--use-gles", "'TRUE'", "true, false" } },
+	{ "-s a --use-surfaceless=", OPTIONS_WRONG, { "--use-surfaceless", "''", "true, false" } },
+	{ "-s a --virgl -c vulkan", OPTIONS_WRONG, { "--capset", "'vulkan'", "virgl2" } },
+	{ "-s a --virgl -c virgl,", OPTIONS_WRONG, { "--capset", "''", "virgl2" } },
+	{ "-s a --virgl -c gfxstream-vulkan", OPTIONS_WRONG,
+	  { "--capset", "'gfxstream-vulkan'", "virglrenderer" } },
+	{ "-s a -g 2d -c virgl", OPTIONS_WRONG, { "--capset", "'virgl'", "2d" } },
+	{ "-s a -g null -c virgl2", OPTIONS_WRONG, { "--capset", "'virgl2'", "null" } },
+	{ "-s a -g gfxstream -c virgl", OPTIONS_WRONG, { "--capset", "'virgl'", "gfxstream" } },
+	{ "-s a -g gfxstream -c gfxstream-gles --use-gles false", OPTIONS_WRONG,
+	  { "--capset", "'gfxstream-gles'", "--use-gles" } },
+	{ "-s a --gpu-device /dev/dri/renderD128", OPTIONS_WRONG,
+	  { "--gpu-device", "/dev/dri/renderD128", "virglrenderer" } },
+	{ "-s a -g null --render-node /dev/x", OPTIONS_WRONG,
+	  { "--gpu-device", "/dev/x", "virglrenderer" } },
+	{ "-s a stray", OPTIONS_WRONG, { "stray", "--help", NULL } },
+	{ "-s a --unknown", OPTIONS_WRONG, { "--unknown", "--help", NULL } },
+	{ "-s a -x", OPTIONS_WRONG, { "-x", "--help", NULL } },
+	{ "-s", OPTIONS_WRONG, { "-s", NULL, NULL } },
+	{ "-s a --headless=no", OPTIONS_WRONG, { "--headless=no", "no value", NULL } },
+	/* Right, but of a build that has it. */
+	{ "-s a -g gfxstream", OPTIONS_UNAVAILABLE, { "gfxstream", "not built", NULL } },
+	{ "-s a -g gfxstream -c gfxstream-gles,gfxstream-vulkan", OPTIONS_UNAVAILABLE,
+	  { "gfxstream", "not built", NULL } },
+	{ "-s a --virgl -c venus", OPTIONS_UNAVAILABLE, { "--capset", "'venus'", "not built" } },
+	/* Wrong use outranks what is only missing. */
+	{ "-s a --virgl -c venus,nonsense", OPTIONS_WRONG, { "'nonsense'", NULL, NULL } },
+};
+
+static void test_wrong(gconstpointer data)
+{
+	const struct wrong *wrong = data;
+	struct options options = { .fd = 12345 };
+	g_autofree char *complaint = NULL;
+
+	g_assert_cmpint(parse(wrong->command_line, &options, &complaint), ==, wrong->result);
+	g_assert_true(g_str_has_prefix(complaint, "vhost-device-gpu: "));
+	for (size_t i = 0; i < G_N_ELEMENTS(wrong->words) && wrong->words[i] != NULL; i++) {
+		if (strstr(complaint, wrong->words[i]) == NULL) {
+			g_error("'%s' does not name '%s'", complaint, wrong->words[i]);
+		}
+	}
+	/* Written on OPTIONS_RUN only. */
+	g_assert_cmpint(options.fd, ==, 12345);
+	if (wrong->words[0][0] != '\'') {
+		g_assert_cmpuint(unit_count_lines(complaint), ==, 1);
+	}
+}
+
+static void test_path_length(void)
+{
+	struct options options;
+	g_autofree char *longest = g_strnfill(sock_path_max(), 'x');
+	g_autofree char *fits = g_strconcat("-s ", longest, NULL);
+	g_autofree char *too_long = g_strconcat("-s ", longest, "x", NULL);
+	g_autofree char *complaint = NULL;
+	g_autofree char *none = NULL;
+
+	g_assert_cmpint(parse(fits, &options, &none), ==, OPTIONS_RUN);
+	options_finish(&options);
+	g_assert_cmpint(parse(too_long, &options, &complaint), ==, OPTIONS_WRONG);
+	g_assert_nonnull(strstr(complaint, "--socket-path"));
+	g_assert_nonnull(strstr(complaint, "108 bytes (allowed: 1 to 107)"));
+}
+
+static void test_finish_twice(void)
+{
+	struct options options;
+	g_autofree char *complaint = NULL;
+
+	g_assert_cmpint(parse("-s a --virgl --gpu-device b", &options, &complaint), ==, OPTIONS_RUN);
+	options_finish(&options);
+	options_finish(&options);
+	g_assert_null(options.socket_path);
+	g_assert_cmpint(options.fd, ==, -1);
+}
+
+/* In a process of its own: they print on stdout, and help ends the program. */
+static void print(const char *option)
+{
+	char *argv[] = { (char *)(uintptr_t) "vhost-device-gpu", (char *)(uintptr_t)option, NULL };
+	struct options options;
+
+	exit(options_parse(2, argv, &options) == OPTIONS_DONE ? 0 : 99);
+}
+
+static void test_printed(const char *option, const char *const *words)
+{
+	g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+	char *argv[] = { self, (char *)(uintptr_t) "--print", (char *)(uintptr_t)option, NULL };
+	g_autofree char *text = NULL;
+	g_autoptr(GError) error = NULL;
+	int status = -1;
+
+	g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &text, NULL, &status, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(status, ==, 0);
+	for (; *words != NULL; words++) {
+		if (strstr(text, *words) == NULL) {
+			g_error("%s does not say '%s'", option, *words);
+		}
+	}
+}
+
+static void test_version(void)
+{
+	static const char *const words[] = { "vhost-device-gpu 0.", NULL };
+
+	test_printed("-V", words);
+	test_printed("--version", words);
+}
+
+static void test_help(void)
+{
+	static const char *const words[] = {
+		"--socket-path", "--fd",	      "--gpu-mode",   "--capset",
+		"--use-egl",	 "--use-glx",	      "--use-gles",   "--use-surfaceless",
+		"--gpu-device",	 "--render-node",     "--headless",   "--virgl",
+		"--version",	 "Exit status",	      "VHOST_DEVICE_GPU_LOG", NULL,
+	};
+
+	test_printed("-h", words);
+	test_printed("--help", words);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "--print") == 0) {
+		print(argv[2]);
+	}
+	g_test_init(&argc, &argv, NULL);
+	for (size_t i = 0; i < G_N_ELEMENTS(goods); i++) {
+		g_autofree char *path = g_strdup_printf("/options/good/%zu", i);
+
+		g_test_add_data_func(path, &goods[i], test_good);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(wrongs); i++) {
+		g_autofree char *path = g_strdup_printf("/options/wrong/%zu", i);
+
+		g_test_add_data_func(path, &wrongs[i], test_wrong);
+	}
+	g_test_add_func("/options/path-length", test_path_length);
+	g_test_add_func("/options/finish-twice", test_finish_twice);
+	g_test_add_func("/options/version", test_version);
+	g_test_add_func("/options/help", test_help);
+	return g_test_run();
+}
