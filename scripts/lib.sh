@@ -61,7 +61,10 @@ step() {
 unfinished=()
 step_pid=
 lib_cleanup() {
-	[ -z "$step_pid" ] || kill -- "-$step_pid" 2>/dev/null || true
+	if [ -n "$step_pid" ]; then
+		kill -- "-$step_pid" 2>/dev/null || true
+		wait "$step_pid" 2>/dev/null || true
+	fi
 	[ ${#unfinished[@]} -eq 0 ] ||
 		rm -rf --one-file-system "${unfinished[@]}"
 }

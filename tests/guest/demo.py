@@ -72,7 +72,8 @@ def demo(args):
     with Lab(Settings(args), "demo") as lab:
         try:
             say("==> starting vhost-device-gpu and a virtual machine on it")
-            daemon = lab.daemon("host", "--gpu-mode", "virglrenderer")
+            daemon = lab.daemon("host", "--gpu-mode", "virglrenderer",
+                                lasting=args.keep)
             vm = lab.vm("host", "vhost-user-gpu-pci", daemon,
                         lasting=args.keep)
             say(f"    the guest is up after {vm.wait_boot():.0f} s")

@@ -151,15 +151,17 @@ class Picture:
 class Process:
     """A child with its output in a log file; ended by its own pid."""
 
-    def __init__(self, name, argv, log, env=None, pass_fds=()):
+    def __init__(self, name, argv, log, lasting=False, pass_fds=()):
         self.name, self.argv, self.log = name, argv, log
+        # Should this process be killed outright, the child ends as well.
+        if not lasting:
+            argv = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
         with open(log, "ab") as f:
-            f.write(f"$ {shlex.join(argv)}\n".encode())
+            f.write(f"$ {shlex.join(self.argv)}\n".encode())
             f.flush()
             self.child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=f, stderr=f,
-                env={**os.environ, **(env or {})}, pass_fds=pass_fds,
-                start_new_session=True)
+                pass_fds=pass_fds, start_new_session=True)
         self.pid = self.child.pid
 
     def alive(self):
@@ -241,9 +243,9 @@ class Daemon(Process):
                      r"ThreadSanitizer|CRITICAL|Assertion|assertion|"
                      r"segfault|^\S*error\b", re.M)
 
-    def __init__(self, lab, name, argv, sock):
+    def __init__(self, lab, name, argv, sock, lasting=False):
         self.sock = sock
-        super().__init__(name, argv, lab.path(name + ".log"))
+        super().__init__(name, argv, lab.path(name + ".log"), lasting)
         deadline = time.monotonic() + 20 * SLOW
         while not os.path.exists(sock):
             self.require_alive()
@@ -415,7 +417,7 @@ class VM:
             *extra,
         ]
         self.process = lab.own(Process(
-            name, argv, lab.path(name + ".log"), pass_fds=pass_fds))
+            name, argv, lab.path(name + ".log"), lasting, pass_fds))
         for there in far:
             there.close()
         if lasting:
@@ -610,12 +612,12 @@ class Lab:
         self.processes.append(process)
         return process
 
-    def daemon(self, frontend, *args, name="daemon"):
+    def daemon(self, frontend, *args, name="daemon", lasting=False):
         """Our back-end, with arguments after the socket's."""
         sock = self.path(name + ".sock")
         return self.own(Daemon(
             self, name, [*self.settings.daemon(frontend),
-                         "--socket-path", sock, *args], sock))
+                         "--socket-path", sock, *args], sock, lasting))
 
     def peer(self, frontend, name="peer"):
         """QEMU's own back-end (2D), of the same version as the front-end."""
