@@ -77,6 +77,30 @@ static void raw_finish(struct raw *raw)
 	g_strfreev(raw->rest);
 }
 
+/*
+ * GOption knows neither "-sPATH" nor "-s=PATH", which clap and getopt take.
+ * Returns argv with these in two words; owned.
+ */
+static char **part_short_options(int argc, char **argv)
+{
+	GPtrArray *words = g_ptr_array_new();
+
+	for (int i = 0; i < argc; i++) {
+		const char *arg = argv[i];
+		bool is_joined = arg[0] == '-' && arg[1] != '\0' &&
+				 strchr("sgc", arg[1]) != NULL && arg[2] != '\0';
+
+		if (is_joined) {
+			g_ptr_array_add(words, g_strndup(arg, 2));
+			g_ptr_array_add(words, g_strdup(arg + (arg[2] == '=' ? 3 : 2)));
+		} else {
+			g_ptr_array_add(words, g_strdup(arg));
+		}
+	}
+	g_ptr_array_add(words, NULL);
+	return (char **)g_ptr_array_free(words, FALSE);
+}
+
 static bool parse_raw(int argc, char **argv, struct raw *raw)
 {
 	const GOptionEntry entries[] = {
@@ -116,10 +140,13 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 	g_autoptr(GError) error = NULL;
 
-	for (int i = 1; i < argc; i++) {
+	g_auto(GStrv) words = part_short_options(argc, argv);
+
+	for (int i = 1; words[0] != NULL && words[i] != NULL; i++) {
 		/* GOption would take "--headless=false" for "--headless". */
-		if (g_str_has_prefix(argv[i], "--headless=") || g_str_has_prefix(argv[i], "--virgl=")) {
-			complain("%s: this option takes no value", argv[i]);
+		if (g_str_has_prefix(words[i], "--headless=") ||
+		    g_str_has_prefix(words[i], "--virgl=")) {
+			complain("%s: this option takes no value", words[i]);
 			return false;
 		}
 	}
@@ -130,7 +157,7 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		context, "Exit status: 0 ended as asked, 1 the host lacks something, 2 wrong use.\n"
 			 "VHOST_DEVICE_GPU_LOG (or RUST_LOG) = error, warn, info, debug, trace.");
 	g_option_context_add_main_entries(context, entries, NULL);
-	if (!g_option_context_parse(context, &argc, &argv, &error)) {
+	if (!g_option_context_parse_strv(context, &words, &error)) {
 		complain("%s (see --help)", error->message);
 		return false;
 	}
