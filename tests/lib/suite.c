@@ -31,6 +31,7 @@ struct suite_test {
 };
 
 static FILE *results;
+static GPtrArray *tests; /* of struct suite_test *; GLib's tests refer to them */
 static int skip_pipe = -1;
 
 static int timeout_factor(void)
@@ -215,6 +216,14 @@ static void open_results(void)
 	}
 }
 
+static void free_test(void *data)
+{
+	struct suite_test *test = data;
+
+	g_free(test->path);
+	g_free(test);
+}
+
 void suite_init(int *argc, char ***argv)
 {
 	/* GLib reads this from the arguments only. It keeps assertions fatal, but for the child
@@ -226,6 +235,7 @@ void suite_init(int *argc, char ***argv)
 	*argv = all;
 	*argc += 1;
 	g_test_init(argc, argv, NULL);
+	tests = g_ptr_array_new_with_free_func(free_test);
 	if (*argc > 1) {
 		g_setenv("VHOST_DEVICE_GPU", (*argv)[1], TRUE);
 	}
@@ -241,7 +251,7 @@ void suite_add(suite_fn fn, const void *data, const char *path_format, ...)
 	va_end(args);
 	test->fn = fn;
 	test->data = data;
-	/* Kept until the program ends, as GLib keeps the test that refers to it. */
+	g_ptr_array_add(tests, test);
 	g_test_add_data_func(test->path, test, run_test);
 }
 
@@ -250,6 +260,7 @@ int suite_run(void)
 	g_assert_no_errno(prctl(PR_SET_CHILD_SUBREAPER, 1));
 	open_results();
 	int status = g_test_run();
+	g_ptr_array_unref(tests);
 	if (results) {
 		fclose(results);
 	}
