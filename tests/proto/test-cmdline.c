@@ -203,6 +203,7 @@ struct right_use {
 static const struct right_use right_uses[] = {
 	{{"-s", "@SOCKET@"}, false},
 	{{"--socket-path=@SOCKET@", "--gpu-mode=2d"}, false},
+	{{"-s@SOCKET@", "-gnull"}, false},
 	{{"-s", "@SOCKET@", "-g", "null", "--headless"}, false},
 	{{"-s", "@SOCKET@", "-g", "2d", "--use-egl", "false", "--use-glx=true", "--use-gles=false"},
 	 false},
