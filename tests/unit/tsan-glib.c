@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * GLib as distributed is not built for ThreadSanitizer, which so does not see
+ * that its locks and reference counts put one thread's accesses before
+ * another's. These stand in front of GLib's own and tell it.
+ */
+#include <dlfcn.h>
+#include <glib.h>
+
+#include <sanitizer/tsan_interface.h>
+
+#define REAL(name)                                                                                 \
+	static __typeof__(&(name)) real;                                                           \
+	if (__atomic_load_n(&real, __ATOMIC_RELAXED) == NULL) {                                    \
+		__atomic_store_n(&real, (__typeof__(&(name)))dlsym(RTLD_NEXT, #name),              \
+				 __ATOMIC_RELAXED);                                                \
+	}
+
+void g_mutex_lock(GMutex *mutex)
+{
+	REAL(g_mutex_lock)
+	real(mutex);
+	__tsan_acquire(mutex);
+}
+
+void g_mutex_unlock(GMutex *mutex)
+{
+	REAL(g_mutex_unlock)
+	__tsan_release(mutex);
+	real(mutex);
+}
+
+gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
+{
+	REAL(g_cond_wait_until)
+	__tsan_release(mutex);
+	gboolean is_signalled = real(cond, mutex, end_time);
+	__tsan_acquire(mutex);
+	return is_signalled;
+}
+
+#undef g_atomic_ref_count_dec
+gboolean g_atomic_ref_count_dec(gatomicrefcount *count)
+{
+	REAL(g_atomic_ref_count_dec)
+	__tsan_release(count);
+	gboolean is_last = real(count);
+	__tsan_acquire(count);
+	return is_last;
+}
+
+#undef g_atomic_ref_count_compare
+gboolean g_atomic_ref_count_compare(gatomicrefcount *count, gint value)
+{
+	REAL(g_atomic_ref_count_compare)
+	gboolean is_equal = real(count, value);
+	__tsan_acquire(count);
+	return is_equal;
+}
