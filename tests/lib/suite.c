@@ -228,7 +228,8 @@ void suite_init(int *argc, char ***argv)
 {
 	/* GLib reads this from the arguments only. It keeps assertions fatal, but for the child
 	 * they end alone. */
-	char **all = g_new0(char *, (size_t)*argc + 2);
+	static char **all; /* what *argv points to from now on */
+	all = g_new0(char *, (size_t)*argc + 2);
 	all[0] = (*argv)[0];
 	all[1] = (char *)"--keep-going";
 	memcpy(&all[2], &(*argv)[1], (size_t)(*argc - 1) * sizeof(char *));

@@ -28,7 +28,9 @@ void virgl_stream_add(struct virgl_stream *stream, uint32_t command, uint32_t ob
 {
 	g_assert_cmpuint(stream->n_words + 1 + n_words, <=, VIRGL_STREAM_MAX);
 	stream->words[stream->n_words] = command | object << 8 | n_words << 16;
-	memcpy(&stream->words[stream->n_words + 1], words, n_words * sizeof(uint32_t));
+	if (n_words > 0) {
+		memcpy(&stream->words[stream->n_words + 1], words, n_words * sizeof(uint32_t));
+	}
 	stream->n_words += 1 + n_words;
 }
 

@@ -32,6 +32,25 @@ struct rig *proto_rig(const void *mode)
 	return rig_create_mode(((const struct proto_mode *)mode)->name);
 }
 
+struct rig *proto_rig_handshaken(void)
+{
+	return rig_create(&(struct rig_options){.mode = "null", .is_not_started = true});
+}
+
+void proto_assert_edid(const struct virtio_gpu_resp_edid *edid)
+{
+	static const uint8_t magic[8] = {0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00};
+	uint8_t sum = 0;
+
+	g_assert_cmpuint(edid->size, >=, 128);
+	g_assert_cmpuint(edid->size, <=, sizeof(edid->edid));
+	proto_assert_mem(edid->edid, magic, sizeof(magic));
+	for (unsigned int i = 0; i < 128; i++) {
+		sum = (uint8_t)(sum + edid->edid[i]);
+	}
+	g_assert_cmpuint(sum, ==, 0);
+}
+
 void proto_assert_error(uint32_t type)
 {
 	g_assert_cmphex(type, >=, VIRTIO_GPU_RESP_ERR_UNSPEC);

@@ -30,6 +30,8 @@ void proto_add_drawing(const char *group, const char *name, suite_fn fn);
 void proto_add_virgl(const char *group, const char *name, suite_fn fn);
 
 struct rig *proto_rig(const void *mode);
+/* In null mode, up to the handshake: no memory, no rings. */
+struct rig *proto_rig_handshaken(void);
 
 /* Short by one byte, header only, less than a header: ERR_INVALID_PARAMETER each time (for 3D
  * commands where the mode has no 3D also ERR_UNSPEC), and served afterwards. Then: no response
@@ -37,6 +39,8 @@ struct rig *proto_rig(const void *mode);
  * however often it is sent. */
 void proto_check_shapes(struct rig *rig, const void *cmd, uint32_t size, uint32_t expected);
 
+/* Magic, checksum, size. */
+void proto_assert_edid(const struct virtio_gpu_resp_edid *edid);
 /* 0x1200 and above. */
 void proto_assert_error(uint32_t type);
 /* g_assert_cmpmem() without its sign conversion. */

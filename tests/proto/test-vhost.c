@@ -12,14 +12,9 @@
 
 #include "proto.h"
 
-static struct rig *handshaken_rig(void)
-{
-	return rig_create(&(struct rig_options){.mode = "null", .is_not_started = true});
-}
-
 static void test_handshake(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 
 	(void)data;
 	g_assert_cmpuint(frontend_get_u64(rig->frontend, VHOST_USER_GET_QUEUE_NUM), ==, 2);
@@ -32,7 +27,7 @@ static void test_handshake(const void *data)
 
 static void test_owner(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 
 	(void)data;
 	g_assert_cmpuint(frontend_request(rig->frontend, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0),
@@ -48,7 +43,7 @@ static void test_owner(const void *data)
 
 static void test_unknown_features(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	uint64_t all = UINT64_MAX;
 
 	(void)data;
@@ -104,7 +99,7 @@ static void test_get_config(const void *data)
 {
 	static const uint32_t sizes[] = {1, 2, 4, 8, 16, 20, 24, 64, 255, 256};
 	static const uint32_t offsets[] = {0, 1, 4, 8, 12, 15, 16, 20, 100, 240, 255};
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	uint8_t whole[VHOST_USER_CONFIG_MAX], part[VHOST_USER_CONFIG_MAX];
 
 	(void)data;
@@ -143,7 +138,7 @@ static uint64_t set_config(struct rig *rig, uint32_t offset, uint32_t size)
 
 static void test_set_config(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	uint8_t before[16], after[16];
 
 	(void)data;
@@ -159,7 +154,7 @@ static void test_set_config(const void *data)
 static void test_unknown_request(const void *data)
 {
 	static const uint32_t requests[] = {0, 22, 31, 32, 35, 39, 44, 200, 0x80000000, UINT32_MAX};
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	uint8_t payload[256] = {1};
 
 	(void)data;
@@ -184,7 +179,7 @@ static void test_unknown_request(const void *data)
 
 static void test_set_log(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	uint64_t log[2] = {4096, 0};
 	int fd = memfd_create("log", MFD_CLOEXEC);
 
@@ -204,7 +199,7 @@ static void test_set_log(const void *data)
 /* A stream has no message boundaries: in pieces, and several at once. */
 static void test_stream(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	struct {
 		struct vhost_user_header header;
 		uint64_t value;
@@ -235,7 +230,7 @@ static void test_stream(const void *data)
 
 static void test_backend_req_fd(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	int fds[2];
 
 	/* Any number of times; the latest replaces the one before, which is closed. */
@@ -282,7 +277,7 @@ static void test_gpu_set_socket(const void *data)
 
 static void test_reset_device(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 
 	/* At every virtio reset, also before the first start; with and without an acknowledgement.
 	 */

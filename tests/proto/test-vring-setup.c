@@ -10,11 +10,6 @@
 
 #include "proto.h"
 
-static struct rig *handshaken_rig(void)
-{
-	return rig_create(&(struct rig_options){.mode = "null", .is_not_started = true});
-}
-
 static uint64_t request_region(struct rig *rig, uint32_t request,
 			       struct vhost_user_mem_region region, int fd)
 {
@@ -33,7 +28,7 @@ static uint64_t add_region(struct rig *rig, uint64_t gpa, uint64_t size, uint64_
 
 static void test_add_mem_reg(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	const uint64_t mib = 1 << 20, uva = UINT64_C(0x600000000000);
 	int fd = memfd_create("region", MFD_CLOEXEC), event_fd = eventfd(0, EFD_CLOEXEC);
 	int pipe_fds[2];
@@ -73,7 +68,7 @@ static void test_add_mem_reg(const void *data)
 
 static void test_rem_mem_reg(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	struct vhost_user_mem_region region = rig->ram->regions[0].wire;
 
 	(void)data;
@@ -93,7 +88,7 @@ static void test_rem_mem_reg(const void *data)
 
 static void test_max_mem_slots(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	uint64_t n_slots = frontend_get_u64(rig->frontend, VHOST_USER_GET_MAX_MEM_SLOTS);
 	const uint64_t uva = UINT64_C(0x600000000000), step = 1 << 20;
 	int fd = memfd_create("region", MFD_CLOEXEC);
@@ -131,7 +126,7 @@ static uint64_t set_mem_table(struct rig *rig, uint32_t claimed,
 
 static void test_set_mem_table(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	const uint64_t uva = UINT64_C(0x600000000000);
 	const struct vhost_user_mem_region good[2] = {{0, 4096, uva, 0},
 						      {8192, 4096, uva + 8192, 4096}};
@@ -163,7 +158,7 @@ static void test_vring_index(const void *data)
 	static const uint32_t requests[] = {VHOST_USER_SET_VRING_NUM, VHOST_USER_SET_VRING_BASE,
 					    VHOST_USER_SET_VRING_ENABLE};
 	static const uint32_t indexes[] = {2, 3, 255, 256, 0x80000000, UINT32_MAX};
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 
 	(void)data;
 	for (size_t i = 0; i < G_N_ELEMENTS(indexes); i++) {
@@ -192,7 +187,7 @@ static void test_vring_index(const void *data)
 static void test_vring_num(const void *data)
 {
 	static const uint32_t bad[] = {0, 3, 255, 2048, 32768, 65536, 0x10000 + 256, UINT32_MAX};
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 
 	(void)data;
 	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -225,7 +220,7 @@ static void test_vring_sizes(const void *data)
  * suffers. */
 static void check_bad_addr(uint64_t desc_delta, uint64_t avail_delta, uint64_t used_delta)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	struct ring *ring = rig->control;
 	struct vhost_user_vring_addr addr = {
 		.index = 0,
@@ -266,7 +261,7 @@ static void test_vring_addr(const void *data)
 
 static void test_kick_before_enable(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	struct virtio_gpu_ctrl_hdr cmd = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
 	struct vgpu_chain chain = {
 		.request = &cmd, .request_size = sizeof(cmd), .response_size = 408};
@@ -292,7 +287,7 @@ static void test_kick_before_enable(const void *data)
  * whatever. */
 static void test_avail_before_start(const void *data)
 {
-	struct rig *rig = handshaken_rig();
+	struct rig *rig = proto_rig_handshaken();
 	struct virtio_gpu_ctrl_hdr cmd = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
 	struct vgpu_chain chain = {
 		.request = &cmd, .request_size = sizeof(cmd), .response_size = 408};
