@@ -302,8 +302,8 @@ static void test_violations(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 
 static void test_flags_that_are_fine(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-	const struct vhost_user_header header = { 1, VHOST_USER_VERSION | VHOST_USER_FLAG_NEED_REPLY,
-						  0 };
+	const uint32_t flags = VHOST_USER_VERSION | VHOST_USER_FLAG_NEED_REPLY;
+	const struct vhost_user_header header = { 1, flags, 0 };
 
 	unit_write(f->peer, &header, sizeof(header));
 	assert_next(f, 1, 0);

@@ -146,7 +146,8 @@ static int puppet_create(const struct renderer_options *options G_GNUC_UNUSED, s
 	p->base.caps = (struct renderer_caps){
 		.features = 1u << VIRTIO_GPU_F_VIRGL,
 		.n_capsets = 2,
-		.capsets = { { RENDERER_CAPSET_VIRGL, 1, 100 }, { RENDERER_CAPSET_VIRGL2, 2, 1000 } },
+		.capsets = { { RENDERER_CAPSET_VIRGL, 1, 100 },
+			     { RENDERER_CAPSET_VIRGL2, 2, 1000 } },
 	};
 	*renderer_out = &p->base;
 	return 0;
@@ -405,8 +406,9 @@ static enum gpu_resp unref(struct fixture *f, uint32_t id)
 static enum gpu_resp attach(struct fixture *f, uint32_t id, uint32_t n_claimed,
 			    const struct virtio_gpu_mem_entry *entries, uint32_t n_sent)
 {
-	const struct virtio_gpu_resource_attach_backing request = { HDR(RESOURCE_ATTACH_BACKING), id,
-								    n_claimed };
+	const struct virtio_gpu_resource_attach_backing request = {
+		HDR(RESOURCE_ATTACH_BACKING), id, n_claimed
+	};
 	size_t size = sizeof(request) + n_sent * sizeof(entries[0]);
 	g_autofree char *bytes = g_malloc(size);
 
@@ -426,8 +428,9 @@ static enum gpu_resp attach_one(struct fixture *f, uint32_t id, uint64_t gpa, ui
 
 static enum gpu_resp detach(struct fixture *f, uint32_t id)
 {
-	const struct virtio_gpu_resource_detach_backing request = { HDR(RESOURCE_DETACH_BACKING), id,
-								    0 };
+	const struct virtio_gpu_resource_detach_backing request = {
+		HDR(RESOURCE_DETACH_BACKING), id, 0
+	};
 
 	return call(f, CONTROL, &request, sizeof(request));
 }

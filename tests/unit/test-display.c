@@ -320,7 +320,9 @@ static void reply_features(struct fixture *f, uint64_t features)
 
 static void reply_info(struct fixture *f, uint32_t width)
 {
-	struct virtio_gpu_resp_display_info answer = { .pmodes = { { { 0, 0, width, 480 }, 1, 0 } } };
+	struct virtio_gpu_resp_display_info answer = {
+		.pmodes = { { { 0, 0, width, 480 }, 1, 0 } }
+	};
 
 	reply(f, VUG_GET_DISPLAY_INFO, &answer, sizeof(answer));
 }
@@ -568,7 +570,7 @@ static void test_slow_reader(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	}
 }
 
-/* A picture, off, and a picture of another size, all while the peer is slow: only the last counts. */
+/* Pictures of other sizes, and off, all while the peer is slow: only the last counts. */
 static void test_slow_reader_and_changes(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	struct frame *large = make_frame(f, 1024, 512, 0), *small = make_frame(f, 64, 32, 7);

@@ -83,8 +83,8 @@ static void test_size_in_centimetres(void)
 	edid_generate(1920, 1080, 0, edid);
 	g_assert_cmpuint(edid[21], ==, 51);
 	g_assert_cmpuint(edid[22], ==, 29);
-	g_assert_cmpuint(edid[54 + 12] | (edid[54 + 14] >> 4) << 8, ==, 508);
-	g_assert_cmpuint(edid[54 + 13] | (edid[54 + 14] & 0xf) << 8, ==, 285);
+	g_assert_cmpint(edid[54 + 12] | (edid[54 + 14] >> 4) << 8, ==, 508);
+	g_assert_cmpint(edid[54 + 13] | (edid[54 + 14] & 0xf) << 8, ==, 285);
 }
 
 /* The text of the descriptor with this tag, or NULL. */

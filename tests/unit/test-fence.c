@@ -51,7 +51,8 @@ static void test_a_fence_covers_all_before_it(struct fences *fences,
 					      gconstpointer data G_GNUC_UNUSED)
 {
 	struct renderer_fence first = add(fences, 10, 0, false, 0);
-	struct renderer_fence second = add(fences, 5, 0, false, 0); /* the guest's ids are its own */
+	/* The guest's ids are its own. */
+	struct renderer_fence second = add(fences, 5, 0, false, 0);
 	struct renderer_fence third = add(fences, 10, 0, false, 0);
 
 	assert_taken(fences_take(fences, &second), 10);
@@ -184,7 +185,8 @@ int main(int argc, char **argv)
 		const char *path;
 		void (*test)(struct fences *fences, gconstpointer data);
 	} tests[] = {
-		{ "/fence/sequence-starts-at-one-and-grows", test_sequence_starts_at_one_and_grows },
+		{ "/fence/sequence-starts-at-one-and-grows",
+		  test_sequence_starts_at_one_and_grows },
 		{ "/fence/covers-all-before-it", test_a_fence_covers_all_before_it },
 		{ "/fence/timelines-do-not-wait-for-each-other",
 		  test_timelines_do_not_wait_for_each_other },

@@ -441,7 +441,8 @@ int main(int argc, char **argv)
 			test_offset_need_not_be_page_aligned);
 	g_test_add_func("/guestmem/add/descriptor-that-maps-nothing",
 			test_descriptor_that_maps_nothing);
-	g_test_add_func("/guestmem/add/as-many-regions-as-allowed", test_as_many_regions_as_allowed);
+	g_test_add_func("/guestmem/add/as-many-regions-as-allowed",
+			test_as_many_regions_as_allowed);
 	g_test_add_func("/guestmem/remove", test_remove);
 	g_test_add_func("/guestmem/remove/refused", test_remove_refused);
 	g_test_add_func("/guestmem/mapping-lives-as-long-as-a-table-with-it",

@@ -190,7 +190,8 @@ static void test_finish_twice(void)
 	struct options options;
 	g_autofree char *complaint = NULL;
 
-	g_assert_cmpint(parse("-s a --virgl --gpu-device b", &options, &complaint), ==, OPTIONS_RUN);
+	g_assert_cmpint(parse("-s a --virgl --gpu-device b", &options, &complaint), ==,
+			OPTIONS_RUN);
 	options_finish(&options);
 	options_finish(&options);
 	g_assert_null(options.socket_path);

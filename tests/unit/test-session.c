@@ -132,7 +132,8 @@ static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	};
 	unit_socketpair(pair);
 	f->peer = pair[1];
-	g_assert_cmpint(session_init(&f->session, &f->loop, pair[0], &options, &listener, f), ==, 0);
+	g_assert_cmpint(session_init(&f->session, &f->loop, pair[0], &options, &listener, f), ==,
+			0);
 }
 
 static void teardown(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -714,8 +715,11 @@ static unsigned int count(const struct fixture *f, const char *upcall)
 {
 	unsigned int n = 0;
 
-	for (const char *at = strstr(f->log->str, upcall); at != NULL; at = strstr(at + 1, upcall)) {
+	const char *at = f->log->str;
+
+	while ((at = strstr(at, upcall)) != NULL) {
 		n++;
+		at++;
 	}
 	return n;
 }
@@ -748,7 +752,7 @@ static void test_reset_without_a_word(struct fixture *f, gconstpointer data G_GN
 	g_assert_cmpuint(count(f, "reset"), ==, 0); /* the first start is none */
 	g_assert_cmpuint(stop_queue(f, 0), ==, 0);
 	start_queue(f, 0, 0);
-	g_assert_cmpuint(count(f, "reset"), ==, 0); /* stopped where it began: nothing was used */
+	g_assert_cmpuint(count(f, "reset"), ==, 0); /* stopped where it began */
 
 	stop_queue(f, 0);
 	start_queue(f, 0, 9);
@@ -808,7 +812,7 @@ static void test_display_sockets(struct fixture *f, gconstpointer data G_GNUC_UN
 	assert_serves(f);
 }
 
-static void test_backend_channel_is_kept_open(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+static void test_backend_channel_is_kept(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	int first[2], second[2];
 
@@ -892,7 +896,7 @@ int main(int argc, char **argv)
 		{ "/session/reset/pause-and-resume", test_pause_and_resume },
 		{ "/session/reset/owner-stops", test_reset_owner_stops },
 		{ "/session/display-sockets", test_display_sockets },
-		{ "/session/backend-channel-is-kept-open", test_backend_channel_is_kept_open },
+		{ "/session/backend-channel-is-kept-open", test_backend_channel_is_kept },
 		{ "/session/hang-up", test_hang_up },
 		{ "/session/garbage", test_garbage },
 		{ "/session/many-messages", test_many_messages },

@@ -11,6 +11,7 @@
 #include "ring.h"
 #include "unit.h"
 #include "virtio/virtq.h"
+#include "vm.h"
 
 #define RING_SIZE 8u
 #define RAM_BYTES (1u << 20)
@@ -23,27 +24,6 @@ struct fixture {
 	struct virtq vq;
 	uint64_t in, out, table; /* guest memory to point at */
 };
-
-static struct guestmem *build_table(const struct guestram *ram)
-{
-	struct guestmem *mem = guestmem_create_empty();
-
-	for (unsigned int i = 0; i < ram->n_regions; i++) {
-		const struct vhost_user_mem_region *wire = &ram->regions[i].wire;
-		const struct guestmem_region_desc desc = {
-			.gpa = { wire->guest_addr },
-			.uva = { wire->user_addr },
-			.size_bytes = wire->size,
-			.mmap_offset_bytes = wire->mmap_offset,
-		};
-		struct guestmem *grown;
-
-		g_assert_cmpint(guestmem_add(mem, &desc, ram->regions[i].memfd, &grown), ==, 0);
-		guestmem_unref(mem);
-		mem = grown;
-	}
-	return mem;
-}
 
 static struct uva to_uva(const struct fixture *f, uint64_t gpa)
 {
@@ -71,7 +51,7 @@ static void start(struct fixture *f, uint16_t base)
 static void setup_with(struct fixture *f, bool has_event_idx)
 {
 	f->ram = guestram_create(RAM_BYTES);
-	f->mem = build_table(f->ram);
+	f->mem = vm_build_table(f->ram, 0, f->ram->n_regions);
 	f->ring = ring_create(f->ram, 1, 0, RING_SIZE, has_event_idx);
 	f->in = guestram_alloc(f->ram, 0, 65536, 16);
 	f->out = guestram_alloc(f->ram, 0, 65536, 16);
@@ -234,6 +214,28 @@ static void test_longest_indirect_chain(struct fixture *f, gconstpointer data G_
 	virtq_push(&f->vq, chain, "", 0);
 }
 
+/* Longer still: its ends are kept, so that the command can be refused in good order. */
+static void test_indirect_table_too_long(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const uint32_t n = VIRTQ_MAX_CHAIN + 100;
+	struct vring_desc *table = guestram_at(f->ram, f->table, n * sizeof(*table));
+	uint16_t head = ring_take_desc(f->ring);
+
+	for (uint32_t i = 0; i < n; i++) {
+		table[i] = (struct vring_desc){ f->in, 24, VRING_DESC_F_NEXT, (uint16_t)(i + 1) };
+	}
+	table[n - 1] = (struct vring_desc){ f->out, 24, VRING_DESC_F_WRITE, 0 };
+	ring_set_desc(f->ring, head, f->table, n * (uint32_t)sizeof(*table), VRING_DESC_F_INDIRECT,
+		      0);
+	ring_publish(f->ring, head);
+	struct virtq_chain *chain = pop(f);
+	g_assert_cmpuint(chain->readable_bytes, ==, 24);
+	g_assert_cmpuint(chain->writable_bytes, ==, 24);
+	virtq_push(&f->vq, chain, "no", 2);
+	assert_used(f, head, 2);
+	unit_assert_bytes(guestram_at(f->ram, f->out, 2), "no", 2);
+}
+
 static void test_indirect_table_in_any_order(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	struct vring_desc *table = guestram_at(f->ram, f->table, 4 * sizeof(*table));
@@ -285,7 +287,7 @@ static void test_chain_read(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	for (uint64_t offset = 0; offset <= 10; offset++) {
 		for (size_t length = 0; offset + length <= 10; length++) {
 			g_assert_true(virtq_chain_read(chain, offset, bytes, length));
-			unit_assert_bytes(bytes, "abcdefghij" + offset, length);
+			unit_assert_bytes(bytes, &"abcdefghij"[offset], length);
 		}
 		/* The writable ones are no continuation. */
 		g_assert_false(virtq_chain_read(chain, offset, bytes, 11 - offset));
@@ -319,7 +321,7 @@ static void test_buffer_across_regions(struct fixture *f, gconstpointer data G_G
 {
 	/* A third region right behind the first one. */
 	guestram_add(f->ram, RAM_BYTES, RAM_BYTES, 0);
-	struct guestmem *mem = build_table(f->ram);
+	struct guestmem *mem = vm_build_table(f->ram, 0, f->ram->n_regions);
 	virtq_set_memory(&f->vq, mem);
 	const struct ring_segment segments[] = { { RAM_BYTES - 3, 6, false },
 						 { RAM_BYTES - 20, 40, true } };
@@ -611,7 +613,7 @@ static const struct breakage breakages[] = {
 	{ "table-not-negotiated", break_table_not_negotiated, true },
 	{ "table-empty", break_table_empty, false },
 	{ "table-of-odd-size", break_table_odd_size, false },
-	{ "table-too-long", break_table_too_long, false },
+	{ "table-too-long-and-empty", break_table_too_long, false },
 	{ "table-unmapped", break_table_unmapped, false },
 	{ "table-with-next", break_table_with_next, false },
 	{ "table-makes-chain-too-long", break_table_makes_chain_too_long, false },
@@ -996,6 +998,33 @@ static void test_memory_comes_and_goes(struct fixture *f, gconstpointer data G_G
 	guestmem_unref(empty);
 }
 
+static bool is_broken(void *data)
+{
+	return pop_status(data) == VIRTQ_E_BROKEN;
+}
+
+/* Front-ends take a region away and give it back while the guest runs. */
+static void test_chain_waits_for_its_memory(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct guestmem *without = vm_build_table(f->ram, 1, 1); /* the ring's, not the buffers' */
+	uint16_t head = add_in_out(f);
+
+	virtq_set_memory(&f->vq, without);
+	g_assert_cmpint(f->vq.shrunk_us, >, 0);
+	f->vq.shrunk_us += G_TIME_SPAN_HOUR; /* however slow this machine is */
+	g_assert_cmpint(pop_status(f), ==, VIRTQ_E_EMPTY);
+	g_assert_false(virtq_rearm(&f->vq)); /* there is nothing to be awake for */
+	virtq_set_memory(&f->vq, f->mem);
+	virtq_push(&f->vq, pop(f), "", 0);
+	assert_used(f, head, 0);
+	/* It does not come back: then it was the guest's fault. */
+	add_in_out(f);
+	virtq_set_memory(&f->vq, without);
+	g_assert_true(unit_wait(is_broken, f));
+	g_assert_cmpuint(unit_take_event(f->ring->err_fd), ==, 1);
+	guestmem_unref(without);
+}
+
 /* ---- stop, resume, reset ---- */
 
 static void resume(struct fixture *f, uint16_t base)
@@ -1200,6 +1229,7 @@ static const struct {
 	{ "/virtq/pop/as-long-as-the-ring", test_as_long_as_the_ring },
 	{ "/virtq/pop/indirect-chain", test_indirect_chain },
 	{ "/virtq/pop/longest-indirect-chain", test_longest_indirect_chain },
+	{ "/virtq/pop/indirect-table-too-long", test_indirect_table_too_long },
 	{ "/virtq/pop/indirect-table-in-any-order", test_indirect_table_in_any_order },
 	{ "/virtq/pop/chain-that-ends-in-a-table", test_chain_that_ends_in_a_table },
 	{ "/virtq/chain-read", test_chain_read },
@@ -1218,6 +1248,7 @@ static const struct {
 	{ "/virtq/setup/addresses", test_addresses },
 	{ "/virtq/setup/starts-at-its-base", test_starts_at_its_base },
 	{ "/virtq/setup/memory-comes-and-goes", test_memory_comes_and_goes },
+	{ "/virtq/setup/chain-waits-for-its-memory", test_chain_waits_for_its_memory },
 	{ "/virtq/stop/tells-the-base", test_stop_tells_the_base },
 	{ "/virtq/stop/pushed-while-stopped-is-written-on-resume",
 	  test_pushed_while_stopped_is_written_on_resume },
@@ -1261,7 +1292,8 @@ int main(int argc, char **argv)
 	add_one("/virtq/kick/rearm-by-flags", false, test_rearm_by_flags);
 	add_one("/virtq/kick/rearm-by-event-idx", true, test_rearm_by_event_idx);
 	g_test_add_func("/virtq/setup/sizes", test_sizes);
-	g_test_add_func("/virtq/setup/runs-only-when-all-is-there", test_runs_only_when_all_is_there);
+	g_test_add_func("/virtq/setup/runs-only-when-all-is-there",
+			test_runs_only_when_all_is_there);
 	g_test_add_func("/virtq/finish-closes-everything", test_finish_closes_everything);
 	return g_test_run();
 }
