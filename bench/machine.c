@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <glib.h>
+#include <linux/virtio_gpu.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "machine.h"
+#include "vgpu.h"
+
+#define REGION_BYTES (UINT64_C(256) << 20)
+#define CONTROL_RING_SIZE 256
+#define CURSOR_RING_SIZE 16
+#define RESOURCE_ID 1u
+#define HEADER_SIZE ((uint32_t)sizeof(struct virtio_gpu_ctrl_hdr))
+
+#define WANTED_FEATURES                                                                            \
+	(FEATURE(VIRTIO_F_GPU_VIRGL) | FEATURE(VIRTIO_F_GPU_EDID) | FEATURE(VIRTIO_F_INDIRECT) |   \
+	 FEATURE(VIRTIO_F_EVENT_INDEX) | FEATURE(VIRTIO_F_VHOST_PROTOCOL_FEATURES) |               \
+	 FEATURE(VIRTIO_F_V1))
+
+static void connect_reader(struct machine *machine, unsigned int max_updates_per_s)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+		g_error("no socket pair for the display");
+	}
+	machine->reader = reader_create(fds[0], max_updates_per_s);
+	frontend_gpu_set_socket(machine->frontend, fds[1]);
+	close(fds[1]);
+}
+
+struct machine *machine_create(const char *command, unsigned int max_updates_per_s)
+{
+	struct machine *machine = g_new0(struct machine, 1);
+
+	/* Memory first: what it costs is not the back-end's. */
+	machine->ram = guestram_create(REGION_BYTES);
+	machine->process = process_start(command);
+	machine->frontend = frontend_create(process_connect(machine->process));
+	frontend_handshake(machine->frontend);
+	uint64_t features = machine->frontend->features & WANTED_FEATURES;
+	bool has_event_idx = features & FEATURE(VIRTIO_F_EVENT_INDEX);
+	machine->control_ring =
+		ring_create(machine->ram, 0, VGPU_CONTROL, CONTROL_RING_SIZE, has_event_idx);
+	machine->cursor_ring =
+		ring_create(machine->ram, 0, VGPU_CURSOR, CURSOR_RING_SIZE, has_event_idx);
+	machine->control = driver_create(machine->control_ring, MACHINE_QUEUE_DEPTH);
+	machine->cursor = driver_create(machine->cursor_ring, 1);
+	connect_reader(machine, max_updates_per_s);
+	frontend_set_features(machine->frontend, features);
+	frontend_add_memory(machine->frontend, machine->ram);
+	frontend_start_ring(machine->frontend, machine->control_ring, 0, false);
+	frontend_start_ring(machine->frontend, machine->cursor_ring, 0, false);
+	return machine;
+}
+
+void machine_destroy(struct machine *machine)
+{
+	if (machine == NULL) {
+		return;
+	}
+	frontend_destroy(machine->frontend);
+	process_destroy(machine->process);
+	reader_destroy(machine->reader);
+	driver_destroy(machine->control);
+	driver_destroy(machine->cursor);
+	ring_destroy(machine->control_ring);
+	ring_destroy(machine->cursor_ring);
+	guestram_destroy(machine->ram);
+	g_free(machine);
+}
+
+void machine_attach(struct machine *machine, uint32_t id, const struct picture *picture)
+{
+	struct virtio_gpu_resource_attach_backing request = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING,
+		.resource_id = id,
+		.nr_entries = picture->n_pages,
+	};
+	uint32_t size = picture->n_pages * (uint32_t)sizeof(picture->entries[0]);
+	uint64_t gpa = guestram_alloc(machine->ram, 0, size, GUESTRAM_PAGE);
+	struct slot *slot;
+
+	memcpy(guestram_at(machine->ram, gpa, size), picture->entries, size);
+	driver_lay_out(machine->control, 0, &request, sizeof(request), gpa, size, HEADER_SIZE);
+	driver_submit(machine->control, 0);
+	driver_kick(machine->control);
+	while ((slot = driver_take(machine->control)) == NULL) {
+		driver_wait(machine->control);
+	}
+	if (driver_response(slot) != VIRTIO_GPU_RESP_OK_NODATA) {
+		g_error("RESOURCE_ATTACH_BACKING is answered 0x%x", driver_response(slot));
+	}
+}
+
+void machine_add_resource(struct machine *machine, uint32_t id, const struct picture *picture)
+{
+	const struct virtio_gpu_resource_create_2d request = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D,
+		.resource_id = id,
+		.format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
+		.width = picture->width,
+		.height = picture->height,
+	};
+
+	driver_command(machine->control, &request, sizeof(request));
+	machine_attach(machine, id, picture);
+}
+
+void machine_set_scanout(struct machine *machine, uint32_t id, const struct picture *picture)
+{
+	const struct virtio_gpu_set_scanout request = {
+		.hdr.type = VIRTIO_GPU_CMD_SET_SCANOUT,
+		.r = {0, 0, picture->width, picture->height},
+		.resource_id = id,
+	};
+
+	driver_command(machine->control, &request, sizeof(request));
+}
+
+struct picture *machine_show_picture(struct machine *machine, uint32_t width, uint32_t height,
+				     const struct virtio_gpu_rect *damage)
+{
+	struct picture *picture = picture_create(machine->ram, width, height, damage);
+	const struct virtio_gpu_transfer_to_host_2d transfer = {
+		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
+		.r = {0, 0, width, height},
+		.resource_id = RESOURCE_ID,
+	};
+	const struct virtio_gpu_resource_flush flush = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+		.r = {0, 0, width, height},
+		.resource_id = RESOURCE_ID,
+	};
+
+	machine_add_resource(machine, RESOURCE_ID, picture);
+	machine_set_scanout(machine, RESOURCE_ID, picture);
+	picture_draw(picture, 1);
+	reader_watch(machine->reader, damage);
+	driver_command(machine->control, &transfer, sizeof(transfer));
+	driver_command(machine->control, &flush, sizeof(flush));
+	if (!reader_wait_number(machine->reader, 1) || !reader_shows(machine->reader, picture)) {
+		g_error("the first picture is not on the display");
+	}
+	return picture;
+}
+
+void stream_init(struct stream *stream, struct machine *machine, struct picture *picture)
+{
+	const struct virtio_gpu_rect *r = &picture->damage;
+	const struct virtio_gpu_transfer_to_host_2d transfer = {
+		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
+		.r = *r,
+		.offset = ((uint64_t)r->y * picture->width + r->x) * sizeof(uint32_t),
+		.resource_id = RESOURCE_ID,
+	};
+	const struct virtio_gpu_resource_flush flush = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+		.r = *r,
+		.resource_id = RESOURCE_ID,
+	};
+
+	*stream = (struct stream){
+		.machine = machine,
+		.picture = picture,
+		.number = reader_last_number(machine->reader),
+	};
+	driver_lay_out(machine->control, 0, &transfer, sizeof(transfer), 0, 0, HEADER_SIZE);
+	driver_lay_out(machine->control, 1, &flush, sizeof(flush), 0, 0, HEADER_SIZE);
+}
+
+void stream_submit(struct stream *stream)
+{
+	struct machine *machine = stream->machine;
+
+	stream->number = (stream->number + 1) & FRAME_NUMBER_MASK;
+	picture_draw(stream->picture, stream->number);
+	driver_submit(machine->control, 0);
+	driver_submit(machine->control, 1);
+	stream->n_in_flight = 2;
+	machine->reader->frame_kicked_ns[stream->number % READER_HISTORY] = now_ns();
+	driver_kick(machine->control);
+}
+
+void stream_take(struct stream *stream, const struct slot *slot)
+{
+	if (driver_response(slot) != VIRTIO_GPU_RESP_OK_NODATA) {
+		g_error("frame %u: answered 0x%x", stream->number, driver_response(slot));
+	}
+	stream->n_in_flight -= 1;
+}
+
+void stream_frame(struct stream *stream)
+{
+	struct slot *slot;
+
+	stream_submit(stream);
+	while (stream->n_in_flight > 0) {
+		while ((slot = driver_take(stream->machine->control)) == NULL) {
+			driver_wait(stream->machine->control);
+		}
+		stream_take(stream, slot);
+	}
+}

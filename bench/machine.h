@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* A virtual machine without a guest system: back-end, front-end, memory, rings and display. */
+#ifndef BENCH_MACHINE_H
+#define BENCH_MACHINE_H
+
+#include "driver.h"
+#include "frontend.h"
+#include "guestram.h"
+#include "picture.h"
+#include "process.h"
+#include "reader.h"
+
+#define MACHINE_QUEUE_DEPTH 64u
+
+struct machine {
+	struct process *process;
+	struct frontend *frontend;
+	struct guestram *ram;
+	struct ring *control_ring, *cursor_ring;
+	struct driver *control, *cursor;
+	struct reader *reader;
+};
+
+/* Started, connected, and as far as a guest that has loaded its driver. */
+struct machine *machine_create(const char *command, unsigned int max_updates_per_s);
+void machine_destroy(struct machine *machine);
+
+/* Resource @id with one backing entry for each page of the picture. */
+void machine_add_resource(struct machine *machine, uint32_t id, const struct picture *picture);
+void machine_attach(struct machine *machine, uint32_t id, const struct picture *picture);
+void machine_set_scanout(struct machine *machine, uint32_t id, const struct picture *picture);
+/* All of it: resource 1, on scanout 0, shown once. The reader watches for its frames. */
+struct picture *machine_show_picture(struct machine *machine, uint32_t width, uint32_t height,
+				     const struct virtio_gpu_rect *damage);
+
+/* Frame after frame of one picture. Slots 0 and 1 of the control queue are its. */
+struct stream {
+	struct machine *machine;
+	struct picture *picture;
+	uint32_t number; /* of the last frame submitted */
+	unsigned int n_in_flight;
+};
+
+void stream_init(struct stream *stream, struct machine *machine, struct picture *picture);
+/* Draws the next frame, queues transfer and flush, kicks once. */
+void stream_submit(struct stream *stream);
+/* One frame, until both are answered. */
+void stream_frame(struct stream *stream);
+/* Takes the answer in a slot of the stream's. */
+void stream_take(struct stream *stream, const struct slot *slot);
+
+#endif

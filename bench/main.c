@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* One run of one kind of work on one back-end; scripts/bench puts many of them together. */
+#include <glib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rows.h"
+
+/* A back-end that hangs must not hang the bench. */
+#define LIMIT_S 120u
+
+static const struct {
+	const char *name;
+	void (*run)(const struct row_options *options);
+	bool has_no_backend;
+} rows[] = {
+	{"start", row_start, false},
+	{"idle", row_idle, false},
+	{"many", row_many, false},
+	{"queue-1", row_queue_1, false},
+	{"queue-64", row_queue_64, false},
+	{"small", row_small, false},
+	{"1080p", row_1080p, false},
+	{"4k", row_4k, false},
+	{"small-paced", row_small_paced, false},
+	{"1080p-paced", row_1080p_paced, false},
+	{"4k-paced", row_4k_paced, false},
+	{"floor-small", row_floor_small, true},
+	{"floor-1080p", row_floor_1080p, true},
+	{"floor-4k", row_floor_4k, true},
+	{"cursor", row_cursor, false},
+	{"slow", row_slow, false},
+	{"3d", row_3d, false},
+};
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: vgpu-bench [--seconds S] [--calls] ROW [COMMAND]\n"
+			"COMMAND starts a vhost-user-gpu back-end; @SOCK@ in it is the socket\n"
+			"ROW is one of:");
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		fprintf(stderr, " %s", rows[i].name);
+	}
+	fprintf(stderr, "\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	struct row_options options = {.seconds = 1};
+	gboolean counts_calls = FALSE;
+	const GOptionEntry entries[] = {
+		{"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &options.seconds, NULL, NULL},
+		{"calls", 0, 0, G_OPTION_ARG_NONE, &counts_calls, NULL, NULL},
+		{0},
+	};
+	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+
+	g_option_context_add_main_entries(context, entries, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, NULL) || argc < 2) {
+		return usage();
+	}
+	options.counts_calls = counts_calls;
+	options.command = argc > 2 ? argv[2] : NULL;
+	signal(SIGPIPE, SIG_IGN);
+	alarm(LIMIT_S);
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		if (strcmp(rows[i].name, argv[1]) == 0 &&
+		    (options.command != NULL || rows[i].has_no_backend)) {
+			rows[i].run(&options);
+			return 0;
+		}
+	}
+	return usage();
+}

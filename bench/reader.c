@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <linux/virtio_gpu.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "process.h"
+#include "reader.h"
+#include "wire.h"
+
+#define WIDTH 1920u
+#define HEIGHT 1080u
+#define NS_PER_S INT64_C(1000000000)
+#define WAIT_LIMIT_NS (5 * NS_PER_S)
+#define HALF_NUMBERS 0x800000u
+
+struct message {
+	struct gpu_msg_header header;
+	uint8_t payload[];
+};
+
+static bool read_all(int fd, void *buffer, size_t size)
+{
+	uint8_t *bytes = buffer;
+
+	while (size > 0) {
+		ssize_t n = recv(fd, bytes, size, 0);
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n <= 0) {
+			return false;
+		}
+		bytes += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* Three reads and an allocation, as QEMU does. */
+static struct message *receive(int fd)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	struct gpu_msg_header header;
+
+	poll(&pollfd, 1, -1);
+	if (!read_all(fd, &header.request, sizeof(header.request)) ||
+	    !read_all(fd, &header.flags, sizeof(header.flags)) ||
+	    !read_all(fd, &header.size, sizeof(header.size))) {
+		return NULL;
+	}
+	struct message *message = g_malloc(sizeof(*message) + header.size);
+	message->header = header;
+	if (!read_all(fd, message->payload, header.size)) {
+		g_free(message);
+		return NULL;
+	}
+	return message;
+}
+
+static void reply(struct reader *reader, uint32_t request, const void *payload, uint32_t size)
+{
+	uint8_t bytes[sizeof(struct gpu_msg_header) + sizeof(struct virtio_gpu_resp_edid)];
+	struct gpu_msg_header header = {request, VHOST_USER_GPU_FLAG_REPLY, size};
+
+	memcpy(bytes, &header, sizeof(header));
+	memcpy(bytes + sizeof(header), payload, size);
+	if (send(reader->fd, bytes, sizeof(header) + size, MSG_NOSIGNAL) < 0) {
+		g_warning("an answer to the display's question %u was not sent", request);
+	}
+}
+
+static void answer(struct reader *reader, uint32_t request)
+{
+	uint64_t features = VHOST_USER_GPU_F_EDID | VHOST_USER_GPU_F_DMABUF2;
+	struct virtio_gpu_resp_display_info info = {.hdr.type = VIRTIO_GPU_RESP_OK_DISPLAY_INFO};
+	struct virtio_gpu_resp_edid edid = {.hdr.type = VIRTIO_GPU_RESP_OK_EDID, .size = 128};
+
+	switch (request) {
+	case VHOST_USER_GPU_GET_PROTOCOL_FEATURES:
+		reply(reader, request, &features, sizeof(features));
+		break;
+	case VHOST_USER_GPU_GET_DISPLAY_INFO:
+		info.pmodes[0] = (struct virtio_gpu_display_one){
+			.r = {0, 0, WIDTH, HEIGHT},
+			.enabled = 1,
+		};
+		reply(reader, request, &info, sizeof(info));
+		break;
+	case VHOST_USER_GPU_GET_EDID:
+		reply(reader, request, &edid, sizeof(edid));
+		break;
+	default:
+		break;
+	}
+}
+
+static void set_surface(struct reader *reader, const struct gpu_msg_scanout *scanout)
+{
+	g_assert_cmpuint(scanout->scanout_id, <, READER_SCANOUTS);
+	pixman_image_t **surface = &reader->surfaces[scanout->scanout_id];
+
+	g_clear_pointer(surface, pixman_image_unref);
+	if (scanout->width > 0) {
+		*surface = pixman_image_create_bits(PIXMAN_x8r8g8b8, (int)scanout->width,
+						    (int)scanout->height, NULL, 0);
+	}
+}
+
+static void take_latency(_Atomic int64_t *kicked_ns, uint32_t number, struct samples *samples)
+{
+	int64_t kicked = kicked_ns[number % READER_HISTORY];
+
+	if (kicked > 0) {
+		samples_add(samples, now_ns() - kicked);
+	}
+}
+
+/* With the lock held: what the update has left on the surface. */
+static void look(struct reader *reader, pixman_image_t *surface)
+{
+	int64_t number = picture_find_number(
+		&reader->damage, pixman_image_get_data(surface),
+		(uint32_t)pixman_image_get_stride(surface) / (uint32_t)sizeof(uint32_t));
+
+	if (number < 0) {
+		reader->counts.n_torn += 1;
+		return;
+	}
+	uint32_t distance = ((uint32_t)number - reader->last_number) & FRAME_NUMBER_MASK;
+	if (distance >= HALF_NUMBERS) {
+		reader->counts.n_stale += 1;
+	} else if (distance > 0) {
+		reader->last_number = (uint32_t)number;
+		reader->counts.n_shown += 1;
+		take_latency(reader->frame_kicked_ns, (uint32_t)number, &reader->frame_latency);
+		if (reader->shown_fd >= 0) {
+			eventfd_write(reader->shown_fd, 1);
+		}
+	}
+}
+
+static void compose(struct reader *reader, const struct message *message)
+{
+	struct gpu_msg_update update;
+
+	memcpy(&update, message->payload, sizeof(update));
+	g_assert_cmpuint(update.scanout_id, <, READER_SCANOUTS);
+	pixman_image_t *surface = reader->surfaces[update.scanout_id];
+	int stride = (int)(update.width * sizeof(uint32_t));
+	pixman_image_t *image = pixman_image_create_bits_no_clear(
+		PIXMAN_x8r8g8b8, (int)update.width, (int)update.height,
+		(uint32_t *)(uintptr_t)(message->payload + sizeof(update)), stride);
+
+	g_assert_nonnull(surface);
+	pixman_image_composite(PIXMAN_OP_SRC, image, NULL, surface, 0, 0, 0, 0, (int16_t)update.x,
+			       (int16_t)update.y, (uint16_t)update.width, (uint16_t)update.height);
+	pixman_image_unref(image);
+	reader->counts.n_updates += 1;
+	if (reader->has_picture) {
+		look(reader, surface);
+	}
+}
+
+static void handle(struct reader *reader, const struct message *message)
+{
+	struct gpu_msg_cursor_pos pos;
+
+	switch (message->header.request) {
+	case VHOST_USER_GPU_SCANOUT:
+		set_surface(reader, (const void *)message->payload);
+		break;
+	case VHOST_USER_GPU_UPDATE:
+		compose(reader, message);
+		break;
+	case VHOST_USER_GPU_CURSOR_POS:
+	case VHOST_USER_GPU_CURSOR_UPDATE:
+		memcpy(&pos, message->payload, sizeof(pos));
+		reader->counts.n_cursors += 1;
+		take_latency(reader->cursor_kicked_ns, pos.x, &reader->cursor_latency);
+		break;
+	default:
+		answer(reader, message->header.request);
+		break;
+	}
+}
+
+static void hold_back(struct reader *reader, int64_t *next_ns)
+{
+	int64_t now = now_ns();
+
+	if (*next_ns > now) {
+		g_usleep((gulong)(*next_ns - now) / 1000);
+	}
+	*next_ns = MAX(*next_ns, now) + NS_PER_S / reader->max_updates_per_s;
+}
+
+static void *thread_main(void *data)
+{
+	struct reader *reader = data;
+	struct message *message;
+	int64_t next_ns = 0;
+
+	while ((message = receive(reader->fd)) != NULL) {
+		g_mutex_lock(&reader->lock);
+		handle(reader, message);
+		g_mutex_unlock(&reader->lock);
+		if (reader->max_updates_per_s > 0 &&
+		    message->header.request == VHOST_USER_GPU_UPDATE) {
+			hold_back(reader, &next_ns);
+		}
+		g_free(message);
+	}
+	return NULL;
+}
+
+struct reader *reader_create(int consume_fd, unsigned int max_updates_per_s)
+{
+	struct reader *reader = g_new0(struct reader, 1);
+
+	reader->fd = consume_fd;
+	reader->shown_fd = -1;
+	reader->max_updates_per_s = max_updates_per_s;
+	reader->frame_kicked_ns = g_malloc0(sizeof(*reader->frame_kicked_ns) * READER_HISTORY);
+	reader->cursor_kicked_ns = g_malloc0(sizeof(*reader->cursor_kicked_ns) * READER_HISTORY);
+	g_mutex_init(&reader->lock);
+	reader->thread = g_thread_new("reader", thread_main, reader);
+	return reader;
+}
+
+void reader_destroy(struct reader *reader)
+{
+	if (reader == NULL) {
+		return;
+	}
+	g_thread_join(reader->thread);
+	close(reader->fd);
+	if (reader->shown_fd >= 0) {
+		close(reader->shown_fd);
+	}
+	for (unsigned int i = 0; i < READER_SCANOUTS; i++) {
+		g_clear_pointer(&reader->surfaces[i], pixman_image_unref);
+	}
+	samples_finish(&reader->frame_latency);
+	samples_finish(&reader->cursor_latency);
+	g_mutex_clear(&reader->lock);
+	g_free(reader->frame_kicked_ns);
+	g_free(reader->cursor_kicked_ns);
+	g_free(reader);
+}
+
+void reader_watch(struct reader *reader, const struct virtio_gpu_rect *damage)
+{
+	g_mutex_lock(&reader->lock);
+	reader->damage = *damage;
+	reader->has_picture = true;
+	reader->last_number = 0;
+	reader->counts = (struct reader_counts){0};
+	g_mutex_unlock(&reader->lock);
+}
+
+void reader_forget(struct reader *reader)
+{
+	g_mutex_lock(&reader->lock);
+	samples_clear(&reader->frame_latency);
+	samples_clear(&reader->cursor_latency);
+	g_mutex_unlock(&reader->lock);
+}
+
+struct reader_counts reader_get_counts(struct reader *reader)
+{
+	g_mutex_lock(&reader->lock);
+	struct reader_counts counts = reader->counts;
+	g_mutex_unlock(&reader->lock);
+	return counts;
+}
+
+uint32_t reader_last_number(struct reader *reader)
+{
+	g_mutex_lock(&reader->lock);
+	uint32_t number = reader->last_number;
+	g_mutex_unlock(&reader->lock);
+	return number;
+}
+
+bool reader_wait_number(struct reader *reader, uint32_t number)
+{
+	int64_t deadline_ns = now_ns() + WAIT_LIMIT_NS;
+
+	while (reader_last_number(reader) != (number & FRAME_NUMBER_MASK)) {
+		if (now_ns() > deadline_ns) {
+			return false;
+		}
+		g_usleep(200);
+	}
+	return true;
+}
+
+bool reader_shows(struct reader *reader, const struct picture *picture)
+{
+	bool is_equal = false;
+
+	g_mutex_lock(&reader->lock);
+	pixman_image_t *surface = reader->surfaces[0];
+	if (surface != NULL && pixman_image_get_width(surface) == (int)picture->width &&
+	    pixman_image_get_height(surface) == (int)picture->height) {
+		is_equal = picture_equals(
+			picture, pixman_image_get_data(surface),
+			(uint32_t)pixman_image_get_stride(surface) / (uint32_t)sizeof(uint32_t));
+	}
+	g_mutex_unlock(&reader->lock);
+	return is_equal;
+}

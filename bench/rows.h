@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The kinds of work. Each starts its back-end, measures once, prints results and ends it. */
+#ifndef BENCH_ROWS_H
+#define BENCH_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "samples.h"
+
+struct row_options {
+	const char *command; /* the back-end, with @SOCK@ */
+	double seconds;	     /* to measure */
+	bool counts_calls;   /* count system calls with strace instead of timing */
+};
+
+void row_start(const struct row_options *options);
+void row_idle(const struct row_options *options);
+void row_many(const struct row_options *options);
+void row_queue_1(const struct row_options *options);
+void row_queue_64(const struct row_options *options);
+/* A guest that draws as fast as its flushes are answered. */
+void row_small(const struct row_options *options);
+void row_1080p(const struct row_options *options);
+void row_4k(const struct row_options *options);
+/* A guest that draws a frame when the last one is on the display. */
+void row_small_paced(const struct row_options *options);
+void row_1080p_paced(const struct row_options *options);
+void row_4k_paced(const struct row_options *options);
+/* What no back-end is asked to beat by less: one copy, one blocking write. */
+void row_floor_small(const struct row_options *options);
+void row_floor_1080p(const struct row_options *options);
+void row_floor_4k(const struct row_options *options);
+void row_cursor(const struct row_options *options);
+void row_slow(const struct row_options *options);
+void row_3d(const struct row_options *options);
+
+#endif

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""What is measured, what of it is printed, and what it is held to."""
+from dataclasses import dataclass, field
+
+HIGHER, LOWER = 1, -1
+
+
+@dataclass(frozen=True)
+class Metric:
+    key: str
+    label: str
+    unit: str
+    better: int
+    is_shown: bool = True
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    title: str
+    metrics: tuple
+    seconds: float = 1.0
+    quick_seconds: float = 0.4
+    floor: str = ''         # the row that measures the floor
+    needs_3d: bool = False
+    counts_calls: bool = False
+    runs: int = 0           # 0: as many as asked for
+
+    @property
+    def command(self):
+        return self.name.removesuffix('-calls')
+
+
+def frames(name, title, floor='', **kwargs):
+    return Row(name, title, (
+        Metric('frames_per_s', 'frames shown', '/s', HIGHER),
+        Metric('guest_frames_per_s', 'flushes answered', '/s', HIGHER),
+        Metric('kick_to_pixels_p50_us', 'kick to pixels p50', 'µs', LOWER),
+        Metric('kick_to_pixels_p99_us', 'kick to pixels p99', 'µs', LOWER),
+        Metric('cpu_us_per_frame', 'back-end CPU per frame shown', 'µs', LOWER),
+        Metric('torn', 'torn frames', '', LOWER, False),
+        Metric('stale', 'frames out of order', '', LOWER, False),
+    ), floor=floor, **kwargs)
+
+
+def calls(name, title):
+    return Row(name + '-calls', title, (
+        Metric('calls_total', 'system calls', 'each', LOWER),
+    ), counts_calls=True, runs=1)
+
+
+def latency(key, label):
+    return (Metric(key + '_p50_us', label + ' p50', 'µs', LOWER),
+            Metric(key + '_p99_us', label + ' p99', 'µs', LOWER))
+
+
+ROWS = (
+    Row('start', 'Start', (
+        Metric('start_ms', 'exec to first answer', 'ms', LOWER),
+        Metric('start_cpu_ms', 'CPU until then', 'ms', LOWER),
+        Metric('rss_mib', 'RSS then, all processes', 'MiB', LOWER),
+        Metric('pss_mib', 'PSS then', 'MiB', LOWER),
+        Metric('threads', 'threads', '', LOWER),
+    )),
+    Row('idle', 'Idle', (
+        Metric('idle_cpu_ms_per_s', 'CPU', 'ms/s', LOWER),
+        Metric('idle_wakeups_per_s', 'wake-ups', '/s', LOWER),
+    ), seconds=5, quick_seconds=1, runs=2),
+    Row('queue-1', 'Queue, one command in flight', (
+        Metric('commands_per_s', 'commands', '/s', HIGHER),
+        Metric('cpu_us_per_command', 'back-end CPU per command', 'µs', LOWER),
+    )),
+    Row('queue-64', 'Queue, 64 commands in flight', (
+        Metric('commands_per_s', 'commands', '/s', HIGHER),
+        Metric('cpu_us_per_command', 'back-end CPU per command', 'µs', LOWER),
+    )),
+    frames('small', '64×64 of a 1080p screen, guest at full speed', 'floor-small'),
+    frames('1080p', '1080p, guest at full speed', 'floor-1080p', seconds=1.5),
+    frames('4k', '4K, guest at full speed', 'floor-4k', seconds=2, quick_seconds=0.8),
+    frames('small-paced', '64×64, one frame at a time'),
+    frames('1080p-paced', '1080p, one frame at a time', seconds=1.5),
+    frames('4k-paced', '4K, one frame at a time', seconds=2, quick_seconds=0.8),
+    calls('queue-64', 'System calls per command, 64 in flight'),
+    calls('small', 'System calls per 64×64 flush, guest at full speed'),
+    calls('small-paced', 'System calls per 64×64 flush, back-end asleep before'),
+    calls('1080p-paced', 'System calls per 1080p flush, back-end asleep before'),
+    Row('cursor', 'Cursor moves while 4K frames stream', (
+        *latency('move_answered', 'move to answer'),
+        *latency('move_to_display', 'move to display'),
+        Metric('moves_per_s', 'moves', '/s', HIGHER),
+        Metric('frames_per_s', 'frames shown meanwhile', '/s', HIGHER),
+    ), seconds=2),
+    Row('slow', 'A display that reads 20 frames/s, a guest that draws 60', (
+        *latency('probe_answered', 'other command to answer'),
+        Metric('guest_frames_per_s', 'flushes answered', '/s', HIGHER),
+        Metric('frames_per_s', 'frames shown', '/s', HIGHER),
+        Metric('pss_busy_mib', 'PSS meanwhile', 'MiB', LOWER),
+    ), seconds=2, quick_seconds=1),
+    Row('many', '32 back-ends, a 1080p screen each', (
+        Metric('pss_mib_each', 'PSS of each', 'MiB', LOWER),
+        Metric('idle_cpu_ms_per_s', 'CPU of all, idle', 'ms/s', LOWER),
+        Metric('idle_wakeups_per_s', 'wake-ups of all, idle', '/s', LOWER),
+    ), seconds=5, quick_seconds=1, runs=2),
+    Row('3d', 'OpenGL', (
+        *latency('submit_empty', 'SUBMIT_3D, nothing to draw'),
+        *latency('submit_empty_fenced', 'the same, fenced'),
+        *latency('submit_clear', 'SUBMIT_3D, clear 64×64'),
+        *latency('submit_clear_fenced', 'the same, fenced'),
+        *latency('transfer_1080p', 'TRANSFER_TO_HOST_3D 1080p'),
+        *latency('flush_1080p_answered', '1080p flush to answer'),
+        *latency('flush_1080p_shown', '1080p flush to pixels'),
+        Metric('submits_per_s_1_contexts', 'fenced clears, 1 context', '/s', HIGHER),
+        Metric('submits_per_s_8_contexts', 'fenced clears, 8 contexts', '/s', HIGHER),
+        Metric('submits_per_s_64_contexts', 'fenced clears, 64 contexts', '/s', HIGHER),
+    ), seconds=0.5, quick_seconds=0.2, needs_3d=True),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """row.key of ours against a peer's (or the number @limit itself): ratio or value in bounds."""
+    row: str
+    key: str
+    label: str
+    peer: str = ''
+    at_least: float = field(default=None)
+    at_most: float = field(default=None)
+
+
+TARGETS = (
+    Target('1080p', 'frames_per_s', '1080p frames/s', 'qemu', at_least=2.0),
+    Target('1080p', 'frames_per_s', '1080p frames/s', 'floor', at_least=1.0),
+    Target('4k', 'frames_per_s', '4K frames/s', 'floor', at_least=1.0),
+    Target('small', 'frames_per_s', '64×64 frames/s', 'qemu', at_least=4.0),
+    Target('queue-64', 'commands_per_s', 'commands/s, depth 64', 'qemu', at_least=6.0),
+    Target('queue-1', 'commands_per_s', 'commands/s, depth 1', 'qemu', at_least=1.5),
+    Target('1080p-paced', 'cpu_us_per_frame', 'CPU per 1080p frame', 'qemu', at_most=0.5),
+    Target('small-calls', 'calls_total', 'system calls per small flush', at_most=4),
+    Target('cursor', 'move_answered_p99_us', 'cursor p99 under 4K, µs', at_most=2000),
+    Target('start', 'start_ms', 'start to first answer', 'qemu', at_most=1.0),
+    Target('start', 'rss_mib', 'RSS when idle', 'qemu', at_most=1.0),
+    Target('idle', 'idle_wakeups_per_s', 'idle wake-ups', at_most=0),
+)

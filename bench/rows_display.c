@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* What else goes on while a display is busy, or slow. */
+#include <glib.h>
+#include <linux/virtio_gpu.h>
+
+#include "machine.h"
+#include "rows.h"
+
+#define NS_PER_S 1e9
+#define MIB (1024.0 * 1024.0)
+#define WARM_UP_US 300000
+#define MOVE_INTERVAL_US 1000
+#define SLOW_UPDATES_PER_S 20
+#define GUEST_FRAMES_PER_S 60
+#define PROBE_INTERVAL_NS INT64_C(2000000)
+#define PROBE_SLOT 2u
+#define CURSOR_ID 2u
+#define CURSOR_PIXELS 64u
+
+/* ---- the cursor under a 4K stream ---- */
+
+struct mover {
+	struct machine *machine;
+	struct picture *image;
+	int must_stop; /* atomic */
+	uint32_t n_moves;
+	struct samples answered;
+};
+
+static void send_cursor(struct machine *machine, uint32_t type, uint32_t x)
+{
+	const struct virtio_gpu_update_cursor request = {
+		.hdr.type = type,
+		.pos.x = x,
+		.resource_id = CURSOR_ID,
+	};
+
+	driver_lay_out(machine->cursor, 0, &request, sizeof(request), 0, 0, 0);
+	driver_submit(machine->cursor, 0);
+	driver_kick(machine->cursor);
+	while (driver_take(machine->cursor) == NULL) {
+		driver_wait(machine->cursor);
+	}
+}
+
+static struct picture *show_cursor(struct machine *machine)
+{
+	const struct virtio_gpu_rect whole = {0, 0, CURSOR_PIXELS, CURSOR_PIXELS};
+	const struct virtio_gpu_transfer_to_host_2d transfer = {
+		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
+		.r = whole,
+		.resource_id = CURSOR_ID,
+	};
+	struct picture *image =
+		picture_create(machine->ram, CURSOR_PIXELS, CURSOR_PIXELS, &whole);
+
+	machine_add_resource(machine, CURSOR_ID, image);
+	driver_command(machine->control, &transfer, sizeof(transfer));
+	send_cursor(machine, VIRTIO_GPU_CMD_UPDATE_CURSOR, 0);
+	return image;
+}
+
+static void move(struct mover *mover)
+{
+	mover->n_moves += 1;
+	int64_t kicked_ns = now_ns();
+	mover->machine->reader->cursor_kicked_ns[mover->n_moves % READER_HISTORY] = kicked_ns;
+	send_cursor(mover->machine, VIRTIO_GPU_CMD_MOVE_CURSOR, mover->n_moves);
+	samples_add(&mover->answered, now_ns() - kicked_ns);
+}
+
+/* A mouse of a thousand reports a second. */
+static void *move_on(void *data)
+{
+	struct mover *mover = data;
+
+	while (!g_atomic_int_get(&mover->must_stop)) {
+		move(mover);
+		g_usleep(MOVE_INTERVAL_US);
+	}
+	return NULL;
+}
+
+void row_cursor(const struct row_options *options)
+{
+	const struct virtio_gpu_rect whole = {0, 0, 3840, 2160};
+	struct machine *machine = machine_create(options->command, 0);
+	struct picture *picture =
+		machine_show_picture(machine, whole.width, whole.height, &whole);
+	struct mover mover = {.machine = machine, .image = show_cursor(machine)};
+	struct stream stream;
+
+	stream_init(&stream, machine, picture);
+	GThread *thread = g_thread_new("mover", move_on, &mover);
+	reader_forget(machine->reader);
+	struct reader_counts before = reader_get_counts(machine->reader);
+	int64_t start_ns = now_ns();
+	int64_t deadline_ns = start_ns + (int64_t)(options->seconds * NS_PER_S);
+	while (now_ns() < deadline_ns) {
+		stream_frame(&stream);
+	}
+	g_atomic_int_set(&mover.must_stop, 1);
+	g_thread_join(thread);
+	double elapsed_s = (double)(now_ns() - start_ns) / NS_PER_S;
+	struct reader_counts after = reader_get_counts(machine->reader);
+	result("moves_per_s", (double)mover.n_moves / elapsed_s);
+	result("cursor_messages_per_s", (double)(after.n_cursors - before.n_cursors) / elapsed_s);
+	result("frames_per_s", (double)(after.n_shown - before.n_shown) / elapsed_s);
+	result_samples("move_answered", &mover.answered);
+	g_mutex_lock(&machine->reader->lock);
+	result_samples("move_to_display", &machine->reader->cursor_latency);
+	g_mutex_unlock(&machine->reader->lock);
+	machine_destroy(machine);
+	picture_destroy(picture);
+	picture_destroy(mover.image);
+	samples_finish(&mover.answered);
+}
+
+/* ---- a display that reads 20 frames a second ---- */
+
+struct prober {
+	struct machine *machine;
+	struct stream *stream;
+	int64_t next_frame_ns, next_probe_ns, probed_ns;
+	bool is_probe_out;
+	uint64_t n_frames;
+	struct samples answered;
+};
+
+static void take_answers(struct prober *prober)
+{
+	struct driver *driver = prober->machine->control;
+	struct slot *slot;
+
+	while ((slot = driver_take(driver)) != NULL) {
+		if (slot == &driver->slots[PROBE_SLOT]) {
+			samples_add(&prober->answered, now_ns() - prober->probed_ns);
+			prober->is_probe_out = false;
+		} else {
+			stream_take(prober->stream, slot);
+		}
+	}
+}
+
+static void submit_what_is_due(struct prober *prober)
+{
+	int64_t now = now_ns();
+
+	if (prober->stream->n_in_flight == 0 && now >= prober->next_frame_ns) {
+		stream_submit(prober->stream);
+		prober->n_frames += 1;
+		prober->next_frame_ns = now + (int64_t)(NS_PER_S / GUEST_FRAMES_PER_S);
+	}
+	if (!prober->is_probe_out && now >= prober->next_probe_ns) {
+		prober->is_probe_out = true;
+		prober->probed_ns = now_ns();
+		prober->next_probe_ns = now + PROBE_INTERVAL_NS;
+		driver_submit(prober->machine->control, PROBE_SLOT);
+		driver_kick(prober->machine->control);
+	}
+}
+
+/* A guest of 60 frames a second, and a harmless command every 2 ms. */
+static void probe(struct prober *prober, double seconds)
+{
+	int64_t deadline_ns = now_ns() + (int64_t)(seconds * NS_PER_S);
+
+	while (now_ns() < deadline_ns) {
+		submit_what_is_due(prober);
+		take_answers(prober);
+		/* Coarse, but it sleeps and answers are timed to a few microseconds. */
+		g_usleep(20);
+	}
+	while (prober->is_probe_out || prober->stream->n_in_flight > 0) {
+		driver_wait(prober->machine->control);
+		take_answers(prober);
+	}
+}
+
+void row_slow(const struct row_options *options)
+{
+	const struct virtio_gpu_rect whole = {0, 0, 1920, 1080};
+	const struct virtio_gpu_get_capset_info request = {
+		.hdr.type = VIRTIO_GPU_CMD_GET_CAPSET_INFO,
+	};
+	struct machine *machine = machine_create(options->command, SLOW_UPDATES_PER_S);
+	struct picture *picture =
+		machine_show_picture(machine, whole.width, whole.height, &whole);
+	struct stream stream;
+	struct prober prober = {.machine = machine, .stream = &stream};
+
+	stream_init(&stream, machine, picture);
+	driver_lay_out(machine->control, PROBE_SLOT, &request, sizeof(request), 0, 0,
+		       sizeof(struct virtio_gpu_resp_capset_info));
+	g_usleep(WARM_UP_US);
+	struct usage idle = process_usage(machine->process);
+	int64_t start_ns = now_ns();
+	struct reader_counts before = reader_get_counts(machine->reader);
+	probe(&prober, options->seconds);
+	double elapsed_s = (double)(now_ns() - start_ns) / NS_PER_S;
+	struct reader_counts after = reader_get_counts(machine->reader);
+	struct usage busy = process_usage(machine->process);
+	result("guest_frames_per_s", (double)prober.n_frames / elapsed_s);
+	result("frames_per_s", (double)(after.n_shown - before.n_shown) / elapsed_s);
+	result("probes_per_s", (double)prober.answered.n / elapsed_s);
+	result_samples("probe_answered", &prober.answered);
+	result("pss_idle_mib", (double)idle.pss_bytes / MIB);
+	result("pss_busy_mib", (double)busy.pss_bytes / MIB);
+	machine_destroy(machine);
+	picture_destroy(picture);
+	samples_finish(&prober.answered);
+}
