@@ -588,8 +588,9 @@ static void test_mem_table_that_lies(gconstpointer data)
 	setup(f, NULL);
 	for (size_t k = 0; k < 8; k++) {
 		fds[k] = f->ram;
-		table.regions[k] = (struct vhost_user_region){ RAM_GPA << k, RAM_BYTES, RAM_UVA << k,
-							       0 };
+		table.regions[k] = ram_region();
+		table.regions[k].guest_phys_addr <<= k;
+		table.regions[k].userspace_addr <<= k;
 	}
 	send_with(f, VHOST_USER_SET_MEM_TABLE, 0, &table, lies[i].size, fds, lies[i].n_fds);
 	g_assert_true(f->is_closed && f->has_failed);
