@@ -106,19 +106,47 @@ ROWS = (
         *latency('submit_empty_fenced', 'the same, fenced'),
         *latency('submit_clear', 'SUBMIT_3D, clear 64×64'),
         *latency('submit_clear_fenced', 'the same, fenced'),
+        *latency('read_1080p', 'read-back of 1080p, nothing else'),
         *latency('transfer_1080p', 'TRANSFER_TO_HOST_3D 1080p'),
         *latency('flush_1080p_answered', '1080p flush to answer'),
         *latency('flush_1080p_shown', '1080p flush to pixels'),
         Metric('submits_per_s_1_contexts', 'fenced clears, 1 context', '/s', HIGHER),
         Metric('submits_per_s_8_contexts', 'fenced clears, 8 contexts', '/s', HIGHER),
         Metric('submits_per_s_64_contexts', 'fenced clears, 64 contexts', '/s', HIGHER),
-    ), seconds=0.5, quick_seconds=0.2, needs_3d=True),
+    ), seconds=0.5, quick_seconds=0.2, needs_3d=True, floor='floor-3d'),
+)
+
+
+def added_by_fence(get):
+    """What a fence adds to a SUBMIT_3D, beyond what it adds in the library itself, in µs."""
+    ours, floor = [get('3d', peer, 'submit_clear_fenced_p50_us') -
+                   get('3d', peer, 'submit_clear_p50_us') for peer in ('ours', 'floor')]
+    return ours - floor
+
+
+def flush_3d(get):
+    """A 1080p flush until it is seen, against reading it back and the floor's way of sending."""
+    return (get('3d', 'ours', 'flush_1080p_shown_p50_us') /
+            (get('3d', 'floor', 'read_1080p_p50_us') + 1e6 / get('1080p', 'floor', 'frames_per_s')))
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A number made of several medians."""
+    label: str
+    compute: object
+    at_most: float
+
+
+DERIVED = (
+    Derived('a fence beyond its GL sync, p50, µs', added_by_fence, 60),
+    Derived('1080p 3D flush against read-back + floor', flush_3d, 1.25),
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """row.key of ours against a peer's (or the number @limit itself): ratio or value in bounds."""
+    """row.key of ours, as a ratio to a peer's or, without one, as it is: within bounds."""
     row: str
     key: str
     label: str

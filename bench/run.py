@@ -16,6 +16,7 @@ from rows import ROWS
 
 QEMU = '/usr/lib/qemu/vhost-user-gpu'
 LIMIT_S = 150
+FLOOR_3D = 'floor-3d'
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def call(args, row, name, command):
     argv.append(name)
     if command:
         argv.append(command)
+    if name == FLOOR_3D:
+        argv = [os.path.join(os.path.dirname(args.bench), 'virgl-floor'), str(seconds)]
     env = dict(os.environ)
     if not glob.glob('/dev/dri/renderD*'):
         env['LIBGL_ALWAYS_SOFTWARE'] = '1'
