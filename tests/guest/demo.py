@@ -13,7 +13,8 @@ import signal
 import sys
 import time
 
-from lab import (Agent, Failure, GLMARK2, Lab, Monitor, Picture, REPO, connect)
+from lab import (Agent, Failure, GLMARK2, Lab, Monitor, Picture, REPO, Stall,
+                 connect)
 
 SCENE = "jellyfish"
 SECONDS = 10
@@ -94,9 +95,8 @@ def demo(args):
         print(f"Frames per second: {fps}")
         print(f"Screen: {args.picture}", flush=True)
         if args.keep:
-            vm.agent.start("while :; do " + GLMARK2 + " --run-forever; "
-                           "sleep 1; done >/dev/null 2>&1 &", 10)
-            time.sleep(1)
+            vm.sh("while :; do " + GLMARK2 + " --run-forever; "
+                  "sleep 1; done >/dev/null 2>&1 &")
             lab.lasting = True
             with open(lab.path("machine.json"), "w") as f:
                 json.dump({"pids": [vm.process.pid, daemon.pid],
@@ -108,14 +108,26 @@ QEMU's monitor (QMP) is {lab.path('qmp.sock')}; to end all of it:
   kill {vm.process.pid} {daemon.pid}; rm -r {lab.dir}""", flush=True)
 
 
+def reach(path):
+    """The agent, once it answers. QEMU may keep back what the guest wrote
+    while nobody was connected until somebody connects anew."""
+    for _ in range(10):
+        agent = Agent(connect(path, timeout_s=1))
+        # New numbers each time: answers to an earlier visit don't match.
+        agent.next_id = time.time_ns() // 1000000 % 2000000000
+        try:
+            agent.finish(agent.start("true", 5), 5)
+            return agent
+        except Stall:
+            agent.sock.close()
+    raise Failure("the guest does not answer")
+
+
 def shell(directory):
     try:
         with open(os.path.join(directory, "machine.json")) as f:
             machine = json.load(f)
-        agent = Agent(connect(os.path.join(directory, "agent.sock"),
-                              timeout_s=1))
-        # A new number for each visit: answers to an earlier one don't match.
-        agent.next_id = int(time.time())
+        agent = reach(os.path.join(directory, "agent.sock"))
     except (OSError, Failure) as e:
         sys.exit(f"demo: error: no machine in {directory}: {e}")
     say("Each line is run by the guest's shell. Besides: 'screen FILE' saves "
