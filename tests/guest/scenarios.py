@@ -425,7 +425,7 @@ def lifecycle(t):
     """Everything that closes the display socket or resets the device. The
     full counts are for one combination, the others do a share of it."""
     full = t.name == "lifecycle-2d/qemu10/pci"
-    stops, reloads, reboots = (100, 20, 20) if full else (25, 5, 4)
+    stops, reloads, reboots = (100, 20, 10) if full else (25, 5, 4)
     vm = t.boot()
     vm.load_driver()
     fds = t.daemon.fd_count()
