@@ -9,7 +9,7 @@
 #include "rows.h"
 
 /* A back-end that hangs must not hang the bench. */
-#define LIMIT_S 120u
+#define LIMIT_S 600u
 
 static const struct {
 	const char *name;
@@ -32,6 +32,7 @@ static const struct {
 	{"floor-4k", row_floor_4k, true},
 	{"cursor", row_cursor, false},
 	{"slow", row_slow, false},
+	{"torn", row_torn, false},
 	{"3d", row_3d, false},
 };
 

@@ -59,8 +59,11 @@ void picture_draw(struct picture *picture, uint32_t number)
 	const struct virtio_gpu_rect *damage = &picture->damage;
 
 	for (uint32_t y = damage->y; y < damage->y + damage->height; y++) {
-		*pixel(picture, damage->x, y) = number;
-		*pixel(picture, damage->x + damage->width - 1, y) = number;
+		uint32_t step = picture->is_solid ? 1 : damage->width - 1;
+
+		for (uint32_t x = 0; x < damage->width; x += step) {
+			*pixel(picture, damage->x + x, y) = number;
+		}
 	}
 }
 
@@ -78,16 +81,18 @@ bool picture_equals(const struct picture *picture, const uint32_t *pixels, uint3
 	return true;
 }
 
-int64_t picture_find_number(const struct virtio_gpu_rect *damage, const uint32_t *pixels,
-			    uint32_t stride_pixels)
+int64_t picture_find_number(const struct virtio_gpu_rect *damage, bool is_solid,
+			    const uint32_t *pixels, uint32_t stride_pixels)
 {
+	uint32_t step = is_solid ? 1 : damage->width - 1;
 	const uint32_t *row = pixels + (size_t)damage->y * stride_pixels + damage->x;
 	uint32_t number = *row & FRAME_NUMBER_MASK;
 
 	for (uint32_t y = 0; y < damage->height; y++) {
-		if ((row[0] & FRAME_NUMBER_MASK) != number ||
-		    (row[damage->width - 1] & FRAME_NUMBER_MASK) != number) {
-			return -1;
+		for (uint32_t x = 0; x < damage->width; x += step) {
+			if ((row[x] & FRAME_NUMBER_MASK) != number) {
+				return -1;
+			}
 		}
 		row += stride_pixels;
 	}

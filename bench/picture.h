@@ -20,6 +20,7 @@
 struct picture {
 	uint32_t width, height;
 	struct virtio_gpu_rect damage; /* what each frame changes */
+	bool is_solid;		       /* the number is in every pixel of it */
 	uint32_t n_pages;
 	struct virtio_gpu_mem_entry *entries; /* one per page */
 	uint8_t **pages;
@@ -34,7 +35,7 @@ void picture_draw(struct picture *picture, uint32_t number);
 /* A surface as a display has it: is it the picture? */
 bool picture_equals(const struct picture *picture, const uint32_t *pixels, uint32_t stride_pixels);
 /* The number of the frame in a surface, or -1 if it is a mixture of frames. */
-int64_t picture_find_number(const struct virtio_gpu_rect *damage, const uint32_t *pixels,
-			    uint32_t stride_pixels);
+int64_t picture_find_number(const struct virtio_gpu_rect *damage, bool is_solid,
+			    const uint32_t *pixels, uint32_t stride_pixels);
 
 #endif

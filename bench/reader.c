@@ -15,6 +15,7 @@
 #define HEIGHT 1080u
 #define NS_PER_S INT64_C(1000000000)
 #define WAIT_LIMIT_NS (5 * NS_PER_S)
+#define STALL_US 50000
 #define HALF_NUMBERS 0x800000u
 
 struct message {
@@ -123,7 +124,7 @@ static void take_latency(_Atomic int64_t *kicked_ns, uint32_t number, struct sam
 static void look(struct reader *reader, pixman_image_t *surface)
 {
 	int64_t number = picture_find_number(
-		&reader->damage, pixman_image_get_data(surface),
+		&reader->damage, reader->is_solid, pixman_image_get_data(surface),
 		(uint32_t)pixman_image_get_stride(surface) / (uint32_t)sizeof(uint32_t));
 
 	if (number < 0) {
@@ -188,6 +189,13 @@ static void handle(struct reader *reader, const struct message *message)
 	}
 }
 
+static void stall(const struct reader *reader)
+{
+	if (reader->stall_every > 0 && reader->counts.n_updates % reader->stall_every == 0) {
+		g_usleep(STALL_US);
+	}
+}
+
 static void hold_back(struct reader *reader, int64_t *next_ns)
 {
 	int64_t now = now_ns();
@@ -212,6 +220,7 @@ static void *thread_main(void *data)
 		    message->header.request == VHOST_USER_GPU_UPDATE) {
 			hold_back(reader, &next_ns);
 		}
+		stall(reader);
 		g_free(message);
 	}
 	return NULL;

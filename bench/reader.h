@@ -31,6 +31,7 @@ struct reader {
 	int fd; /* blocking */
 	int shown_fd; /* eventfd: a newer frame is shown; -1: nobody waits */
 	unsigned int max_updates_per_s; /* 0: as fast as they come */
+	_Atomic unsigned int stall_every; /* stops for a while after so many updates; 0: never */
 	GThread *thread;
 
 	/* What the guest has done and when; written before the kick. */
@@ -39,6 +40,7 @@ struct reader {
 
 	GMutex lock;
 	bool has_picture;
+	bool is_solid; /* the number must be in every pixel */
 	struct virtio_gpu_rect damage;
 	pixman_image_t *surfaces[READER_SCANOUTS];
 	uint32_t last_number;

@@ -33,6 +33,8 @@ void row_floor_1080p(const struct row_options *options);
 void row_floor_4k(const struct row_options *options);
 void row_cursor(const struct row_options *options);
 void row_slow(const struct row_options *options);
+/* 100,000 frames to a fast, a slow and a stalling display; ends the program if one is torn. */
+void row_torn(const struct row_options *options);
 void row_3d(const struct row_options *options);
 
 #endif

@@ -25,6 +25,8 @@ class Row:
     needs_3d: bool = False
     counts_calls: bool = False
     runs: int = 0           # 0: as many as asked for
+    is_extra: bool = False  # only when asked for by name
+    is_ours: bool = False   # no peers
 
     @property
     def command(self):
@@ -101,6 +103,11 @@ ROWS = (
         Metric('idle_cpu_ms_per_s', 'CPU of all, idle', 'ms/s', LOWER),
         Metric('idle_wakeups_per_s', 'wake-ups of all, idle', '/s', LOWER),
     ), seconds=5, quick_seconds=1, runs=2),
+    Row('torn', 'Whole frames only: 100,000 to each of three displays', (
+        Metric('shown_fast', 'shown by a fast display', '', HIGHER),
+        Metric('shown_slow', 'by a slow one', '', HIGHER),
+        Metric('shown_stalling', 'by one that stalls', '', HIGHER),
+    ), runs=1, is_extra=True, is_ours=True),
     Row('3d', 'OpenGL', (
         *latency('submit_empty', 'SUBMIT_3D, nothing to draw'),
         *latency('submit_empty_fenced', 'the same, fenced'),

@@ -14,6 +14,8 @@
 #define GUEST_FRAMES_PER_S 60
 #define PROBE_INTERVAL_NS INT64_C(2000000)
 #define PROBE_SLOT 2u
+#define N_FRAMES 100000u
+#define STALL_EVERY 100u
 #define CURSOR_ID 2u
 #define CURSOR_PIXELS 64u
 
@@ -209,4 +211,52 @@ void row_slow(const struct row_options *options)
 	machine_destroy(machine);
 	picture_destroy(picture);
 	samples_finish(&prober.answered);
+}
+
+/* ---- frames that must be whole ---- */
+
+/* Larger than a socket's buffer, so that messages go out in parts. */
+static void draw_solid(const struct row_options *options, const char *name,
+		       unsigned int max_updates_per_s, unsigned int stall_every)
+{
+	const struct virtio_gpu_rect whole = {0, 0, 320, 240};
+	struct machine *machine = machine_create(options->command, max_updates_per_s);
+	struct picture *picture =
+		machine_show_picture(machine, whole.width, whole.height, &whole);
+	struct stream stream;
+
+	picture->is_solid = true;
+	stream_init(&stream, machine, picture);
+	stream_frame(&stream);
+	if (!reader_wait_number(machine->reader, stream.number)) {
+		g_error("the first solid frame is not on the display");
+	}
+	machine->reader->stall_every = stall_every;
+	reader_watch(machine->reader, &whole);
+	g_mutex_lock(&machine->reader->lock);
+	machine->reader->is_solid = true;
+	g_mutex_unlock(&machine->reader->lock);
+	for (unsigned int i = 0; i < N_FRAMES; i++) {
+		stream_frame(&stream);
+	}
+	if (!reader_wait_number(machine->reader, stream.number)) {
+		g_error("the last solid frame is not on the display");
+	}
+	struct reader_counts counts = reader_get_counts(machine->reader);
+	g_autofree char *shown = g_strdup_printf("shown_%s", name);
+	result(shown, (double)counts.n_shown);
+	if (counts.n_torn + counts.n_stale > 0) {
+		g_error("%s display: %" G_GUINT64_FORMAT " frames torn, %" G_GUINT64_FORMAT
+			" out of order",
+			name, counts.n_torn, counts.n_stale);
+	}
+	machine_destroy(machine);
+	picture_destroy(picture);
+}
+
+void row_torn(const struct row_options *options)
+{
+	draw_solid(options, "fast", 0, 0);
+	draw_solid(options, "slow", SLOW_UPDATES_PER_S, 0);
+	draw_solid(options, "stalling", 0, STALL_EVERY);
 }
