@@ -106,7 +106,8 @@ void row_queue_64(const struct row_options *options)
 
 /* ---- frames ---- */
 
-static const struct virtio_gpu_rect small = {128, 128, 64, 64};
+/* In the middle of a 1080p screen: how far down matters to who looks the pages up from the top. */
+static const struct virtio_gpu_rect small = {928, 508, 64, 64};
 static const struct virtio_gpu_rect full_1080p = {0, 0, 1920, 1080};
 static const struct virtio_gpu_rect full_4k = {0, 0, 3840, 2160};
 
