@@ -31,8 +31,33 @@ static void send(struct device *dev, uint32_t scanout_id, bool with_image)
 	display_cursor_set(dev->display, &shown);
 }
 
+/*
+ * Linux draws cursors with alpha into buffers of a format without (it makes
+ * every dumb buffer B8G8R8X8), so the fourth byte counts whatever the format
+ * says. Only where it says nothing, nowhere, though there are colours, did
+ * the guest mean what the format says: no alpha, all opaque.
+ */
+static void settle_alpha(uint32_t *pixels, uint32_t width, uint32_t height)
+{
+	uint32_t all = 0;
+
+	for (uint32_t y = 0; y < height; y++) {
+		for (uint32_t x = 0; x < width; x++) {
+			all |= pixels[y * SIDE + x];
+		}
+	}
+	if (all >> 24 != 0 || all == 0) {
+		return;
+	}
+	for (uint32_t y = 0; y < height; y++) {
+		for (uint32_t x = 0; x < width; x++) {
+			pixels[y * SIDE + x] |= 0xff000000;
+		}
+	}
+}
+
 /* The resource's picture in the top left corner, the rest transparent. */
-static void take_image(struct cursor *cursor, const struct frame *frame)
+static void take_image(struct cursor *cursor, const struct frame *frame, bool has_alpha)
 {
 	if (cursor->pixels == NULL) {
 		cursor->pixels = g_new(uint32_t, SIDE * SIDE);
@@ -41,6 +66,9 @@ static void take_image(struct cursor *cursor, const struct frame *frame)
 	for (uint32_t y = 0; frame != NULL && y < frame->height; y++) {
 		memcpy(cursor->pixels + y * SIDE, frame_pixel(frame, 0, y),
 		       frame->width * sizeof(uint32_t));
+	}
+	if (frame != NULL && !has_alpha) {
+		settle_alpha(cursor->pixels, frame->width, frame->height);
 	}
 }
 
@@ -72,7 +100,10 @@ enum gpu_resp handle_update_cursor(struct device *dev, struct command *command)
 	}
 
 	struct cursor *cursor = &dev->cursors[request->pos.scanout_id];
-	take_image(cursor, frame);
+	uint32_t pixman_format;
+	bool has_alpha = true;
+	renderer_format_info(resource->desc.format, &pixman_format, &has_alpha);
+	take_image(cursor, frame, has_alpha);
 	frame_unref(frame);
 	cursor->is_visible = true;
 	cursor->x = request->pos.x;

@@ -63,7 +63,9 @@ bool renderer_format_info(uint32_t virtio_format, uint32_t *pixman_format_out, b
 {
 	/*
 	 * virtio names bytes in memory order, pixman names bits of a native
-	 * word; on a little-endian host one is the other reversed.
+	 * word; on a little-endian host one is the other reversed. Formats
+	 * without alpha are read as their siblings with it, so that the fourth
+	 * byte is kept (see resource_read).
 	 */
 	static const struct {
 		uint32_t virtio;
@@ -71,13 +73,13 @@ bool renderer_format_info(uint32_t virtio_format, uint32_t *pixman_format_out, b
 		bool has_alpha;
 	} formats[] = {
 		{ VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, PIXMAN_a8r8g8b8, true },
-		{ VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXMAN_x8r8g8b8, false },
+		{ VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXMAN_a8r8g8b8, false },
 		{ VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, PIXMAN_b8g8r8a8, true },
-		{ VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXMAN_b8g8r8x8, false },
+		{ VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXMAN_b8g8r8a8, false },
 		{ VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, PIXMAN_a8b8g8r8, true },
-		{ VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXMAN_r8g8b8x8, false },
+		{ VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXMAN_r8g8b8a8, false },
 		{ VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, PIXMAN_r8g8b8a8, true },
-		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXMAN_x8b8g8r8, false },
+		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXMAN_a8b8g8r8, false },
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {

@@ -179,7 +179,8 @@ struct renderer_impl {
 	/*
 	 * The picture of a resource, with damage (inside it) up to date. On
 	 * OK_NODATA *frame_out is the resource's size and a new reference; it
-	 * is a8r8g8b8 with alpha 255 for formats that have none. OK_NODATA with
+	 * is a8r8g8b8; of 2D formats without alpha the fourth byte is what the
+	 * guest left there, because Linux draws its cursors so. OK_NODATA with
 	 * NULL: nothing to show (null). Called for resources on scanouts and
 	 * cursors, 2D textures of level 0.
 	 */
@@ -224,8 +225,8 @@ void renderer_dispatch(struct renderer *r);
 void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct quota *quota);
 
 /*
- * Bytes of one pixel as pixman sees a virtio 2D format. False: not one of the
- * eight. has_alpha_out may be NULL.
+ * The pixman format, with alpha always, that has its colours where a virtio 2D
+ * format has them. False: not one of the eight. has_alpha_out may be NULL.
  */
 bool renderer_format_info(uint32_t virtio_format, uint32_t *pixman_format_out,
 			  bool *has_alpha_out);

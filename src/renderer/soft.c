@@ -15,7 +15,6 @@
 struct soft_resource {
 	struct frame *frame; /* owned reference */
 	pixman_format_code_t format;
-	bool has_alpha;
 	uint32_t width, height;
 	const struct backing *backing; /* borrowed; NULL while none is attached */
 };
@@ -67,9 +66,8 @@ static enum gpu_resp soft_resource_create(struct renderer *r, uint32_t id,
 					  const struct resource_desc *desc)
 {
 	uint32_t format;
-	bool has_alpha;
 
-	if (!renderer_format_info(desc->format, &format, &has_alpha)) {
+	if (!renderer_format_info(desc->format, &format, NULL)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	struct frame *frame = frame_create(r->quota, desc->width, desc->height);
@@ -80,7 +78,6 @@ static enum gpu_resp soft_resource_create(struct renderer *r, uint32_t id,
 	*resource = (struct soft_resource){
 		.frame = frame,
 		.format = (pixman_format_code_t)format,
-		.has_alpha = has_alpha,
 		.width = desc->width,
 		.height = desc->height,
 	};

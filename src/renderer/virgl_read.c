@@ -17,8 +17,6 @@
 
 #include "util/log.h"
 
-#define ALPHA_MASK UINT32_C(0xff000000)
-
 enum {
 	TARGET_2D = 2,
 	TARGET_RECT = 5,
@@ -82,17 +80,6 @@ static bool read_pixels(const struct virgl_resource *resource, const struct rect
 	return error == 0;
 }
 
-static void make_opaque(struct frame *frame, const struct rect *rect)
-{
-	for (uint32_t row = 0; row < rect->height; row++) {
-		uint32_t *pixel = frame_pixel(frame, rect->x, rect->y + row);
-
-		for (uint32_t i = 0; i < rect->width; i++) {
-			pixel[i] |= ALPHA_MASK;
-		}
-	}
-}
-
 static enum gpu_resp read_direct(const struct virgl_resource *resource, const struct rect *rect)
 {
 	struct frame *frame = resource->frame;
@@ -101,9 +88,6 @@ static enum gpu_resp read_direct(const struct virgl_resource *resource, const st
 	if (!read_pixels(resource, rect, frame_pixel(frame, rect->x, rect->y),
 			 frame->stride_bytes, size)) {
 		return GPU_RESP_ERR_UNSPEC;
-	}
-	if (resource->pixman_format == PIXMAN_x8r8g8b8) {
-		make_opaque(frame, rect);
 	}
 	return GPU_RESP_OK_NODATA;
 }

@@ -16,7 +16,9 @@
  * Of the eight 2D formats the library knows four everywhere and the others,
  * those with alpha in the first byte, not or only on desktop GL. A 2D resource
  * of such a format becomes a texture of R8G8B8A8, whose bytes GL never
- * reorders, and has its name only where a picture is read (virgl_read.c).
+ * reorders, and has its name only where a picture is read (virgl_read.c). One
+ * without alpha becomes its sibling with it: the fourth byte is kept, which
+ * Linux uses as the alpha of cursors.
  */
 #include "renderer/virgl_internal.h"
 
@@ -133,7 +135,10 @@ static uint32_t texture_format_2d(uint32_t format)
 	case VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM:
 	case VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM:
 	case VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM:
+	case VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM:
 		return VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM;
+	case VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM:
+		return VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM;
 	default:
 		return format;
 	}

@@ -177,7 +177,8 @@ static void test_no_memory(struct fixture *f, gconstpointer impl G_GNUC_UNUSED)
 
 /* ---- pixels (a renderer that shows nothing has none) ---- */
 
-/* Where each colour is in a pixel's bytes, by the formats' names; 4: there is no alpha. */
+/* Where each colour is in a pixel's bytes, by the formats' names; 4: no alpha, but the
+ * byte is kept. */
 static const struct format {
 	const char *name;
 	uint32_t format;
@@ -200,7 +201,8 @@ struct case_of_format {
 
 static uint32_t expected_pixel(const struct format *format, const uint8_t *bytes)
 {
-	uint32_t alpha = format->alpha < 4 ? bytes[format->alpha] : 0xff;
+	unsigned int left_over = 0u + 1 + 2 + 3 - format->red - format->green - format->blue;
+	uint32_t alpha = bytes[left_over];
 
 	return alpha << 24 | (uint32_t)bytes[format->red] << 16 |
 	       (uint32_t)bytes[format->green] << 8 | bytes[format->blue];
