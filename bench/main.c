@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "awake.h"
 #include "rows.h"
 
 /* A back-end that hangs must not hang the bench. */
@@ -38,7 +39,7 @@ static const struct {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: vgpu-bench [--seconds S] [--calls] ROW [COMMAND]\n"
+	fprintf(stderr, "usage: vgpu-bench [--seconds S] [--calls] [--let-sleep] ROW [COMMAND]\n"
 			"COMMAND starts a vhost-user-gpu back-end; @SOCK@ in it is the socket\n"
 			"ROW is one of:");
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -51,9 +52,10 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	struct row_options options = {.seconds = 1};
-	gboolean counts_calls = FALSE;
+	gboolean counts_calls = FALSE, may_sleep = FALSE;
 	const GOptionEntry entries[] = {
 		{"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &options.seconds, NULL, NULL},
+		{"let-sleep", 0, 0, G_OPTION_ARG_NONE, &may_sleep, NULL, NULL},
 		{"calls", 0, 0, G_OPTION_ARG_NONE, &counts_calls, NULL, NULL},
 		{0},
 	};
@@ -67,6 +69,9 @@ int main(int argc, char **argv)
 	options.command = argc > 2 ? argv[2] : NULL;
 	signal(SIGPIPE, SIG_IGN);
 	alarm(LIMIT_S);
+	if (!may_sleep) {
+		keep_awake();
+	}
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		if (strcmp(rows[i].name, argv[1]) == 0 &&
 		    (options.command != NULL || rows[i].has_no_backend)) {

@@ -59,6 +59,8 @@ def call(args, row, name, command):
     argv = [args.bench, '--seconds', str(seconds)]
     if row.counts_calls:
         argv.append('--calls')
+    if args.let_sleep or row.lets_sleep:
+        argv.append('--let-sleep')
     argv.append(name)
     if command:
         argv.append(command)
@@ -114,6 +116,8 @@ def main():
     parser.add_argument('--runs', type=int, help='of each back-end and work [5; 2 if quick]')
     parser.add_argument('--only', help='these rows, comma separated')
     parser.add_argument('--list', action='store_true', help='name the rows')
+    parser.add_argument('--let-sleep', action='store_true',
+                        help='let the CPUs go idle; in a virtual machine that swamps all else')
     parser.add_argument('--peer', action='append', default=[], metavar='NAME=COMMAND',
                         help='one more back-end; @SOCK@ in the command is its socket')
     args = parser.parse_args()

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "awake.h"
 #include "process.h"
 #include "samples.h"
 #include "virgl_stream.h"
@@ -140,6 +141,7 @@ int main(int argc, char **argv)
 		    VIRGL_RENDERER_ASYNC_FENCE_CB;
 	struct virgl_stream setup = {0}, nothing = {0}, clear = {0};
 
+	keep_awake();
 	fence_fd = eventfd(0, EFD_CLOEXEC);
 	pixels = g_malloc0(WIDTH * HEIGHT * sizeof(uint32_t));
 	if (virgl_renderer_init(&fence_fd, flags, &callbacks) != 0) {
