@@ -113,7 +113,7 @@ packages_build=(meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev
 packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev kmod
 	ca-certificates)
 packages_vm=(python3 seabios)
-packages_test=(clang git)
+packages_test=(clang edid-decode git)
 
 # QEMU 7.2 of Debian 12 refuses vhost-user-gpu without KVM ("requires kvm").
 qemu_version=1:10.0
