@@ -18,10 +18,10 @@
 #define NS_PER_S 1e9
 #define NS_PER_US 1e3
 #define WARM_UP_S 0.2
-#define CALLS_FRAMES 500u
+#define CALLS_FRAMES 300u
 #define CALLS_COMMANDS 5000u
 /* Long enough for a traced back-end to go back to sleep between two frames. */
-#define CALLS_PAUSE_US 5000
+#define CALLS_PAUSE_US 3000
 
 static int64_t after_seconds(double seconds)
 {
