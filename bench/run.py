@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def call(args, row, name, command):
         argv.append(command)
     if name == FLOOR_3D:
         argv = [os.path.join(os.path.dirname(args.bench), 'virgl-floor'), str(seconds)]
-    env = dict(os.environ)
+    env = dict(os.environ, TMPDIR=args.tmp)
     if not glob.glob('/dev/dri/renderD*'):
         env['LIBGL_ALWAYS_SOFTWARE'] = '1'
     try:
@@ -133,13 +134,14 @@ def main():
     peers, missing = find_peers(args)
     started = time.monotonic()
     out = report.Report(args, peers, missing)
-    for row in ROWS:
-        if row.name not in wanted:
-            continue
-        if row.counts_calls and not shutil.which('strace'):
-            out.missing.append(f'{row.title}: no strace')
-            continue
-        out.add(row, measure(args, row, peers))
+    with tempfile.TemporaryDirectory(prefix='bench-') as args.tmp:
+        for row in ROWS:
+            if row.name not in wanted:
+                continue
+            if row.counts_calls and not shutil.which('strace'):
+                out.missing.append(f'{row.title}: no strace')
+                continue
+            out.add(row, measure(args, row, peers))
     out.finish(time.monotonic() - started)
     return 0
 
