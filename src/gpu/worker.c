@@ -54,6 +54,7 @@ struct worker {
 	GMutex lock;
 	GCond idle;
 	bool is_busy; /* a command executes */
+	unsigned int n_waiting; /* in worker_quiesce() */
 	bool is_quitting;
 	bool is_reset_due;
 	bool is_replay_due;
@@ -121,8 +122,10 @@ void worker_quiesce(struct worker *worker)
 	gint64 deadline_us = g_get_monotonic_time() + QUIESCE_US;
 
 	g_mutex_lock(&worker->lock);
+	worker->n_waiting++;
 	while (worker->is_busy && g_cond_wait_until(&worker->idle, &worker->lock, deadline_us)) {
 	}
+	worker->n_waiting--;
 	g_mutex_unlock(&worker->lock);
 }
 
@@ -292,7 +295,8 @@ static void set_busy(struct worker *worker, bool is_busy)
 {
 	g_mutex_lock(&worker->lock);
 	worker->is_busy = is_busy;
-	if (!is_busy) {
+	/* GLib enters the kernel for a signal that nobody waits for as well. */
+	if (!is_busy && worker->n_waiting > 0) {
 		g_cond_signal(&worker->idle);
 	}
 	g_mutex_unlock(&worker->lock);

@@ -66,6 +66,7 @@ void virtq_init(struct virtq *vq, unsigned int index)
 	g_queue_init(&vq->deferred);
 	vq->mem = guestmem_create_empty();
 	vq->scratch = g_new(struct vring_desc, VIRTQ_MAX_CHAIN);
+	vq->found = g_new(struct virtq_buffer, VIRTQ_MAX_CHAIN);
 }
 
 void virtq_chain_release(struct virtq_chain *chain)
@@ -100,8 +101,8 @@ void virtq_finish(struct virtq *vq)
 	close_fd(&vq->err_fd);
 	guestmem_unref(vq->mem);
 	vq->mem = NULL;
-	g_free(vq->scratch);
-	vq->scratch = NULL;
+	g_clear_pointer(&vq->scratch, g_free);
+	g_clear_pointer(&vq->found, g_free);
 	g_mutex_clear(&vq->lock);
 }
 
@@ -468,8 +469,7 @@ static const char *walk_chain(struct virtq *vq, struct walk *walk, uint16_t head
 
 static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain_out)
 {
-	struct virtq_buffer buffers[VIRTQ_MAX_CHAIN];
-	struct walk walk = { .mem = vq->mem, .buffers = buffers };
+	struct walk walk = { .mem = vq->mem, .buffers = vq->found };
 
 	vq->is_waiting = false;
 	if (vq->is_broken) {
@@ -522,7 +522,7 @@ static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain
 		.writable_bytes = walk.writable_bytes,
 	};
 	chain->link.data = chain;
-	memcpy(chain->buffers, buffers, n * sizeof(chain->buffers[0]));
+	memcpy(chain->buffers, vq->found, n * sizeof(chain->buffers[0]));
 	vq->last_avail++;
 	vq->n_out++;
 	*chain_out = chain;

@@ -100,7 +100,9 @@ struct virtq {
 	bool is_signalled_valid;
 	bool is_notify_due; /* pushed since the last virtq_notify() */
 	GQueue deferred;    /* struct virtq_chain.link */
-	struct vring_desc *scratch; /* VIRTQ_MAX_CHAIN entries, for indirect tables */
+	/* VIRTQ_MAX_CHAIN entries each: an indirect table, and what a walk finds. */
+	struct vring_desc *scratch;
+	struct virtq_buffer *found;
 };
 
 void virtq_init(struct virtq *vq, unsigned int index);
