@@ -2,39 +2,193 @@
 #include "util/frame.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "util/checked.h"
 
-static struct frame *create(struct quota *quota, uint32_t width, uint32_t height, bool is_zeroed)
-{
-	uint64_t stride = (uint64_t)width * sizeof(uint32_t);
-	uint64_t size;
+#define HUGE_BYTES ((size_t)2 << 20)
+/* One frame is drawn into, one waits, one is being sent: two are left over when none is. */
+#define MAX_SPARES 2
+/* So many writes in a row that found the frame unshared: the spares are of no use now. */
+#define SPARE_PATIENCE 64
 
-	if (!checked_mul_u64(stride, height, &size) || size > SIZE_MAX ||
-	    quota_charge(quota, size) != QUOTA_OK) {
+/* Memory for frames of one size: a frame and its copies. */
+struct frame_store {
+	gatomicrefcount refs;
+	struct quota *quota; /* borrowed; charged for spares too */
+	size_t size_bytes;
+	unsigned int n_unshared; /* of the one who writes */
+
+	GMutex lock;
+	unsigned int n_spares;
+	void *spares[MAX_SPARES];
+};
+
+/* ---- memory ---- */
+
+static size_t page_bytes(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool is_mapped_size(size_t size_bytes)
+{
+	return size_bytes >= FRAME_MIN_MAPPED_BYTES;
+}
+
+/* What is taken for that many bytes: whole pages, huge ones if that is little more. */
+static size_t round_up(size_t size_bytes)
+{
+	size_t pages = (size_bytes + page_bytes() - 1) & ~(page_bytes() - 1);
+	size_t huge = (size_bytes + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+
+	if (!is_mapped_size(size_bytes)) {
+		return size_bytes;
+	}
+	return huge - size_bytes <= size_bytes / 16 ? huge : pages;
+}
+
+/* Pages, all zero; at a huge page's boundary if one fits. NULL without memory. */
+static void *map(size_t size_bytes)
+{
+	size_t slack = size_bytes >= HUGE_BYTES ? HUGE_BYTES : 0;
+	char *start = mmap(NULL, size_bytes + slack, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (start == MAP_FAILED) {
 		return NULL;
 	}
-	uint32_t *pixels = is_zeroed ? g_try_malloc0((gsize)size) : g_try_malloc((gsize)size);
-	if (pixels == NULL && size > 0) {
-		quota_release(quota, size);
+	if (slack == 0) {
+		return start;
+	}
+	size_t skip = -(uintptr_t)start & (HUGE_BYTES - 1);
+	if (skip > 0) {
+		munmap(start, skip);
+	}
+	if (skip < slack) {
+		munmap(start + skip + size_bytes, slack - skip);
+	}
+	/* A wish; without it the pages are small. */
+	madvise(start + skip, size_bytes, MADV_HUGEPAGE);
+	return start + skip;
+}
+
+static void *allocate(size_t size_bytes, bool is_zeroed)
+{
+	if (is_mapped_size(size_bytes)) {
+		return map(size_bytes);
+	}
+	return is_zeroed ? g_try_malloc0(size_bytes) : g_try_malloc(size_bytes);
+}
+
+static void release(void *pixels, size_t size_bytes)
+{
+	if (is_mapped_size(size_bytes)) {
+		munmap(pixels, size_bytes);
+	} else {
+		g_free(pixels);
+	}
+}
+
+/* ---- stores ---- */
+
+static struct frame_store *store_create(struct quota *quota, size_t size_bytes)
+{
+	struct frame_store *store = g_new0(struct frame_store, 1);
+
+	g_atomic_ref_count_init(&store->refs);
+	store->quota = quota;
+	store->size_bytes = size_bytes;
+	g_mutex_init(&store->lock);
+	return store;
+}
+
+static void drop_spares(struct frame_store *store)
+{
+	g_mutex_lock(&store->lock);
+	while (store->n_spares > 0) {
+		release(store->spares[--store->n_spares], store->size_bytes);
+		quota_release(store->quota, store->size_bytes);
+	}
+	g_mutex_unlock(&store->lock);
+}
+
+static void store_unref(struct frame_store *store)
+{
+	if (g_atomic_ref_count_dec(&store->refs)) {
+		drop_spares(store);
+		g_mutex_clear(&store->lock);
+		g_free(store);
+	}
+}
+
+static void *take_spare(struct frame_store *store)
+{
+	g_mutex_lock(&store->lock);
+	void *pixels = store->n_spares > 0 ? store->spares[--store->n_spares] : NULL;
+	g_mutex_unlock(&store->lock);
+	return pixels;
+}
+
+/* Back from a frame that nobody holds any more. */
+static void give_back(struct frame_store *store, void *pixels)
+{
+	g_mutex_lock(&store->lock);
+	bool is_kept = is_mapped_size(store->size_bytes) && store->n_spares < MAX_SPARES;
+	if (is_kept) {
+		store->spares[store->n_spares++] = pixels;
+	}
+	g_mutex_unlock(&store->lock);
+	if (!is_kept) {
+		release(pixels, store->size_bytes);
+		quota_release(store->quota, store->size_bytes);
+	}
+}
+
+/* ---- frames ---- */
+
+/* Takes a reference of store. NULL without memory. */
+static struct frame *create(struct frame_store *store, uint32_t width, uint32_t height,
+			    bool is_zeroed)
+{
+	void *pixels = is_zeroed ? NULL : take_spare(store);
+
+	if (pixels == NULL) {
+		if (quota_charge(store->quota, store->size_bytes) != QUOTA_OK) {
+			return NULL;
+		}
+		pixels = allocate(store->size_bytes, is_zeroed);
+	}
+	if (pixels == NULL && store->size_bytes > 0) {
+		quota_release(store->quota, store->size_bytes);
 		return NULL;
 	}
 	struct frame *frame = g_new(struct frame, 1);
 	*frame = (struct frame){
 		.width = width,
 		.height = height,
-		.stride_bytes = (size_t)stride,
+		.stride_bytes = (size_t)width * sizeof(uint32_t),
 		.pixels = pixels,
-		.quota = quota,
-		.charged_bytes = size,
+		.store = store,
 	};
 	g_atomic_ref_count_init(&frame->refs);
+	g_atomic_ref_count_inc(&store->refs);
 	return frame;
 }
 
 struct frame *frame_create(struct quota *quota, uint32_t width, uint32_t height)
 {
-	return create(quota, width, height, true);
+	uint64_t size;
+
+	if (!checked_mul_u64((uint64_t)width * sizeof(uint32_t), height, &size) ||
+	    size > SIZE_MAX - HUGE_BYTES) {
+		return NULL;
+	}
+	struct frame_store *store = store_create(quota, round_up((size_t)size));
+	struct frame *frame = create(store, width, height, true);
+	store_unref(store);
+	return frame;
 }
 
 struct frame *frame_ref(struct frame *frame)
@@ -48,9 +202,14 @@ void frame_unref(struct frame *frame)
 	if (frame == NULL || !g_atomic_ref_count_dec(&frame->refs)) {
 		return;
 	}
-	quota_release(frame->quota, frame->charged_bytes);
-	g_free(frame->pixels);
+	give_back(frame->store, frame->pixels);
+	store_unref(frame->store);
 	g_free(frame);
+}
+
+bool frame_is_mapped(const struct frame *frame)
+{
+	return is_mapped_size(frame->store->size_bytes);
 }
 
 /* Copy the rows [from, to), whole. */
@@ -78,14 +237,19 @@ static void copy_outside(struct frame *to, const struct frame *from, const struc
 bool frame_make_writable(struct frame **frame, const struct rect *overwritten)
 {
 	struct frame *old = *frame;
+	struct frame_store *store = old->store;
 
 	if (g_atomic_ref_count_compare(&old->refs, 1)) {
+		if (++store->n_unshared == SPARE_PATIENCE) {
+			drop_spares(store);
+		}
 		return true;
 	}
-	struct frame *copy = create(old->quota, old->width, old->height, false);
+	struct frame *copy = create(store, old->width, old->height, false);
 	if (copy == NULL) {
 		return false;
 	}
+	store->n_unshared = 0;
 	copy_outside(copy, old, overwritten);
 	frame_unref(old);
 	*frame = copy;

@@ -7,6 +7,10 @@
  * one who wants to write calls frame_make_writable(), which copies it if
  * somebody else still holds it. So a display sends from the frame itself,
  * without a copy and never a torn picture, and the renderer never waits for it.
+ *
+ * A guest that draws as fast as its display goes through two or three frames
+ * in turn. Their memory stays with them (struct frame_store), as fresh memory
+ * costs more than the copy that goes into it.
  */
 #pragma once
 
@@ -18,16 +22,20 @@
 #include "util/quota.h"
 #include "util/rect.h"
 
+/* Of frames of this size the pixels are pages of their own, huge ones where there are. */
+#define FRAME_MIN_MAPPED_BYTES (256u << 10)
+
+struct frame_store;
+
 struct frame {
 	gatomicrefcount refs;
 	uint32_t width, height; /* pixels */
 	size_t stride_bytes;
 	uint32_t *pixels;
-	struct quota *quota; /* borrowed; outlives every frame charged to it */
-	uint64_t charged_bytes;
+	struct frame_store *store; /* owned reference: where pixels come from and go back to */
 };
 
-/* All zero. NULL if the quota or the memory does not allow it. */
+/* All zero. NULL if the quota (borrowed, outlives every frame) or the memory does not allow it. */
 struct frame *frame_create(struct quota *quota, uint32_t width, uint32_t height);
 struct frame *frame_ref(struct frame *frame);
 void frame_unref(struct frame *frame); /* NULL is fine */
@@ -38,6 +46,12 @@ void frame_unref(struct frame *frame); /* NULL is fine */
  * outside it keeps its pixels. False, and *frame as it was, without memory.
  */
 bool frame_make_writable(struct frame **frame, const struct rect *overwritten);
+
+/*
+ * Are the pixels pages that never hold anything but pixels? Then they may be
+ * lent to the kernel (vmsplice(2)).
+ */
+bool frame_is_mapped(const struct frame *frame);
 
 /* All zero, when what was to be written there did not come. rect is inside. */
 void frame_clear(struct frame *frame, const struct rect *rect);

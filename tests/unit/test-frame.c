@@ -145,6 +145,65 @@ static void test_copy_without_memory(void)
 	frame_unref(frame);
 }
 
+/* Small frames keep none; large ones go round in the memory that they have. */
+static void check_spares(uint32_t width, uint32_t height, bool is_kept)
+{
+	const struct rect all = { 0, 0, width, height };
+	struct quota quota;
+
+	quota_init(&quota, UINT64_C(1) << 30);
+	struct frame *frame = frame_create(&quota, width, height);
+	g_assert_nonnull(frame);
+	g_assert_cmpint(frame_is_mapped(frame), ==, is_kept);
+	uint64_t one = quota_used(&quota);
+	g_assert_cmpuint(one, >=, (uint64_t)width * height * 4);
+	g_assert_cmpuint(one, <=, (uint64_t)width * height * 4 * 17 / 16 + 4096);
+
+	struct frame *shared = frame_ref(frame);
+	void *first_pixels = frame->pixels;
+	g_assert_true(frame_make_writable(&frame, &all));
+	g_assert_cmpuint(quota_used(&quota), ==, 2 * one);
+	frame_unref(shared);
+	g_assert_cmpuint(quota_used(&quota), ==, is_kept ? 2 * one : one);
+	shared = frame_ref(frame);
+	g_assert_true(frame_make_writable(&frame, &all));
+	g_assert_cmpuint(quota_used(&quota), ==, 2 * one);
+	if (is_kept) {
+		g_assert_true(frame->pixels == first_pixels);
+	}
+	frame_unref(shared);
+
+	/* A stream has ended: what it left over goes as well. */
+	for (unsigned int i = 0; i < 100; i++) {
+		g_assert_true(frame_make_writable(&frame, &all));
+	}
+	g_assert_cmpuint(quota_used(&quota), ==, one);
+	frame_unref(frame);
+	g_assert_cmpuint(quota_used(&quota), ==, 0);
+}
+
+static void test_memory_goes_round(void)
+{
+	check_spares(WIDTH, HEIGHT, false);
+	check_spares(320, 240, true);
+	check_spares(1920, 1080, true); /* huge pages, rounded up */
+	check_spares(2000, 1300, true); /* huge pages and small ones */
+}
+
+static void test_large_is_zero(void)
+{
+	struct quota quota;
+
+	quota_init(&quota, UINT64_MAX);
+	struct frame *frame = frame_create(&quota, 1920, 1080);
+	for (uint32_t y = 0; y < 1080; y++) {
+		for (uint32_t x = 0; x < 1920; x++) {
+			g_assert_cmphex(*frame_pixel(frame, x, y), ==, 0);
+		}
+	}
+	frame_unref(frame);
+}
+
 /*
  * One thread draws whole frames of one colour and hands them over; the other
  * checks that each is of one colour, as long as it holds it.
@@ -225,5 +284,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/frame/copy-without-memory", test_copy_without_memory);
 	g_test_add_func("/frame/threads-never-see-half-a-picture",
 			test_threads_never_see_half_a_picture);
+	g_test_add_func("/frame/memory-goes-round", test_memory_goes_round);
+	g_test_add_func("/frame/large-is-zero", test_large_is_zero);
 	return g_test_run();
 }
