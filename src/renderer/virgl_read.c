@@ -110,9 +110,9 @@ static void convert(const struct virgl_resource *resource, const struct rect *re
 	pixman_image_unref(target);
 }
 
-static enum gpu_resp read_converted(const struct virgl_resource *resource, const struct rect *rect)
+static enum gpu_resp read_converted(const struct virgl_resource *resource, const struct rect *rect,
+				    struct quota *quota)
 {
-	struct quota *quota = resource->frame->quota;
 	size_t pixel_bytes = PIXMAN_FORMAT_BPP(resource->pixman_format) / 8;
 	size_t stride = (rect->width * pixel_bytes + 3) & ~(size_t)3;
 	size_t size = stride * rect->height;
@@ -166,7 +166,7 @@ enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct 
 		bool is_direct = resource->pixman_format == PIXMAN_a8r8g8b8 ||
 				 resource->pixman_format == PIXMAN_x8r8g8b8;
 		resp = is_direct ? read_direct(resource, damage) :
-				   read_converted(resource, damage);
+				   read_converted(resource, damage, r->quota);
 	}
 	if (resp != GPU_RESP_OK_NODATA) {
 		frame_clear(resource->frame, damage);
