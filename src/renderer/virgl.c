@@ -7,6 +7,7 @@
  * per resource only what the library can't be asked for: the description, the
  * backing the library points to, and the frame that displays share.
  *
+ * virgl_library.c   how the library gets into the process
  * virgl_host.c   what must be there before the library is started
  * virgl_resource.c, virgl_read.c, virgl_context.c   what a guest makes of it
  * virgl_fence.c  one timeline out of many, and how its thread reaches ours
@@ -76,7 +77,7 @@ static void add_capset(struct renderer_caps *caps, uint32_t id, uint32_t mask)
 	if (mask != 0 && (mask & (UINT32_C(1) << id)) == 0) {
 		return;
 	}
-	virgl_renderer_get_cap_set(id, &capset.max_version, &capset.max_size_bytes);
+	virgl_library.get_cap_set(id, &capset.max_version, &capset.max_size_bytes);
 	if (capset.max_size_bytes > 0 && capset.max_size_bytes <= RENDERER_MAX_CAPSET_BYTES) {
 		caps->capsets[caps->n_capsets++] = capset;
 	}
@@ -96,7 +97,7 @@ static int start_library(struct virgl *virgl, const struct renderer_options *opt
 {
 	virgl_log_install();
 	virgl_log_capture(true);
-	int error = virgl_renderer_init(virgl, flags_from_options(options), &callbacks);
+	int error = virgl_library.init(virgl, flags_from_options(options), &callbacks);
 	if (error != 0) {
 		virgl_host_log_init_failure(options);
 	}
@@ -117,8 +118,11 @@ static void free_virgl(struct virgl *virgl)
 
 static int prepare(struct virgl *virgl, const struct renderer_options *options)
 {
-	int r = virgl_host_check(options);
+	int r = virgl_library_load();
 
+	if (r == 0) {
+		r = virgl_host_check(options);
+	}
 	if (r == 0 && options->gpu_device != NULL) {
 		r = virgl_host_open_gpu(options->gpu_device, &virgl->gpu_fd);
 	}
@@ -138,7 +142,7 @@ static int start(struct virgl *virgl, const struct renderer_options *options)
 	r = virgl_fences_start(&virgl->fences);
 	if (r < 0) {
 		if (r != -ETIMEDOUT) {
-			virgl_renderer_cleanup(virgl);
+			virgl_library.cleanup(virgl);
 		}
 		return r;
 	}
@@ -184,13 +188,13 @@ static void virgl_destroy(struct renderer *r)
 	struct virgl *virgl = virgl_from_base(r);
 
 	virgl_contexts_destroy_all(virgl);
-	virgl_renderer_poll();
+	virgl_library.poll();
 	virgl_fences_guard(&virgl->fences);
 	if (!virgl_fences_drain(&virgl->fences, DRAIN_TIMEOUT_MS)) {
 		log_error("the GPU does not finish its work: virglrenderer is left as it is");
 		return;
 	}
-	virgl_renderer_cleanup(virgl);
+	virgl_library.cleanup(virgl);
 	is_library_in_use = false;
 	free_virgl(virgl);
 }

@@ -54,9 +54,9 @@ static int create_in_library(uint32_t ctx_id, uint32_t capset_id, const char *na
 	uint32_t length = (uint32_t)strlen(name);
 
 	if (capset_id == 0) {
-		return virgl_renderer_context_create(ctx_id, length, name);
+		return virgl_library.context_create(ctx_id, length, name);
 	}
-	return virgl_renderer_context_create_with_flags(ctx_id, capset_id, length, name);
+	return virgl_library.context_create_with_flags(ctx_id, capset_id, length, name);
 }
 
 static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_t capset_id,
@@ -87,7 +87,7 @@ static void context_destroy(struct renderer *r, uint32_t ctx_id)
 	struct virgl *virgl = virgl_from_base(r);
 
 	if (g_hash_table_remove(virgl->contexts, GUINT_TO_POINTER(ctx_id))) {
-		virgl_renderer_context_destroy(ctx_id);
+		virgl_library.context_destroy(ctx_id);
 		virgl_fences_guard(&virgl->fences);
 	}
 }
@@ -99,19 +99,19 @@ void virgl_contexts_destroy_all(struct virgl *virgl)
 
 	g_hash_table_iter_init(&iter, virgl->contexts);
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {
-		virgl_renderer_context_destroy(GPOINTER_TO_UINT(key));
+		virgl_library.context_destroy(GPOINTER_TO_UINT(key));
 		g_hash_table_iter_remove(&iter);
 	}
 }
 
 static void attach_resource(struct renderer *r G_GNUC_UNUSED, uint32_t ctx_id, uint32_t resource_id)
 {
-	virgl_renderer_ctx_attach_resource((int)ctx_id, (int)resource_id);
+	virgl_library.ctx_attach_resource((int)ctx_id, (int)resource_id);
 }
 
 static void detach_resource(struct renderer *r G_GNUC_UNUSED, uint32_t ctx_id, uint32_t resource_id)
 {
-	virgl_renderer_ctx_detach_resource((int)ctx_id, (int)resource_id);
+	virgl_library.ctx_detach_resource((int)ctx_id, (int)resource_id);
 }
 
 /* Do the commands, each a header word and as many words as it says, fill the stream? */
@@ -141,10 +141,10 @@ static enum gpu_resp submit(struct renderer *r, uint32_t ctx_id, void *commands,
 	if (n_words == 0) {
 		return GPU_RESP_OK_NODATA;
 	}
-	int error = virgl_renderer_submit_cmd(commands, (int)ctx_id, (int)n_words);
+	int error = virgl_library.submit_cmd(commands, (int)ctx_id, (int)n_words);
 	if (error != 0) {
 		/* The context's error is looked at when it becomes current, so it may not stay. */
-		virgl_renderer_force_ctx_0();
+		virgl_library.force_ctx_0();
 	}
 	return resp_from_error(error);
 }
@@ -154,7 +154,7 @@ static enum gpu_resp get_capset(struct renderer *r G_GNUC_UNUSED,
 				void *capset_out)
 {
 	memset(capset_out, 0, capset->max_size_bytes);
-	virgl_renderer_fill_caps(capset->id, version, capset_out);
+	virgl_library.fill_caps(capset->id, version, capset_out);
 	return GPU_RESP_OK_CAPSET;
 }
 

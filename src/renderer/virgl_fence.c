@@ -156,14 +156,14 @@ static void pump(struct virgl_fences *fences, int timeout_ms)
 		int fd = events[i].data.fd;
 
 		if (fd == fences->poll_fd) {
-			virgl_renderer_poll();
+			virgl_library.poll();
 		} else {
 			drain_fd(fd);
 		}
 		if (fd == fences->wake_fd) {
 			atomic_store(&fences->is_woken, false);
 		} else if (fd == fences->timer_fd) {
-			virgl_renderer_poll();
+			virgl_library.poll();
 		}
 	}
 }
@@ -173,7 +173,7 @@ static int issue(struct virgl_fences *fences, uint32_t ctx_id)
 	uint64_t serial = fences->issued + 1;
 
 	bool was_idle = is_idle(fences);
-	int r = virgl_renderer_create_fence((int)(uint32_t)serial, ctx_id);
+	int r = virgl_library.create_fence((int)(uint32_t)serial, ctx_id);
 
 	if (r == 0) {
 		fences->issued = serial;
@@ -256,7 +256,7 @@ int virgl_fences_start(struct virgl_fences *fences)
 {
 	int r;
 
-	fences->poll_fd = virgl_renderer_get_poll_fd();
+	fences->poll_fd = virgl_library.get_poll_fd();
 	if (fences->poll_fd < 0) {
 		fences->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	}

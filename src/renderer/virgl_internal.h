@@ -5,13 +5,11 @@
  */
 #pragma once
 
-#define VIRGL_RENDERER_UNSTABLE_APIS
-#include <virglrenderer.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "renderer/impls.h"
+#include "renderer/virgl_library.h"
 
 /* Fences given to the library and not yet reported, oldest first. */
 struct virgl_fences {

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config.h"
 #include "util/log.h"
 
 #define TEXT_MAX_BYTES 1024
@@ -65,24 +64,20 @@ static bool is_wanted(enum log_level level)
 	return level <= log_threshold || atomic_load(&is_capturing);
 }
 
-#ifdef HAVE_VIRGL_SET_LOG_CALLBACK
-static void on_message(enum virgl_log_level_flags library_level, const char *message,
+/* Since 1.0. */
+static void on_message(enum virgl_library_log_level library_level, const char *message,
 		       void *data G_GNUC_UNUSED)
 {
 	enum log_level level =
-		library_level == VIRGL_LOG_LEVEL_ERROR ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
+		library_level == VIRGL_LIBRARY_LOG_LEVEL_ERROR ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
 
 	if (is_wanted(level)) {
 		write_lines(level, message);
 	}
 }
 
-void virgl_log_install(void)
-{
-	virgl_set_log_callback(on_message, NULL, NULL);
-}
-#else
-static void G_GNUC_PRINTF(1, 0) on_message(const char *format, va_list args)
+/* Before. */
+static void G_GNUC_PRINTF(1, 0) on_format(const char *format, va_list args)
 {
 	char text[TEXT_MAX_BYTES];
 
@@ -94,9 +89,12 @@ static void G_GNUC_PRINTF(1, 0) on_message(const char *format, va_list args)
 
 void virgl_log_install(void)
 {
-	virgl_set_debug_callback(on_message);
+	if (virgl_library.set_log_callback != NULL) {
+		virgl_library.set_log_callback(on_message, NULL, NULL);
+	} else if (virgl_library.set_debug_callback != NULL) {
+		virgl_library.set_debug_callback(on_format);
+	}
 }
-#endif
 
 void virgl_log_capture(bool on)
 {

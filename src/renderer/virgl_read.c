@@ -71,8 +71,8 @@ static bool read_pixels(const struct virgl_resource *resource, const struct rect
 {
 	struct virgl_box box = { rect->x, rect->y, 0, rect->width, rect->height, 1 };
 	struct iovec iov = { .iov_base = to, .iov_len = size_bytes };
-	int error = virgl_renderer_transfer_read_iov(resource->id, 0, 0, (uint32_t)stride_bytes, 0,
-						     &box, 0, &iov, 1);
+	int error = virgl_library.transfer_read_iov(resource->id, 0, 0, (uint32_t)stride_bytes, 0,
+						    &box, 0, &iov, 1);
 
 	if (error != 0) {
 		log_debug("res %u: no picture (%d)", resource->id, error);

@@ -203,9 +203,9 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	if (!is_plain(desc)) {
-		virgl_renderer_force_ctx_0();
+		virgl_library.force_ctx_0();
 	}
-	int error = virgl_renderer_resource_create(&args, NULL, 0);
+	int error = virgl_library.resource_create(&args, NULL, 0);
 	if (error != 0) {
 		log_debug("res %u: refused (%d): target %u format %u bind 0x%x %ux%ux%u", id, error,
 			  args.target, args.format, args.bind, args.width, args.height,
@@ -228,7 +228,7 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 void virgl_resource_destroy(struct renderer *r, uint32_t id)
 {
 	if (g_hash_table_remove(virgl_from_base(r)->resources, GUINT_TO_POINTER(id))) {
-		virgl_renderer_resource_unref(id);
+		virgl_library.resource_unref(id);
 	}
 }
 
@@ -243,8 +243,8 @@ enum gpu_resp virgl_resource_attach(struct renderer *r, uint32_t id, const struc
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	/* Without an entry the library would keep the list and read its first one. */
-	if (backing->n_iov > 0 && virgl_renderer_resource_attach_iov((int)id, backing->iov,
-								     (int)backing->n_iov) != 0) {
+	if (backing->n_iov > 0 && virgl_library.resource_attach_iov((int)id, backing->iov,
+								    (int)backing->n_iov) != 0) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	resource->backing = backing;
@@ -258,7 +258,7 @@ void virgl_resource_detach(struct renderer *r, uint32_t id)
 	int n_iov;
 
 	if (resource != NULL && resource->backing != NULL) {
-		virgl_renderer_resource_detach_iov((int)id, &iov, &n_iov);
+		virgl_library.resource_detach_iov((int)id, &iov, &n_iov);
 		resource->backing = NULL;
 	}
 }
@@ -317,14 +317,14 @@ static int copy(const struct virgl_resource *resource, const struct transfer_3d 
 	};
 
 	if (transfer->to_host) {
-		return virgl_renderer_transfer_write_iov(resource->id, transfer->ctx_id,
-							 (int)transfer->level, transfer->stride,
-							 transfer->layer_stride, &box,
-							 transfer->offset, NULL, 0);
+		return virgl_library.transfer_write_iov(resource->id, transfer->ctx_id,
+							(int)transfer->level, transfer->stride,
+							transfer->layer_stride, &box,
+							transfer->offset, NULL, 0);
 	}
-	return virgl_renderer_transfer_read_iov(resource->id, transfer->ctx_id, transfer->level,
-						transfer->stride, transfer->layer_stride, &box,
-						transfer->offset, NULL, 0);
+	return virgl_library.transfer_read_iov(resource->id, transfer->ctx_id, transfer->level,
+					       transfer->stride, transfer->layer_stride, &box,
+					       transfer->offset, NULL, 0);
 }
 
 enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id, const struct transfer_3d *transfer)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -144,6 +145,74 @@ static void test_no_egl(const void *data)
 
 	(void)data;
 	check_host_failure(args, env, "EGL");
+}
+
+static void check_library_failure(const char *dir, const char *word)
+{
+	static const char *const args[] = {"-s", "@SOCKET@", "-g", "virglrenderer", NULL};
+	g_autofree char *path = g_strconcat("LD_LIBRARY_PATH=", dir, NULL);
+	const char *const env[] = {path, NULL};
+
+	check_host_failure(args, env, word);
+	check_host_failure(args, env, "install virglrenderer");
+}
+
+/* A file of that name that is no library stands for none: the linker looks no further. */
+static void test_no_library(const void *data)
+{
+	g_autofree char *dir = g_dir_make_tmp("proto-XXXXXX", NULL);
+	g_autofree char *file = g_build_filename(dir, "libvirglrenderer.so.1", NULL);
+
+	(void)data;
+	g_assert_true(g_file_set_contents(file, "not a library", -1, NULL));
+	check_library_failure(dir, "libvirglrenderer.so.1");
+	unlink(file);
+	rmdir(dir);
+}
+
+static void test_old_library(const void *data)
+{
+	const char *dir = g_getenv("OLD_VIRGLRENDERER");
+
+	(void)data;
+	g_assert_nonnull(dir);
+	check_library_failure(dir, "virgl_renderer_context_create()");
+}
+
+static char *read_proc(int pid, const char *name)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/%s", pid, name);
+	char *text = NULL;
+
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	return text;
+}
+
+static void check_no_gl(int pid)
+{
+	static const char *const words[] = {"libvirglrenderer", "libEGL", "libGL", "libX11",
+					    "libgbm"};
+	g_autofree char *maps = read_proc(pid, "maps");
+
+	for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
+		g_assert_null(strstr(maps, words[i]));
+	}
+}
+
+/* Only a process that draws with GL has it loaded: no other mode, and never the listener. */
+static void test_no_gl(const void *mode)
+{
+	struct rig *rig = proto_rig(mode);
+	int pid = rig->daemon->pid;
+	g_autofree char *task = g_strdup_printf("task/%d/children", pid);
+	g_autofree char *children = read_proc(pid, task);
+
+	check_no_gl(pid);
+	g_assert_cmpint(atoi(children), >, 0);
+	if (mode != PROTO_VIRGL) {
+		check_no_gl(atoi(children));
+	}
+	rig_destroy(rig);
 }
 
 static void test_help(const void *data)
@@ -582,11 +651,14 @@ int main(int argc, char **argv)
 	suite_add(test_wrong_use, NULL, "/proto/cmdline/wrong_use");
 	suite_add(test_host_failure, NULL, "/proto/cmdline/host_failure");
 	suite_add(test_no_egl, NULL, "/proto/cmdline/no_egl");
+	suite_add(test_no_library, NULL, "/proto/cmdline/no_library");
+	suite_add(test_old_library, NULL, "/proto/cmdline/old_library");
 	suite_add(test_help, NULL, "/proto/cmdline/help");
 	suite_add(test_version, NULL, "/proto/cmdline/version");
 	suite_add(test_right_use, NULL, "/proto/cmdline/right_use");
 	suite_add(test_right_use_virgl, NULL, "/proto/cmdline/right_use_virgl");
 	suite_add(test_signals, NULL, "/proto/cmdline/signals");
+	proto_add("cmdline", "no_gl", test_no_gl);
 	proto_add("cmdline", "signal_busy", test_signal_busy);
 	proto_add("cmdline", "serves_again", test_serves_again);
 	suite_add(test_backlog, NULL, "/proto/cmdline/backlog");

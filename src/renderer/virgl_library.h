@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * libvirglrenderer.so.1, loaded when a renderer is created and not before.
+ * Its functions are called through the table, by their names without prefix.
+ */
+#pragma once
+
+#define VIRGL_RENDERER_UNSTABLE_APIS
+#include <virglrenderer.h>
+
+#include <glib.h>
+
+/* What 0.10.4 has; X(name) for each virgl_renderer_<name>(). */
+#define VIRGL_LIBRARY_FUNCTIONS(X)                                                                 \
+	X(cleanup)                                                                                 \
+	X(context_create)                                                                          \
+	X(context_create_with_flags)                                                               \
+	X(context_destroy)                                                                         \
+	X(create_fence)                                                                            \
+	X(ctx_attach_resource)                                                                     \
+	X(ctx_detach_resource)                                                                     \
+	X(fill_caps)                                                                               \
+	X(force_ctx_0)                                                                             \
+	X(get_cap_set)                                                                             \
+	X(get_poll_fd)                                                                             \
+	X(init)                                                                                    \
+	X(poll)                                                                                    \
+	X(resource_attach_iov)                                                                     \
+	X(resource_create)                                                                         \
+	X(resource_detach_iov)                                                                     \
+	X(resource_unref)                                                                          \
+	X(submit_cmd)                                                                              \
+	X(transfer_read_iov)                                                                       \
+	X(transfer_write_iov)
+
+/* 1.0's enum virgl_log_level_flags: the header that we are built with may be older. */
+enum virgl_library_log_level {
+	VIRGL_LIBRARY_LOG_LEVEL_DEBUG,
+	VIRGL_LIBRARY_LOG_LEVEL_INFO,
+	VIRGL_LIBRARY_LOG_LEVEL_WARNING,
+	VIRGL_LIBRARY_LOG_LEVEL_ERROR,
+};
+
+typedef void (*virgl_library_log_fn)(enum virgl_library_log_level level, const char *message,
+				     void *user_data);
+
+struct virgl_library {
+#define X(name) __typeof__(virgl_renderer_##name) *name;
+	VIRGL_LIBRARY_FUNCTIONS(X)
+#undef X
+
+	/* NULL where the library hasn't got it: the first came with 1.0 to replace the second. */
+	void (*set_log_callback)(virgl_library_log_fn callback, void *user_data,
+				 void (*free_user_data)(void *user_data));
+	virgl_debug_callback_type (*set_debug_callback)(virgl_debug_callback_type callback);
+};
+
+/* To be read only after virgl_library_load() has returned 0. */
+extern struct virgl_library virgl_library;
+
+/* On the device thread, as often as wanted. 0 or -errno after log_failure(). */
+int virgl_library_load(void) G_GNUC_WARN_UNUSED_RESULT;
