@@ -15,21 +15,41 @@
 
 #define TIMEOUT_MS (30 * 1000)
 
+/* -ENODEV or the like: it has said why. */
+static int start_renderer(const struct options *options, struct quota *quota,
+			  struct renderer **renderer_out)
+{
+	quota_init(quota, UINT64_MAX);
+	return renderer_create(renderer_find(options->gpu_mode), &options->renderer, quota,
+			       renderer_out);
+}
+
 /* In the child. Returns its exit status. */
 static int start_and_report(const struct options *options, int pipe_fd)
 {
 	struct renderer *renderer;
 	struct quota quota;
 
-	quota_init(&quota, UINT64_MAX);
-	if (renderer_create(renderer_find(options->gpu_mode), &options->renderer, &quota,
-			    &renderer) < 0) {
+	if (start_renderer(options, &quota, &renderer) < 0) {
 		return 1;
 	}
 	const struct renderer_caps caps = renderer->caps;
 	ssize_t n = write(pipe_fd, &caps, sizeof(caps));
 	renderer_destroy(renderer);
 	return n == (ssize_t)sizeof(caps) ? 0 : 1;
+}
+
+static enum probe_result run_here(const struct options *options, struct renderer_caps *caps_out)
+{
+	struct renderer *renderer;
+	struct quota quota;
+
+	if (start_renderer(options, &quota, &renderer) < 0) {
+		return PROBE_UNAVAILABLE;
+	}
+	*caps_out = renderer->caps;
+	renderer_destroy(renderer);
+	return PROBE_OK;
 }
 
 /* Wait for the caps. 0: read; -EINTR: signal; -ETIMEDOUT; -EPIPE: the child ended without. */
@@ -92,7 +112,7 @@ static enum probe_result watch(pid_t child, int pipe_fd, int signal_fd,
 	return judge(error, status);
 }
 
-enum probe_result probe_run(const struct options *options, struct renderer_caps *caps_out)
+static enum probe_result run_in_child(const struct options *options, struct renderer_caps *caps_out)
 {
 	enum probe_result result = PROBE_UNAVAILABLE;
 	pid_t parent = getpid(), child = -1;
@@ -126,4 +146,12 @@ enum probe_result probe_run(const struct options *options, struct renderer_caps 
 		close(signal_fd);
 	}
 	return result;
+}
+
+enum probe_result probe_run(const struct options *options, struct renderer_caps *caps_out)
+{
+	if (renderer_find(options->gpu_mode)->is_foreign) {
+		return run_in_child(options, caps_out);
+	}
+	return run_here(options, caps_out);
 }

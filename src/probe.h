@@ -12,8 +12,8 @@ enum probe_result {
 };
 
 /*
- * Start the renderer in a child and end it again. The library may take
- * seconds, print, crash or hang: this process stays clean and single-threaded,
- * so that it can fork one process for each front-end.
+ * Start the renderer and end it again; one that runs foreign code, in a child.
+ * The library may take seconds, print, crash or hang: this process stays clean
+ * and single-threaded, so that it can fork one process for each front-end.
  */
 enum probe_result probe_run(const struct options *options, struct renderer_caps *caps_out);

@@ -148,6 +148,8 @@ struct renderer_context_impl {
 
 struct renderer_impl {
 	const char *name; /* as --gpu-mode has it */
+	/* It runs code that may hang or crash where a GPU driver is broken. */
+	bool is_foreign;
 
 	/*
 	 * Start the library. Returns 0 or -errno, after log_failure() has said

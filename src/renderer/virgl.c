@@ -15,7 +15,7 @@
  *
  * The library may still crash while it starts on a host whose GL is broken, or
  * later on a stream it does not foresee; who wants to survive either keeps it
- * in a process of its own.
+ * in a process of its own. Hence is_foreign.
  */
 #include "renderer/virgl_internal.h"
 
@@ -201,6 +201,7 @@ static void virgl_destroy(struct renderer *r)
 
 const struct renderer_impl virgl_impl = {
 	.name = "virglrenderer",
+	.is_foreign = true,
 	.create = virgl_create,
 	.destroy = virgl_destroy,
 	.resource_create = virgl_resource_create,
