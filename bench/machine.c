@@ -11,7 +11,6 @@
 #define REGION_BYTES (UINT64_C(256) << 20)
 #define CONTROL_RING_SIZE 256
 #define CURSOR_RING_SIZE 16
-#define RESOURCE_ID 1u
 #define HEADER_SIZE ((uint32_t)sizeof(struct virtio_gpu_ctrl_hdr))
 
 #define WANTED_FEATURES                                                                            \
@@ -109,39 +108,48 @@ void machine_add_resource(struct machine *machine, uint32_t id, const struct pic
 	machine_attach(machine, id, picture);
 }
 
-void machine_set_scanout(struct machine *machine, uint32_t id, const struct picture *picture)
+void machine_set_scanout(struct machine *machine, uint32_t scanout, uint32_t id,
+			 const struct picture *picture)
 {
 	const struct virtio_gpu_set_scanout request = {
 		.hdr.type = VIRTIO_GPU_CMD_SET_SCANOUT,
 		.r = {0, 0, picture->width, picture->height},
+		.scanout_id = scanout,
 		.resource_id = id,
 	};
 
 	driver_command(machine->control, &request, sizeof(request));
 }
 
-struct picture *machine_show_picture(struct machine *machine, uint32_t width, uint32_t height,
-				     const struct virtio_gpu_rect *damage)
+static uint32_t resource_of(uint32_t scanout)
 {
+	return scanout + 1;
+}
+
+struct picture *machine_show_picture(struct machine *machine, uint32_t scanout, uint32_t width,
+				     uint32_t height, const struct virtio_gpu_rect *damage)
+{
+	uint32_t id = resource_of(scanout), number = scanout + 1;
 	struct picture *picture = picture_create(machine->ram, width, height, damage);
 	const struct virtio_gpu_transfer_to_host_2d transfer = {
 		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
 		.r = {0, 0, width, height},
-		.resource_id = RESOURCE_ID,
+		.resource_id = id,
 	};
 	const struct virtio_gpu_resource_flush flush = {
 		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
 		.r = {0, 0, width, height},
-		.resource_id = RESOURCE_ID,
+		.resource_id = id,
 	};
 
-	machine_add_resource(machine, RESOURCE_ID, picture);
-	machine_set_scanout(machine, RESOURCE_ID, picture);
-	picture_draw(picture, 1);
-	reader_watch(machine->reader, damage);
+	machine_add_resource(machine, id, picture);
+	machine_set_scanout(machine, scanout, id, picture);
+	picture_draw(picture, number);
+	reader_watch(machine->reader, scanout, damage);
 	driver_command(machine->control, &transfer, sizeof(transfer));
 	driver_command(machine->control, &flush, sizeof(flush));
-	if (!reader_wait_number(machine->reader, 1) || !reader_shows(machine->reader, picture)) {
+	if (!reader_wait_number(machine->reader, scanout, number) ||
+	    !reader_shows(machine->reader, scanout, picture)) {
 		g_error("the first picture is not on the display");
 	}
 	return picture;
@@ -149,39 +157,52 @@ struct picture *machine_show_picture(struct machine *machine, uint32_t width, ui
 
 void stream_init(struct stream *stream, struct machine *machine, struct picture *picture)
 {
+	stream_init_on(stream, machine, 0, picture);
+}
+
+void stream_init_on(struct stream *stream, struct machine *machine, uint32_t scanout,
+		    struct picture *picture)
+{
 	const struct virtio_gpu_rect *r = &picture->damage;
 	const struct virtio_gpu_transfer_to_host_2d transfer = {
 		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
 		.r = *r,
 		.offset = ((uint64_t)r->y * picture->width + r->x) * sizeof(uint32_t),
-		.resource_id = RESOURCE_ID,
+		.resource_id = resource_of(scanout),
 	};
 	const struct virtio_gpu_resource_flush flush = {
 		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
 		.r = *r,
-		.resource_id = RESOURCE_ID,
+		.resource_id = resource_of(scanout),
 	};
 
 	*stream = (struct stream){
 		.machine = machine,
+		.scanout = scanout,
 		.picture = picture,
-		.number = reader_last_number(machine->reader),
+		.number = reader_last_number(machine->reader, scanout),
 	};
-	driver_lay_out(machine->control, 0, &transfer, sizeof(transfer), 0, 0, HEADER_SIZE);
-	driver_lay_out(machine->control, 1, &flush, sizeof(flush), 0, 0, HEADER_SIZE);
+	driver_lay_out(machine->control, 2 * scanout, &transfer, sizeof(transfer), 0, 0,
+		       HEADER_SIZE);
+	driver_lay_out(machine->control, 2 * scanout + 1, &flush, sizeof(flush), 0, 0, HEADER_SIZE);
+}
+
+void stream_queue(struct stream *stream, uint32_t number)
+{
+	struct machine *machine = stream->machine;
+
+	stream->number = number & FRAME_NUMBER_MASK;
+	picture_draw(stream->picture, stream->number);
+	driver_submit(machine->control, 2 * stream->scanout);
+	driver_submit(machine->control, 2 * stream->scanout + 1);
+	stream->n_in_flight = 2;
+	machine->reader->frame_kicked_ns[stream->number % READER_HISTORY] = now_ns();
 }
 
 void stream_submit(struct stream *stream)
 {
-	struct machine *machine = stream->machine;
-
-	stream->number = (stream->number + 1) & FRAME_NUMBER_MASK;
-	picture_draw(stream->picture, stream->number);
-	driver_submit(machine->control, 0);
-	driver_submit(machine->control, 1);
-	stream->n_in_flight = 2;
-	machine->reader->frame_kicked_ns[stream->number % READER_HISTORY] = now_ns();
-	driver_kick(machine->control);
+	stream_queue(stream, stream->number + 1);
+	driver_kick(stream->machine->control);
 }
 
 void stream_take(struct stream *stream, const struct slot *slot)

@@ -28,22 +28,31 @@ void machine_destroy(struct machine *machine);
 /* Resource @id with one backing entry for each page of the picture. */
 void machine_add_resource(struct machine *machine, uint32_t id, const struct picture *picture);
 void machine_attach(struct machine *machine, uint32_t id, const struct picture *picture);
-void machine_set_scanout(struct machine *machine, uint32_t id, const struct picture *picture);
-/* All of it: resource 1, on scanout 0, shown once. The reader watches for its frames. */
-struct picture *machine_show_picture(struct machine *machine, uint32_t width, uint32_t height,
-				     const struct virtio_gpu_rect *damage);
+void machine_set_scanout(struct machine *machine, uint32_t scanout, uint32_t id,
+			 const struct picture *picture);
+/* All of it: resource @scanout + 1, on @scanout, shown once as frame @scanout + 1. The reader
+ * watches for its frames. */
+struct picture *machine_show_picture(struct machine *machine, uint32_t scanout, uint32_t width,
+				     uint32_t height, const struct virtio_gpu_rect *damage);
 
-/* Frame after frame of one picture. Slots 0 and 1 of the control queue are its. */
+/* Frame after frame of one picture, numbered one by one. Slots 0 and 1 of the control queue are
+ * its; with several streams on a machine, slots 2 * scanout and the next. */
 struct stream {
 	struct machine *machine;
+	uint32_t scanout;
 	struct picture *picture;
 	uint32_t number; /* of the last frame submitted */
 	unsigned int n_in_flight;
 };
 
+/* Scanout 0's. */
 void stream_init(struct stream *stream, struct machine *machine, struct picture *picture);
+void stream_init_on(struct stream *stream, struct machine *machine, uint32_t scanout,
+		    struct picture *picture);
 /* Draws the next frame, queues transfer and flush, kicks once. */
 void stream_submit(struct stream *stream);
+/* The same for frame @number, without the kick. */
+void stream_queue(struct stream *stream, uint32_t number);
 /* One frame, until both are answered. */
 void stream_frame(struct stream *stream);
 /* Takes the answer in a slot of the stream's. */

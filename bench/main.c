@@ -35,6 +35,9 @@ static const struct {
 	{"slow", row_slow, false},
 	{"torn", row_torn, false},
 	{"3d", row_3d, false},
+	{"growth-size", row_growth_size, false},
+	{"growth-scanouts", row_growth_scanouts, false},
+	{"growth-vms", row_growth_machines, false},
 };
 
 static int usage(void)

@@ -102,7 +102,7 @@ static void answer(struct reader *reader, uint32_t request)
 static void set_surface(struct reader *reader, const struct gpu_msg_scanout *scanout)
 {
 	g_assert_cmpuint(scanout->scanout_id, <, READER_SCANOUTS);
-	pixman_image_t **surface = &reader->surfaces[scanout->scanout_id];
+	pixman_image_t **surface = &reader->scanouts[scanout->scanout_id].surface;
 
 	g_clear_pointer(surface, pixman_image_unref);
 	if (scanout->width > 0) {
@@ -121,21 +121,22 @@ static void take_latency(_Atomic int64_t *kicked_ns, uint32_t number, struct sam
 }
 
 /* With the lock held: what the update has left on the surface. */
-static void look(struct reader *reader, pixman_image_t *surface)
+static void look(struct reader *reader, struct reader_scanout *scanout)
 {
+	pixman_image_t *surface = scanout->surface;
 	int64_t number = picture_find_number(
-		&reader->damage, reader->is_solid, pixman_image_get_data(surface),
+		&scanout->damage, reader->is_solid, pixman_image_get_data(surface),
 		(uint32_t)pixman_image_get_stride(surface) / (uint32_t)sizeof(uint32_t));
 
 	if (number < 0) {
 		reader->counts.n_torn += 1;
 		return;
 	}
-	uint32_t distance = ((uint32_t)number - reader->last_number) & FRAME_NUMBER_MASK;
+	uint32_t distance = ((uint32_t)number - scanout->last_number) & FRAME_NUMBER_MASK;
 	if (distance >= HALF_NUMBERS) {
 		reader->counts.n_stale += 1;
 	} else if (distance > 0) {
-		reader->last_number = (uint32_t)number;
+		scanout->last_number = (uint32_t)number;
 		reader->counts.n_shown += 1;
 		take_latency(reader->frame_kicked_ns, (uint32_t)number, &reader->frame_latency);
 		if (reader->shown_fd >= 0) {
@@ -150,19 +151,20 @@ static void compose(struct reader *reader, const struct message *message)
 
 	memcpy(&update, message->payload, sizeof(update));
 	g_assert_cmpuint(update.scanout_id, <, READER_SCANOUTS);
-	pixman_image_t *surface = reader->surfaces[update.scanout_id];
+	struct reader_scanout *scanout = &reader->scanouts[update.scanout_id];
 	int stride = (int)(update.width * sizeof(uint32_t));
 	pixman_image_t *image = pixman_image_create_bits_no_clear(
 		PIXMAN_x8r8g8b8, (int)update.width, (int)update.height,
 		(uint32_t *)(uintptr_t)(message->payload + sizeof(update)), stride);
 
-	g_assert_nonnull(surface);
-	pixman_image_composite(PIXMAN_OP_SRC, image, NULL, surface, 0, 0, 0, 0, (int16_t)update.x,
-			       (int16_t)update.y, (uint16_t)update.width, (uint16_t)update.height);
+	g_assert_nonnull(scanout->surface);
+	pixman_image_composite(PIXMAN_OP_SRC, image, NULL, scanout->surface, 0, 0, 0, 0,
+			       (int16_t)update.x, (int16_t)update.y, (uint16_t)update.width,
+			       (uint16_t)update.height);
 	pixman_image_unref(image);
 	reader->counts.n_updates += 1;
-	if (reader->has_picture) {
-		look(reader, surface);
+	if (scanout->has_picture) {
+		look(reader, scanout);
 	}
 }
 
@@ -251,7 +253,7 @@ void reader_destroy(struct reader *reader)
 		close(reader->shown_fd);
 	}
 	for (unsigned int i = 0; i < READER_SCANOUTS; i++) {
-		g_clear_pointer(&reader->surfaces[i], pixman_image_unref);
+		g_clear_pointer(&reader->scanouts[i].surface, pixman_image_unref);
 	}
 	samples_finish(&reader->frame_latency);
 	samples_finish(&reader->cursor_latency);
@@ -261,12 +263,14 @@ void reader_destroy(struct reader *reader)
 	g_free(reader);
 }
 
-void reader_watch(struct reader *reader, const struct virtio_gpu_rect *damage)
+void reader_watch(struct reader *reader, uint32_t scanout, const struct virtio_gpu_rect *damage)
 {
+	struct reader_scanout *watched = &reader->scanouts[scanout];
+
 	g_mutex_lock(&reader->lock);
-	reader->damage = *damage;
-	reader->has_picture = true;
-	reader->last_number = 0;
+	watched->damage = *damage;
+	watched->has_picture = true;
+	watched->last_number = 0;
 	reader->counts = (struct reader_counts){0};
 	g_mutex_unlock(&reader->lock);
 }
@@ -287,19 +291,19 @@ struct reader_counts reader_get_counts(struct reader *reader)
 	return counts;
 }
 
-uint32_t reader_last_number(struct reader *reader)
+uint32_t reader_last_number(struct reader *reader, uint32_t scanout)
 {
 	g_mutex_lock(&reader->lock);
-	uint32_t number = reader->last_number;
+	uint32_t number = reader->scanouts[scanout].last_number;
 	g_mutex_unlock(&reader->lock);
 	return number;
 }
 
-bool reader_wait_number(struct reader *reader, uint32_t number)
+bool reader_wait_number(struct reader *reader, uint32_t scanout, uint32_t number)
 {
 	int64_t deadline_ns = now_ns() + WAIT_LIMIT_NS;
 
-	while (reader_last_number(reader) != (number & FRAME_NUMBER_MASK)) {
+	while (reader_last_number(reader, scanout) != (number & FRAME_NUMBER_MASK)) {
 		if (now_ns() > deadline_ns) {
 			return false;
 		}
@@ -308,17 +312,17 @@ bool reader_wait_number(struct reader *reader, uint32_t number)
 	return true;
 }
 
-bool reader_shows(struct reader *reader, const struct picture *picture)
+bool reader_shows(struct reader *reader, uint32_t scanout, const struct picture *picture)
 {
 	bool is_equal = false;
 
 	g_mutex_lock(&reader->lock);
-	pixman_image_t *surface = reader->surfaces[0];
+	pixman_image_t *surface = reader->scanouts[scanout].surface;
 	if (surface != NULL && pixman_image_get_width(surface) == (int)picture->width &&
 	    pixman_image_get_height(surface) == (int)picture->height) {
-		is_equal = picture_equals(
-			picture, pixman_image_get_data(surface),
-			(uint32_t)pixman_image_get_stride(surface) / (uint32_t)sizeof(uint32_t));
+		is_equal = picture_equals(picture, pixman_image_get_data(surface),
+					  (uint32_t)pixman_image_get_stride(surface) /
+						  (uint32_t)sizeof(uint32_t));
 	}
 	g_mutex_unlock(&reader->lock);
 	return is_equal;

@@ -28,9 +28,9 @@ struct reader_counts {
 };
 
 struct reader {
-	int fd; /* blocking */
-	int shown_fd; /* eventfd: a newer frame is shown; -1: nobody waits */
-	unsigned int max_updates_per_s; /* 0: as fast as they come */
+	int fd;				  /* blocking */
+	int shown_fd;			  /* eventfd: a newer frame is shown; -1: nobody waits */
+	unsigned int max_updates_per_s;	  /* 0: as fast as they come */
 	_Atomic unsigned int stall_every; /* stops for a while after so many updates; 0: never */
 	GThread *thread;
 
@@ -39,12 +39,14 @@ struct reader {
 	_Atomic int64_t *cursor_kicked_ns; /* READER_HISTORY, by x of the cursor */
 
 	GMutex lock;
-	bool has_picture;
 	bool is_solid; /* the number must be in every pixel */
-	struct virtio_gpu_rect damage;
-	pixman_image_t *surfaces[READER_SCANOUTS];
-	uint32_t last_number;
-	struct reader_counts counts;
+	struct reader_scanout {
+		pixman_image_t *surface;
+		bool has_picture;
+		struct virtio_gpu_rect damage;
+		uint32_t last_number;
+	} scanouts[READER_SCANOUTS];
+	struct reader_counts counts; /* of all scanouts */
 	struct samples frame_latency, cursor_latency;
 };
 
@@ -53,15 +55,15 @@ struct reader *reader_create(int consume_fd, unsigned int max_updates_per_s);
 /* After the other end has closed. reader_destroy(NULL) is fine. */
 void reader_destroy(struct reader *reader);
 
-/* From now on updates are looked at for the frame numbers of a picture whose frames have this
- * @damage. */
-void reader_watch(struct reader *reader, const struct virtio_gpu_rect *damage);
+/* From now on updates of @scanout are looked at for the frame numbers of a picture whose frames
+ * have this @damage. Where several are watched, no two frames have the same number. */
+void reader_watch(struct reader *reader, uint32_t scanout, const struct virtio_gpu_rect *damage);
 /* Forgets latencies so far. */
 void reader_forget(struct reader *reader);
 struct reader_counts reader_get_counts(struct reader *reader);
-uint32_t reader_last_number(struct reader *reader);
+uint32_t reader_last_number(struct reader *reader, uint32_t scanout);
 /* Waits until frame @number is shown; false if it is not after five seconds. */
-bool reader_wait_number(struct reader *reader, uint32_t number);
-bool reader_shows(struct reader *reader, const struct picture *picture);
+bool reader_wait_number(struct reader *reader, uint32_t scanout, uint32_t number);
+bool reader_shows(struct reader *reader, uint32_t scanout, const struct picture *picture);
 
 #endif

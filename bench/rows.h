@@ -36,5 +36,8 @@ void row_slow(const struct row_options *options);
 /* 100,000 frames to a fast, a slow and a stalling display; ends the program if one is torn. */
 void row_torn(const struct row_options *options);
 void row_3d(const struct row_options *options);
+void row_growth_size(const struct row_options *options);
+void row_growth_scanouts(const struct row_options *options);
+void row_growth_machines(const struct row_options *options);
 
 #endif

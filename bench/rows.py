@@ -26,6 +26,7 @@ class Row:
     counts_calls: bool = False
     runs: int = 0           # 0: as many as asked for
     is_extra: bool = False  # only when asked for by name
+    is_long: bool = False   # not in a quick look
     is_ours: bool = False   # no peers
     lets_sleep: bool = False
 
@@ -55,6 +56,31 @@ def calls(name, title):
 def latency(key, label):
     return (Metric(key + '_p50_us', label + ' p50', 'µs', LOWER),
             Metric(key + '_p99_us', label + ' p99', 'µs', LOWER))
+
+
+def count(n, what):
+    return f'{n} {what}' + 's' * (n != 1)
+
+
+def contexts(n):
+    """A clear in each of @n contexts, all in flight."""
+    who = count(n, 'context')
+    return (*latency(f'clears_{n}_contexts', f'clears, {who}'),
+            Metric(f'clears_per_s_{n}_contexts', f'clears, {who}', '/s', HIGHER),
+            *latency(f'clears_fenced_{n}_contexts', f'fenced clears, {who}'),
+            Metric(f'clears_fenced_per_s_{n}_contexts', f'fenced clears, {who}', '/s', HIGHER))
+
+
+SIZES = ((64, 64), (256, 256), (640, 480), (1280, 800), (1920, 1080), (2560, 1440), (3840, 2160))
+
+
+def growth(key, label):
+    return (Metric(f'cpu_us_per_frame_{key}', f'back-end CPU per frame, {label}', 'µs', LOWER),
+            Metric(f'kick_to_pixels_{key}_p50_us', f'kick to pixels p50, {label}', 'µs', LOWER))
+
+
+def flat(tuples):
+    return tuple(metric for metrics in tuples for metric in metrics)
 
 
 ROWS = (
@@ -87,12 +113,16 @@ ROWS = (
     calls('small', 'System calls per 64×64 flush, guest at full speed'),
     calls('small-paced', 'System calls per 64×64 flush, back-end asleep before'),
     calls('1080p-paced', 'System calls per 1080p flush, back-end asleep before'),
-    Row('cursor', 'Cursor moves while 4K frames stream', (
+    Row('cursor', 'Cursor while 4K frames stream, 1,000 moves or new images a second', (
         *latency('move_answered', 'move to answer'),
         *latency('move_to_display', 'move to display'),
         Metric('moves_per_s', 'moves', '/s', HIGHER),
-        Metric('frames_per_s', 'frames shown meanwhile', '/s', HIGHER),
-    ), seconds=2),
+        Metric('move_frames_per_s', 'frames shown meanwhile', '/s', HIGHER),
+        *latency('update_answered', 'new image to answer'),
+        *latency('update_to_display', 'new image to display'),
+        Metric('updates_per_s', 'new images', '/s', HIGHER),
+        Metric('update_frames_per_s', 'frames shown meanwhile', '/s', HIGHER),
+    ), seconds=1.5),
     Row('slow', 'A display that reads 20 frames/s, a guest that draws 60', (
         *latency('probe_answered', 'other command to answer'),
         Metric('guest_frames_per_s', 'flushes answered', '/s', HIGHER),
@@ -118,10 +148,22 @@ ROWS = (
         *latency('transfer_1080p', 'TRANSFER_TO_HOST_3D 1080p'),
         *latency('flush_1080p_answered', '1080p flush to answer'),
         *latency('flush_1080p_shown', '1080p flush to pixels'),
-        Metric('submits_per_s_1_contexts', 'fenced clears, 1 context', '/s', HIGHER),
-        Metric('submits_per_s_8_contexts', 'fenced clears, 8 contexts', '/s', HIGHER),
-        Metric('submits_per_s_64_contexts', 'fenced clears, 64 contexts', '/s', HIGHER),
+        *contexts(1),
+        *contexts(8),
+        *contexts(64),
     ), seconds=0.5, quick_seconds=0.2, needs_3d=True, floor='floor-3d'),
+    Row('growth-size', 'A frame by its size, one at a time',
+        flat(growth(f'{width}x{height}', f'{width}×{height}') for width, height in SIZES),
+        seconds=0.4, is_long=True),
+    Row('growth-scanouts', '1080p frames by scanouts, one at a time on each',
+        flat(growth(f'{n}_scanouts', count(n, 'scanout')) for n in (1, 2, 4)),
+        seconds=0.5, is_long=True),
+    Row('growth-vms', '1080p frames by virtual machines, one at a time on each',
+        flat((*growth(f'{n}_machines', count(n, 'machine')),
+              Metric(f'pss_mib_each_{n}_machines', f'PSS of each, {count(n, "machine")}', 'MiB',
+                     LOWER))
+             for n in (1, 8, 32)),
+        seconds=0.5, is_long=True),
 )
 
 

@@ -116,7 +116,7 @@ static void wait_shown(struct stream *stream)
 	struct reader *reader = stream->machine->reader;
 	eventfd_t value;
 
-	while (reader_last_number(reader) != stream->number) {
+	while (reader_last_number(reader, 0) != stream->number) {
 		if (eventfd_read(reader->shown_fd, &value) < 0) {
 			g_error("the display's eventfd: %s", g_strerror(errno));
 		}
@@ -177,8 +177,8 @@ static void check_last_frame(struct stream *stream)
 {
 	struct reader *reader = stream->machine->reader;
 
-	if (!reader_wait_number(reader, stream->number) ||
-	    !reader_shows(reader, stream->picture)) {
+	if (!reader_wait_number(reader, 0, stream->number) ||
+	    !reader_shows(reader, 0, stream->picture)) {
 		g_error("the last frame is not on the display as it was drawn");
 	}
 }
@@ -188,7 +188,7 @@ static void frames(const struct row_options *options, const struct virtio_gpu_re
 {
 	struct machine *machine = machine_create(options->command, 0);
 	struct picture *picture =
-		machine_show_picture(machine, screen->width, screen->height, damage);
+		machine_show_picture(machine, 0, screen->width, screen->height, damage);
 	struct stream stream;
 
 	machine->reader->shown_fd = is_paced ? eventfd(0, EFD_CLOEXEC) : -1;
@@ -304,7 +304,7 @@ static void measure_floor(const struct row_options *options, const struct virtio
 	close(fds[1]);
 	struct process *process = process_adopt(pid);
 	struct reader *reader = reader_create(fds[0], 0);
-	reader_watch(reader, &damage);
+	reader_watch(reader, 0, &damage);
 	g_usleep((gulong)(WARM_UP_S * G_USEC_PER_SEC));
 	struct reader_counts before = reader_get_counts(reader);
 	struct usage usage_before = process_cpu(process);

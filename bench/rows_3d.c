@@ -133,11 +133,55 @@ static void measure_submit(struct machine *machine, double seconds)
 	measure_slot(machine, 1, seconds, "submit_clear_fenced");
 }
 
-/* Fenced clears, one context after the other, all in flight. */
+/* One clear in each context, all in flight: the time from the kick to each answer. */
+static void clear_all(struct machine *machine, unsigned int n_contexts, struct samples *answered)
+{
+	unsigned int n_out = n_contexts;
+	struct slot *slot;
+
+	for (unsigned int i = 0; i < n_contexts; i++) {
+		driver_submit(machine->control, i);
+	}
+	int64_t kicked_ns = now_ns();
+	driver_kick(machine->control);
+	while (n_out > 0) {
+		driver_wait(machine->control);
+		while ((slot = driver_take(machine->control)) != NULL) {
+			if (driver_response(slot) != VIRTIO_GPU_RESP_OK_NODATA) {
+				g_error("a clear is answered 0x%x", driver_response(slot));
+			}
+			samples_add(answered, now_ns() - kicked_ns);
+			n_out -= 1;
+		}
+	}
+}
+
+static void measure_clears(struct machine *machine, const struct virgl_stream *clear,
+			   unsigned int n_contexts, bool is_fenced, double seconds)
+{
+	const char *how = is_fenced ? "_fenced" : "";
+	g_autofree char *rate = g_strdup_printf("clears%s_per_s_%u_contexts", how, n_contexts);
+	g_autofree char *latency = g_strdup_printf("clears%s_%u_contexts", how, n_contexts);
+	struct samples answered = {0};
+
+	for (unsigned int i = 0; i < n_contexts; i++) {
+		lay_out_submit(machine, i, CTX + i, clear, is_fenced);
+	}
+	clear_all(machine, n_contexts, &answered);
+	samples_clear(&answered);
+	int64_t start_ns = now_ns();
+	int64_t deadline_ns = start_ns + (int64_t)(seconds * NS_PER_S);
+	while (now_ns() < deadline_ns) {
+		clear_all(machine, n_contexts, &answered);
+	}
+	result(rate, (double)answered.n / (double)(now_ns() - start_ns) * NS_PER_S);
+	result_samples(latency, &answered);
+	samples_finish(&answered);
+}
+
 static void measure_contexts(struct machine *machine, double seconds)
 {
 	struct virgl_stream clear = {0};
-	uint64_t n = 0;
 
 	virgl_stream_clear(&clear, 0.0f, 0.5f, 1.0f, 1.0f);
 	for (uint32_t i = 1; i < N_CONTEXTS_MAX; i++) {
@@ -146,35 +190,15 @@ static void measure_contexts(struct machine *machine, double seconds)
 		bind_target(machine, CTX + i, 100 + i);
 	}
 	for (uint32_t n_contexts = 1; n_contexts <= N_CONTEXTS_MAX; n_contexts *= 8) {
-		for (uint32_t i = 0; i < n_contexts; i++) {
-			lay_out_submit(machine, i, CTX + i, &clear, true);
-		}
-		int64_t start_ns = now_ns();
-		int64_t deadline_ns = start_ns + (int64_t)(seconds * NS_PER_S);
-		for (n = 0; now_ns() < deadline_ns;) {
-			unsigned int n_out = n_contexts;
-			for (uint32_t i = 0; i < n_contexts; i++) {
-				driver_submit(machine->control, i);
-			}
-			driver_kick(machine->control);
-			while (n_out > 0) {
-				driver_wait(machine->control);
-				while (driver_take(machine->control) != NULL) {
-					n_out -= 1;
-					n += 1;
-				}
-			}
-		}
-		g_autofree char *name = g_strdup_printf("submits_per_s_%u_contexts", n_contexts);
-		result(name, (double)n / (double)(now_ns() - start_ns) * NS_PER_S);
+		measure_clears(machine, &clear, n_contexts, false, seconds);
+		measure_clears(machine, &clear, n_contexts, true, seconds);
 	}
 }
 
 static void measure_screen(struct machine *machine, double seconds)
 {
 	const struct virtio_gpu_rect whole = {0, 0, 1920, 1080};
-	struct picture *picture =
-		picture_create(machine->ram, whole.width, whole.height, &whole);
+	struct picture *picture = picture_create(machine->ram, whole.width, whole.height, &whole);
 	const struct virtio_gpu_transfer_host_3d transfer = {
 		.hdr = {.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, .ctx_id = CTX},
 		.box = {0, 0, 0, whole.width, whole.height, 1},
@@ -192,9 +216,9 @@ static void measure_screen(struct machine *machine, double seconds)
 	machine_attach(machine, SCREEN_ID, picture);
 	driver_lay_out(machine->control, 1, &transfer, sizeof(transfer), 0, 0, HEADER_SIZE);
 	measure_slot(machine, 1, seconds, "transfer_1080p");
-	machine_set_scanout(machine, SCREEN_ID, picture);
+	machine_set_scanout(machine, 0, SCREEN_ID, picture);
 	driver_lay_out(machine->control, 2, &flush, sizeof(flush), 0, 0, HEADER_SIZE);
-	reader_watch(machine->reader, &whole);
+	reader_watch(machine->reader, 0, &whole);
 	int64_t deadline_ns = now_ns() + (int64_t)(seconds * NS_PER_S);
 	while (now_ns() < deadline_ns) {
 		number += 1;
@@ -202,12 +226,12 @@ static void measure_screen(struct machine *machine, double seconds)
 		run_slot(machine, 1);
 		int64_t start_ns = now_ns();
 		run_slot(machine, 2);
-		if (!reader_wait_number(machine->reader, number)) {
+		if (!reader_wait_number(machine->reader, 0, number)) {
 			g_error("a 3D frame is not on the display");
 		}
 		samples_add(&shown, now_ns() - start_ns);
 	}
-	if (!reader_shows(machine->reader, picture)) {
+	if (!reader_shows(machine->reader, 0, picture)) {
 		g_error("the last 3D frame is not on the display as it was drawn");
 	}
 	result_samples("flush_1080p_shown", &shown);

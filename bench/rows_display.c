@@ -16,25 +16,27 @@
 #define PROBE_SLOT 2u
 #define N_FRAMES 100000u
 #define STALL_EVERY 100u
-#define CURSOR_ID 2u
+#define CURSOR_ID 100u
+#define N_CURSORS 8u
 #define CURSOR_PIXELS 64u
 
 /* ---- the cursor under a 4K stream ---- */
 
 struct mover {
 	struct machine *machine;
-	struct picture *image;
+	struct picture *images[N_CURSORS];
+	uint32_t type; /* of the command: a move, or an update with an image that is another's */
 	int must_stop; /* atomic */
-	uint32_t n_moves;
+	uint32_t n_sent;
 	struct samples answered;
 };
 
-static void send_cursor(struct machine *machine, uint32_t type, uint32_t x)
+static void send_cursor(struct machine *machine, uint32_t type, uint32_t id, uint32_t x)
 {
 	const struct virtio_gpu_update_cursor request = {
 		.hdr.type = type,
 		.pos.x = x,
-		.resource_id = CURSOR_ID,
+		.resource_id = id,
 	};
 
 	driver_lay_out(machine->cursor, 0, &request, sizeof(request), 0, 0, 0);
@@ -45,29 +47,34 @@ static void send_cursor(struct machine *machine, uint32_t type, uint32_t x)
 	}
 }
 
-static struct picture *show_cursor(struct machine *machine)
+/* The images are with the host before: what is timed is the update and not a transfer. */
+static void add_cursors(struct mover *mover)
 {
 	const struct virtio_gpu_rect whole = {0, 0, CURSOR_PIXELS, CURSOR_PIXELS};
-	const struct virtio_gpu_transfer_to_host_2d transfer = {
-		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
-		.r = whole,
-		.resource_id = CURSOR_ID,
-	};
-	struct picture *image =
-		picture_create(machine->ram, CURSOR_PIXELS, CURSOR_PIXELS, &whole);
 
-	machine_add_resource(machine, CURSOR_ID, image);
-	driver_command(machine->control, &transfer, sizeof(transfer));
-	send_cursor(machine, VIRTIO_GPU_CMD_UPDATE_CURSOR, 0);
-	return image;
+	for (uint32_t i = 0; i < N_CURSORS; i++) {
+		const struct virtio_gpu_transfer_to_host_2d transfer = {
+			.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
+			.r = whole,
+			.resource_id = CURSOR_ID + i,
+		};
+
+		mover->images[i] =
+			picture_create(mover->machine->ram, CURSOR_PIXELS, CURSOR_PIXELS, &whole);
+		picture_draw(mover->images[i], i);
+		machine_add_resource(mover->machine, CURSOR_ID + i, mover->images[i]);
+		driver_command(mover->machine->control, &transfer, sizeof(transfer));
+	}
+	send_cursor(mover->machine, VIRTIO_GPU_CMD_UPDATE_CURSOR, CURSOR_ID, 0);
 }
 
-static void move(struct mover *mover)
+static void send_next(struct mover *mover)
 {
-	mover->n_moves += 1;
+	mover->n_sent += 1;
 	int64_t kicked_ns = now_ns();
-	mover->machine->reader->cursor_kicked_ns[mover->n_moves % READER_HISTORY] = kicked_ns;
-	send_cursor(mover->machine, VIRTIO_GPU_CMD_MOVE_CURSOR, mover->n_moves);
+	mover->machine->reader->cursor_kicked_ns[mover->n_sent % READER_HISTORY] = kicked_ns;
+	send_cursor(mover->machine, mover->type, CURSOR_ID + mover->n_sent % N_CURSORS,
+		    mover->n_sent);
 	samples_add(&mover->answered, now_ns() - kicked_ns);
 }
 
@@ -77,10 +84,44 @@ static void *move_on(void *data)
 	struct mover *mover = data;
 
 	while (!g_atomic_int_get(&mover->must_stop)) {
-		move(mover);
+		send_next(mover);
 		g_usleep(MOVE_INTERVAL_US);
 	}
 	return NULL;
+}
+
+/* Results are named after @what, "move" or "update". */
+static void measure_cursor(struct mover *mover, struct stream *stream, uint32_t type,
+			   const char *what, double seconds)
+{
+	struct reader *reader = mover->machine->reader;
+	g_autofree char *rate = g_strdup_printf("%ss_per_s", what);
+	g_autofree char *frame_rate = g_strdup_printf("%s_frames_per_s", what);
+	g_autofree char *answered = g_strdup_printf("%s_answered", what);
+	g_autofree char *to_display = g_strdup_printf("%s_to_display", what);
+
+	mover->type = type;
+	mover->must_stop = 0;
+	uint32_t n_before = mover->n_sent;
+	samples_clear(&mover->answered);
+	reader_forget(reader);
+	struct reader_counts before = reader_get_counts(reader);
+	int64_t start_ns = now_ns();
+	int64_t deadline_ns = start_ns + (int64_t)(seconds * NS_PER_S);
+	GThread *thread = g_thread_new("mover", move_on, mover);
+	while (now_ns() < deadline_ns) {
+		stream_frame(stream);
+	}
+	g_atomic_int_set(&mover->must_stop, 1);
+	g_thread_join(thread);
+	double elapsed_s = (double)(now_ns() - start_ns) / NS_PER_S;
+	struct reader_counts after = reader_get_counts(reader);
+	result(rate, (double)(mover->n_sent - n_before) / elapsed_s);
+	result(frame_rate, (double)(after.n_shown - before.n_shown) / elapsed_s);
+	result_samples(answered, &mover->answered);
+	g_mutex_lock(&reader->lock);
+	result_samples(to_display, &reader->cursor_latency);
+	g_mutex_unlock(&reader->lock);
 }
 
 void row_cursor(const struct row_options *options)
@@ -88,33 +129,19 @@ void row_cursor(const struct row_options *options)
 	const struct virtio_gpu_rect whole = {0, 0, 3840, 2160};
 	struct machine *machine = machine_create(options->command, 0);
 	struct picture *picture =
-		machine_show_picture(machine, whole.width, whole.height, &whole);
-	struct mover mover = {.machine = machine, .image = show_cursor(machine)};
+		machine_show_picture(machine, 0, whole.width, whole.height, &whole);
+	struct mover mover = {.machine = machine};
 	struct stream stream;
 
+	add_cursors(&mover);
 	stream_init(&stream, machine, picture);
-	GThread *thread = g_thread_new("mover", move_on, &mover);
-	reader_forget(machine->reader);
-	struct reader_counts before = reader_get_counts(machine->reader);
-	int64_t start_ns = now_ns();
-	int64_t deadline_ns = start_ns + (int64_t)(options->seconds * NS_PER_S);
-	while (now_ns() < deadline_ns) {
-		stream_frame(&stream);
-	}
-	g_atomic_int_set(&mover.must_stop, 1);
-	g_thread_join(thread);
-	double elapsed_s = (double)(now_ns() - start_ns) / NS_PER_S;
-	struct reader_counts after = reader_get_counts(machine->reader);
-	result("moves_per_s", (double)mover.n_moves / elapsed_s);
-	result("cursor_messages_per_s", (double)(after.n_cursors - before.n_cursors) / elapsed_s);
-	result("frames_per_s", (double)(after.n_shown - before.n_shown) / elapsed_s);
-	result_samples("move_answered", &mover.answered);
-	g_mutex_lock(&machine->reader->lock);
-	result_samples("move_to_display", &machine->reader->cursor_latency);
-	g_mutex_unlock(&machine->reader->lock);
+	measure_cursor(&mover, &stream, VIRTIO_GPU_CMD_MOVE_CURSOR, "move", options->seconds);
+	measure_cursor(&mover, &stream, VIRTIO_GPU_CMD_UPDATE_CURSOR, "update", options->seconds);
 	machine_destroy(machine);
 	picture_destroy(picture);
-	picture_destroy(mover.image);
+	for (uint32_t i = 0; i < N_CURSORS; i++) {
+		picture_destroy(mover.images[i]);
+	}
 	samples_finish(&mover.answered);
 }
 
@@ -187,7 +214,7 @@ void row_slow(const struct row_options *options)
 	};
 	struct machine *machine = machine_create(options->command, SLOW_UPDATES_PER_S);
 	struct picture *picture =
-		machine_show_picture(machine, whole.width, whole.height, &whole);
+		machine_show_picture(machine, 0, whole.width, whole.height, &whole);
 	struct stream stream;
 	struct prober prober = {.machine = machine, .stream = &stream};
 
@@ -222,24 +249,24 @@ static void draw_solid(const struct row_options *options, const char *name,
 	const struct virtio_gpu_rect whole = {0, 0, 320, 240};
 	struct machine *machine = machine_create(options->command, max_updates_per_s);
 	struct picture *picture =
-		machine_show_picture(machine, whole.width, whole.height, &whole);
+		machine_show_picture(machine, 0, whole.width, whole.height, &whole);
 	struct stream stream;
 
 	picture->is_solid = true;
 	stream_init(&stream, machine, picture);
 	stream_frame(&stream);
-	if (!reader_wait_number(machine->reader, stream.number)) {
+	if (!reader_wait_number(machine->reader, 0, stream.number)) {
 		g_error("the first solid frame is not on the display");
 	}
 	machine->reader->stall_every = stall_every;
-	reader_watch(machine->reader, &whole);
+	reader_watch(machine->reader, 0, &whole);
 	g_mutex_lock(&machine->reader->lock);
 	machine->reader->is_solid = true;
 	g_mutex_unlock(&machine->reader->lock);
 	for (unsigned int i = 0; i < N_FRAMES; i++) {
 		stream_frame(&stream);
 	}
-	if (!reader_wait_number(machine->reader, stream.number)) {
+	if (!reader_wait_number(machine->reader, 0, stream.number)) {
 		g_error("the last solid frame is not on the display");
 	}
 	struct reader_counts counts = reader_get_counts(machine->reader);

@@ -81,7 +81,8 @@ void row_many(const struct row_options *options)
 
 	for (unsigned int i = 0; i < N_MANY; i++) {
 		machines[i] = machine_create(options->command, 0);
-		pictures[i] = machine_show_picture(machines[i], whole.width, whole.height, &whole);
+		pictures[i] =
+			machine_show_picture(machines[i], 0, whole.width, whole.height, &whole);
 	}
 	g_usleep(SETTLE_US);
 	for (unsigned int i = 0; i < N_MANY; i++) {
@@ -95,8 +96,7 @@ void row_many(const struct row_options *options)
 	result("pss_mib_each", (double)pss_bytes / MIB / N_MANY);
 	result("rss_mib_each", (double)rss_bytes / MIB / N_MANY);
 	result("idle_cpu_ms_per_s", (double)(after_ns - before_ns) / NS_PER_MS / options->seconds);
-	result("idle_wakeups_per_s",
-	       (double)(wakeups_after - wakeups_before) / options->seconds);
+	result("idle_wakeups_per_s", (double)(wakeups_after - wakeups_before) / options->seconds);
 	for (unsigned int i = 0; i < N_MANY; i++) {
 		machine_destroy(machines[i]);
 		picture_destroy(pictures[i]);

@@ -127,13 +127,15 @@ def main():
         return 0
     args.runs = args.runs or (2 if args.quick else 5)
     wanted = args.only.split(',') if args.only else [
-        row.name for row in ROWS if not row.is_extra]
+        row.name for row in ROWS if not row.is_extra and not (args.quick and row.is_long)]
     unknown = set(wanted) - {row.name for row in ROWS}
     if unknown:
         parser.error(f'no such row: {", ".join(sorted(unknown))}')
     peers, missing = find_peers(args)
     started = time.monotonic()
     out = report.Report(args, peers, missing)
+    out.missing += [f'{row.title}: not in a quick look (--only {row.name})' for row in ROWS
+                    if row.is_long and row.name not in wanted and not args.only]
     with tempfile.TemporaryDirectory(prefix='bench-') as args.tmp:
         for row in ROWS:
             if row.name not in wanted:
