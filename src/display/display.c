@@ -25,14 +25,19 @@ bool display_is_watched(struct display *d)
 	return d->impl->is_watched(d);
 }
 
-void display_update(struct display *d, uint32_t scanout_id, const struct display_picture *picture,
+bool display_update(struct display *d, uint32_t scanout_id, const struct display_picture *picture,
 		    const struct rect *damage)
 {
 	assert(scanout_id < DISPLAY_MAX_SCANOUTS);
 	assert(rect_is_inside(&picture->view, picture->frame->width, picture->frame->height));
 	assert(rect_is_inside(damage, picture->view.width, picture->view.height));
-	if (!rect_is_empty(damage)) {
-		d->impl->update(d, scanout_id, picture, damage);
+	return !rect_is_empty(damage) && d->impl->update(d, scanout_id, picture, damage);
+}
+
+void display_reclaim(struct display *d)
+{
+	if (d->impl->reclaim != NULL) {
+		d->impl->reclaim(d);
 	}
 }
 

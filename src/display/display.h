@@ -40,6 +40,8 @@ struct display_cursor {
 struct display_listener {
 	/* A new channel is there and knows nothing: show everything again. */
 	void (*ready)(void *data);
+	/* The picture that update() said is waiting is on its way, or nobody wants it any more. */
+	void (*taken)(void *data, uint32_t scanout_id);
 	/*
 	 * Answers to request_info and request_edid, each token exactly once. NULL:
 	 * the front-end has none, or did not answer in time. Values as on the
@@ -57,9 +59,15 @@ struct display_impl {
 
 	/* Would a picture be seen? If not, nobody need make one. ready() says when that changes. */
 	bool (*is_watched)(struct display *d);
-	/* damage: in scanout coordinates, inside view's size. picture->frame is borrowed. */
-	void (*update)(struct display *d, uint32_t scanout_id,
+	/*
+	 * damage: in scanout coordinates, inside view's size. picture->frame is
+	 * borrowed. True: it waits for an older picture to go out, and taken()
+	 * says once when it waits no more; a newer one may take its place.
+	 */
+	bool (*update)(struct display *d, uint32_t scanout_id,
 		       const struct display_picture *picture, const struct rect *damage);
+	/* Optional. About to draw: let go of frames that nobody reads any more. */
+	void (*reclaim)(struct display *d);
 	/* The scanout shows nothing any more. */
 	void (*disable)(struct display *d, uint32_t scanout_id);
 	void (*cursor_set)(struct display *d, const struct display_cursor *cursor);
@@ -92,8 +100,9 @@ int display_create_vhost_user_gpu(const struct display_listener *listener, void 
 
 void display_destroy(struct display *d); /* NULL is fine */
 bool display_is_watched(struct display *d);
-void display_update(struct display *d, uint32_t scanout_id, const struct display_picture *picture,
+bool display_update(struct display *d, uint32_t scanout_id, const struct display_picture *picture,
 		    const struct rect *damage);
+void display_reclaim(struct display *d);
 void display_disable(struct display *d, uint32_t scanout_id);
 void display_cursor_set(struct display *d, const struct display_cursor *cursor);
 void display_cursor_hide(struct display *d, uint32_t scanout_id, uint32_t x, uint32_t y);

@@ -14,10 +14,11 @@ static bool headless_is_watched(struct display *d G_GNUC_UNUSED)
 	return false;
 }
 
-static void headless_update(struct display *d G_GNUC_UNUSED, uint32_t scanout_id G_GNUC_UNUSED,
+static bool headless_update(struct display *d G_GNUC_UNUSED, uint32_t scanout_id G_GNUC_UNUSED,
 			    const struct display_picture *picture G_GNUC_UNUSED,
 			    const struct rect *damage G_GNUC_UNUSED)
 {
+	return false;
 }
 
 static void headless_disable(struct display *d G_GNUC_UNUSED, uint32_t scanout_id G_GNUC_UNUSED)

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "display/vug_out.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "util/sock.h"
 
 /* Rows of one system call; below the kernel's IOV_MAX of 1024. */
 #define MAX_IOV 512
+
+void vug_out_init(struct vug_out *out)
+{
+	*out = (struct vug_out){ 0 };
+	vug_loans_init(&out->loans);
+}
 
 bool vug_out_is_empty(const struct vug_out *out)
 {
@@ -44,15 +51,32 @@ void vug_out_add_update(struct vug_out *out, const struct vug_update *update,
 	    (uint64_t)pixels->width * pixels->height * sizeof(uint32_t));
 	out->frame = consume_frame;
 	out->pixels = *pixels;
+	size_t row_bytes = (size_t)pixels->width * sizeof(uint32_t);
+	out->is_lending = vug_loans_accept(&out->loans, consume_frame, row_bytes,
+					   row_bytes * pixels->height);
+	out->has_lent = false;
+}
+
+/* The frame's reference was passed on. */
+static void empty(struct vug_out *out)
+{
+	out->frame = NULL;
+	out->head_bytes = 0;
+	out->total_bytes = 0;
+	out->sent_bytes = 0;
 }
 
 void vug_out_clear(struct vug_out *out)
 {
 	frame_unref(out->frame);
-	out->frame = NULL;
-	out->head_bytes = 0;
-	out->total_bytes = 0;
-	out->sent_bytes = 0;
+	empty(out);
+	out->channel_bytes = 0;
+	vug_loans_clear(&out->loans);
+}
+
+void vug_out_settle(struct vug_out *out, int fd)
+{
+	vug_loans_settle(&out->loans, fd, out->channel_bytes);
 }
 
 /* The pixels from skip bytes on. Returns pieces. */
@@ -80,6 +104,7 @@ static size_t pixels_to_iov(const struct vug_out *out, uint64_t skip, struct iov
 	return n;
 }
 
+/* What is left of the head, and of the pixels unless they are lent. Returns pieces. */
 static size_t to_iov(const struct vug_out *out, struct iovec *iov, size_t max_iov)
 {
 	uint64_t sent = out->sent_bytes;
@@ -92,24 +117,47 @@ static size_t to_iov(const struct vug_out *out, struct iovec *iov, size_t max_io
 	} else {
 		skip = sent - out->head_bytes;
 	}
-	if (out->frame != NULL) {
+	if (out->frame != NULL && (!out->is_lending || n == 0)) {
 		n += pixels_to_iov(out, skip, iov + n, max_iov - n);
 	}
+	return n;
+}
+
+/* Some bytes, or -errno. */
+static ssize_t send_some(struct vug_out *out, int fd)
+{
+	struct iovec iov[MAX_IOV];
+	size_t n_iov = to_iov(out, iov, MAX_IOV);
+
+	if (!out->is_lending || out->sent_bytes < out->head_bytes) {
+		return sock_send(fd, iov, n_iov, -1);
+	}
+	ssize_t n = vug_loans_send(&out->loans, fd, iov, n_iov);
+	if (n == -ENOTSUP) {
+		out->is_lending = false;
+		return sock_send(fd, iov, n_iov, -1);
+	}
+	out->has_lent |= n > 0;
 	return n;
 }
 
 int vug_out_send(struct vug_out *out, int fd)
 {
 	while (out->sent_bytes < out->total_bytes) {
-		struct iovec iov[MAX_IOV];
-		size_t n_iov = to_iov(out, iov, MAX_IOV);
-		ssize_t n = sock_send(fd, iov, n_iov, -1);
+		ssize_t n = send_some(out, fd);
 
 		if (n < 0) {
 			return (int)n;
 		}
 		out->sent_bytes += (uint64_t)n;
+		out->channel_bytes += (uint64_t)n;
 	}
-	vug_out_clear(out);
+	if (out->has_lent) {
+		vug_loans_add(&out->loans, out->frame, out->channel_bytes);
+	} else {
+		frame_unref(out->frame);
+	}
+	out->has_lent = false;
+	empty(out);
 	return 0;
 }

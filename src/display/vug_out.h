@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * What is being sent on a display channel: one or more messages that belong
- * together, and the pixels of the last one, straight from their frame.
+ * together, and the pixels of the last one, straight from their frame: lent
+ * where that pays (vug_loans.h), else copied by the kernel.
  */
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "display/vug_loans.h"
 #include "display/vug_wire.h"
 #include "util/frame.h"
 
@@ -16,9 +18,15 @@ struct vug_out {
 	size_t head_bytes;
 	struct frame *frame; /* owned reference; NULL: the head is all */
 	struct rect pixels;  /* in the frame */
-	uint64_t total_bytes, sent_bytes;
+	bool is_lending;     /* its pixels are lent */
+	bool has_lent;	     /* some were */
+	uint64_t total_bytes, sent_bytes; /* of these messages */
+	uint64_t channel_bytes;		  /* sent on this channel, all told */
+	struct vug_loans loans;
 	char head[sizeof(struct vug_header) + sizeof(struct vug_cursor_update)];
 };
+
+void vug_out_init(struct vug_out *out);
 
 bool vug_out_is_empty(const struct vug_out *out);
 
@@ -28,8 +36,11 @@ void vug_out_add(struct vug_out *out, enum vug_request request, const void *payl
 void vug_out_add_update(struct vug_out *out, const struct vug_update *update,
 			struct frame *consume_frame, const struct rect *pixels);
 
-/* Forget what was not sent. */
+/* The channel is gone: forget what was not sent, and end all loans. */
 void vug_out_clear(struct vug_out *out);
+
+/* Let go of the frames that the front-end has read. */
+void vug_out_settle(struct vug_out *out, int fd);
 
 /* Without waiting. 0: all out, and empty again; -EAGAIN: go on later; else -errno. */
 int vug_out_send(struct vug_out *out, int fd) G_GNUC_WARN_UNUSED_RESULT;

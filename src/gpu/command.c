@@ -97,6 +97,8 @@ struct command *command_create(struct virtq *vq, struct virtq_chain *consume_cha
 	command->token = 0;
 	command->fence = (struct renderer_fence){ 0 };
 	command->answer = GPU_RESP_PENDING;
+	command->waits_for = 0;
+	command->deadline_us = 0;
 	command->link = (GList){ .data = command };
 	return command;
 }

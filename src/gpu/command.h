@@ -60,7 +60,9 @@ struct command {
 	uint64_t token;		  /* of a question to the display */
 	struct renderer_fence fence; /* seq 0: none */
 	enum gpu_resp answer;	     /* to give when the fence is done */
-	GList link;		  /* struct timeline.waiting */
+	uint32_t waits_for;	  /* scanouts whose pictures are not on their way, a bit each */
+	gint64 deadline_us;	  /* to wait until, g_get_monotonic_time() */
+	GList link;		  /* struct timeline.waiting, struct device.held */
 };
 
 enum command_queue {

@@ -35,8 +35,18 @@ static void fence_signaled(void *data, const struct renderer_fence *fence)
 	}
 }
 
+static void breathe(void *data)
+{
+	struct device *dev = data;
+
+	if (dev->breathe != NULL) {
+		dev->breathe(dev->breathe_data);
+	}
+}
+
 static const struct renderer_listener renderer_listener = {
 	.fence_signaled = fence_signaled,
+	.breathe = breathe,
 };
 
 void device_answer(struct device *dev, struct command *consume_command, enum gpu_resp resp)
@@ -117,6 +127,7 @@ void device_init(struct device *dev, struct renderer *renderer, struct display *
 		.r = { 0, 0, DEVICE_DEFAULT_WIDTH, DEVICE_DEFAULT_HEIGHT },
 		.enabled = 1,
 	};
+	g_queue_init(&dev->held);
 	fences_init(&dev->fences);
 	renderer_set_listener(renderer, &renderer_listener, dev);
 }
@@ -158,6 +169,7 @@ void device_reset(struct device *dev)
 		g_free(dev->cursors[i].pixels);
 		dev->cursors[i] = (struct cursor){ 0 };
 	}
+	scanout_drop_held(dev);
 	fences_reset(&dev->fences);
 	g_hash_table_remove_all(dev->questions);
 	for (GList *link = contexts; link != NULL; link = link->next) {
@@ -166,6 +178,12 @@ void device_reset(struct device *dev)
 	for (GList *link = resources; link != NULL; link = link->next) {
 		device_remove_resource(dev, link->data);
 	}
+}
+
+void device_set_breather(struct device *dev, void (*breathe_fn)(void *data), void *data)
+{
+	dev->breathe = breathe_fn;
+	dev->breathe_data = data;
 }
 
 void device_set_features(struct device *dev, uint64_t features)

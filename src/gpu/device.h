@@ -54,11 +54,14 @@ struct device {
 	struct scanout scanouts[DISPLAY_MAX_SCANOUTS];
 	struct cursor cursors[DISPLAY_MAX_SCANOUTS];
 	struct fences fences;
+	GQueue held;	       /* struct command.link: flushes, oldest first; see scanout.c */
 	GHashTable *questions; /* token -> struct command, pending on the display */
 	uint64_t last_token;
 	struct virtio_gpu_resp_display_info info; /* the last one known, host byte order */
 	void *arena; /* of SUBMIT_3D, reused */
 	size_t arena_bytes;
+	void (*breathe)(void *data); /* see device_set_breather() */
+	void *breathe_data;
 };
 
 /* Borrows all three. */
@@ -79,6 +82,15 @@ void device_replay(struct device *dev);
 void device_take_info(struct device *dev, uint64_t token,
 		      const struct virtio_gpu_resp_display_info *info);
 void device_take_edid(struct device *dev, uint64_t token, const struct virtio_gpu_resp_edid *edid);
+/* The display took the pictures of these scanouts, a bit each. */
+void device_take_taken(struct device *dev, uint32_t scanouts);
+/* Answer what was held for long enough. Returns microseconds until the next is due, or -1. */
+gint64 device_expire(struct device *dev);
+/*
+ * breathe is called now and then from inside a long command. It may execute
+ * commands of the cursor queue, and nothing else.
+ */
+void device_set_breather(struct device *dev, void (*breathe)(void *data), void *data);
 
 /* ---- for the handlers ---- */
 
@@ -95,5 +107,6 @@ void device_remove_context(struct device *dev, struct context *context);
 /* scanout.c, cursor.c: parts of replay and reset. */
 void scanout_disable(struct device *dev, uint32_t scanout_id);
 void scanout_disable_resource(struct device *dev, uint32_t resource_id);
+void scanout_drop_held(struct device *dev);
 void scanout_replay(struct device *dev, uint32_t scanout_id);
 void cursor_replay(struct device *dev, uint32_t scanout_id);

@@ -199,6 +199,7 @@ enum gpu_resp handle_transfer_to_host_2d(struct device *dev, struct command *com
 	if (rect_is_empty(&rect)) {
 		return GPU_RESP_OK_NODATA;
 	}
+	display_reclaim(dev->display);
 	if (!resource->desc.is_2d) {
 		return transfer_3d_resource(dev, resource, &rect, request->offset);
 	}

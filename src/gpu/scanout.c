@@ -2,9 +2,17 @@
 /*
  * SET_SCANOUT only remembers; a picture goes out with the first flush after
  * it, whole, as then the display has a surface and something to put on it.
+ *
+ * A flush is answered when its picture is on its way. So a guest that draws as
+ * soon as it may goes at its display's pace, and no frame is copied that
+ * nobody will see. The wait is short: a display that is slow or does not read
+ * at all must not slow down the guest, it sees fewer frames instead.
  */
 #include "gpu/device.h"
 #include "gpu/handlers.h"
+
+/* A frame of a display of 60 Hz. */
+#define HOLD_US (16 * 1000)
 
 void scanout_disable(struct device *dev, uint32_t scanout_id)
 {
@@ -55,8 +63,12 @@ enum gpu_resp handle_set_scanout(struct device *dev, struct command *command)
 	return GPU_RESP_OK_NODATA;
 }
 
-/* Show damage, which is inside the scanout's view and in the resource's coordinates. */
-static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct rect *damage)
+/*
+ * Show damage, which is inside the scanout's view and in the resource's
+ * coordinates. *is_waiting_out: an older picture has to go out first.
+ */
+static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct rect *damage,
+			  bool *is_waiting_out)
 {
 	struct scanout *scanout = &dev->scanouts[scanout_id];
 	struct display_picture picture = { .view = scanout->view };
@@ -68,19 +80,73 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 	}
 	const struct rect on_scanout = { damage->x - scanout->view.x, damage->y - scanout->view.y,
 					 damage->width, damage->height };
-	display_update(dev->display, scanout_id, &picture, &on_scanout);
+	*is_waiting_out = display_update(dev->display, scanout_id, &picture, &on_scanout);
 	frame_unref(picture.frame);
 	scanout->is_full_due = false;
 	return GPU_RESP_OK_NODATA;
 }
 
-static enum gpu_resp flush(struct device *dev, uint32_t scanout_id, const struct rect *rect)
+/* Hold the answer until no scanout of the mask waits, or for too long. */
+static enum gpu_resp hold(struct device *dev, struct command *command, uint32_t scanouts)
+{
+	command->waits_for = scanouts;
+	command->deadline_us = g_get_monotonic_time() + HOLD_US;
+	g_queue_push_tail_link(&dev->held, &command->link);
+	return GPU_RESP_PENDING;
+}
+
+static void release(struct device *dev, struct command *command)
+{
+	g_queue_unlink(&dev->held, &command->link);
+	device_answer(dev, command, GPU_RESP_OK_NODATA);
+}
+
+void device_take_taken(struct device *dev, uint32_t scanouts)
+{
+	for (GList *link = dev->held.head, *next; link != NULL; link = next) {
+		struct command *command = link->data;
+
+		next = link->next;
+		command->waits_for &= ~scanouts;
+		if (command->waits_for == 0) {
+			release(dev, command);
+		}
+	}
+}
+
+gint64 device_expire(struct device *dev)
+{
+	struct command *command;
+
+	while ((command = g_queue_peek_head(&dev->held)) != NULL) {
+		gint64 left_us = command->deadline_us - g_get_monotonic_time();
+
+		if (left_us > 0) {
+			return left_us;
+		}
+		release(dev, command);
+	}
+	return -1;
+}
+
+void scanout_drop_held(struct device *dev)
+{
+	GList *link;
+
+	while ((link = g_queue_pop_head_link(&dev->held)) != NULL) {
+		command_destroy(link->data);
+	}
+}
+
+static enum gpu_resp flush(struct device *dev, uint32_t scanout_id, const struct rect *rect,
+			   bool *is_waiting_out)
 {
 	const struct scanout *scanout = &dev->scanouts[scanout_id];
 	const struct rect damage =
 		scanout->is_full_due ? scanout->view : rect_intersect(rect, &scanout->view);
 
-	return rect_is_empty(&damage) ? GPU_RESP_OK_NODATA : show(dev, scanout_id, &damage);
+	return rect_is_empty(&damage) ? GPU_RESP_OK_NODATA :
+					show(dev, scanout_id, &damage, is_waiting_out);
 }
 
 enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
@@ -90,6 +156,7 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 				   request->r.height };
 	const struct resource *resource = device_find_resource(dev, request->resource_id);
 	enum gpu_resp resp = GPU_RESP_OK_NODATA;
+	uint32_t waiting = 0;
 
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
@@ -97,7 +164,10 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 	if (!rect_is_inside(&rect, resource->desc.width, resource->desc.height)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
+	display_reclaim(dev->display);
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		bool is_waiting = false;
+
 		if (dev->scanouts[i].resource_id != resource->id) {
 			continue;
 		}
@@ -106,12 +176,13 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 			dev->scanouts[i].is_full_due = true;
 			continue;
 		}
-		enum gpu_resp one = flush(dev, i, &rect);
+		enum gpu_resp one = flush(dev, i, &rect, &is_waiting);
 		if (one != GPU_RESP_OK_NODATA) {
 			resp = one;
 		}
+		waiting |= (uint32_t)is_waiting << i;
 	}
-	return resp;
+	return resp == GPU_RESP_OK_NODATA && waiting != 0 ? hold(dev, command, waiting) : resp;
 }
 
 void scanout_replay(struct device *dev, uint32_t scanout_id)
@@ -121,6 +192,8 @@ void scanout_replay(struct device *dev, uint32_t scanout_id)
 	scanout->is_full_due = true;
 	/* What was never flushed is not to be seen yet. */
 	if (scanout->resource_id != 0 && scanout->is_flushed) {
-		show(dev, scanout_id, &scanout->view);
+		bool ignored;
+
+		show(dev, scanout_id, &scanout->view, &ignored);
 	}
 }

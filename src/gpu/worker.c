@@ -49,6 +49,8 @@ struct worker {
 	struct device device;
 	struct loop_source renderer_source;
 	struct kick kicks[COMMAND_N_QUEUES];
+	struct loop_timer hold_timer;
+	struct virtq_chain *parked_cursor; /* owned: popped, to be executed after the notes */
 
 	/* Notes, under the lock. */
 	GMutex lock;
@@ -63,6 +65,7 @@ struct worker {
 	struct guestmem *new_mem; /* owned reference, NULL: unchanged */
 	bool is_queue_changed[COMMAND_N_QUEUES];
 	GQueue answers; /* struct answer, owned */
+	uint32_t taken; /* by the display, a bit for each scanout */
 
 	int has_notes; /* atomic: look under the lock */
 };
@@ -139,6 +142,16 @@ static void display_ready(void *data)
 	g_mutex_unlock(&worker->lock);
 }
 
+static void display_taken(void *data, uint32_t scanout_id)
+{
+	struct worker *worker = data;
+
+	g_mutex_lock(&worker->lock);
+	worker->taken |= 1u << scanout_id;
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
 static void post_answer(struct worker *worker, struct answer *consume_answer)
 {
 	g_mutex_lock(&worker->lock);
@@ -175,6 +188,7 @@ static void display_edid(void *data, uint64_t token, const struct virtio_gpu_res
 
 static const struct display_listener display_listener = {
 	.ready = display_ready,
+	.taken = display_taken,
 	.info = display_info,
 	.edid = display_edid,
 };
@@ -228,6 +242,7 @@ struct notes {
 	uint64_t features;
 	struct guestmem *mem;
 	GQueue answers;
+	uint32_t taken;
 };
 
 static struct notes take_notes(struct worker *worker)
@@ -242,6 +257,7 @@ static struct notes take_notes(struct worker *worker)
 		.features = worker->features,
 		.mem = worker->new_mem,
 		.answers = worker->answers,
+		.taken = worker->taken,
 	};
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		notes.is_queue_changed[i] = worker->is_queue_changed[i];
@@ -251,6 +267,7 @@ static struct notes take_notes(struct worker *worker)
 	worker->is_replay_due = false;
 	worker->is_features_due = false;
 	worker->new_mem = NULL;
+	worker->taken = 0;
 	g_queue_init(&worker->answers);
 	g_mutex_unlock(&worker->lock);
 	return notes;
@@ -286,6 +303,9 @@ static void heed_notes(struct worker *worker)
 		take_answer(worker, answer);
 		g_free(answer);
 	}
+	if (notes.taken != 0) {
+		device_take_taken(&worker->device, notes.taken);
+	}
 	if (notes.is_replay_due) {
 		device_replay(&worker->device);
 	}
@@ -302,6 +322,34 @@ static void set_busy(struct worker *worker, bool is_busy)
 	g_mutex_unlock(&worker->lock);
 }
 
+static enum virtq_status pop(struct worker *worker, enum command_queue index,
+			     struct virtq_chain **chain_out)
+{
+	if (index == COMMAND_QUEUE_CURSOR && worker->parked_cursor != NULL) {
+		*chain_out = g_steal_pointer(&worker->parked_cursor);
+		return VIRTQ_OK;
+	}
+	return virtq_pop(&worker->options.queues[index], chain_out);
+}
+
+/* From inside a command: the cursor's turn, unless a note has to be heeded before it. */
+static void breathe(void *data)
+{
+	struct worker *worker = data;
+	struct virtq *vq = &worker->options.queues[COMMAND_QUEUE_CURSOR];
+	struct virtq_chain *chain;
+
+	while (g_atomic_int_get(&worker->has_notes) == 0 && worker->parked_cursor == NULL &&
+	       virtq_pop(vq, &chain) == VIRTQ_OK) {
+		if (g_atomic_int_get(&worker->has_notes) != 0) {
+			worker->parked_cursor = chain;
+		} else {
+			device_execute(&worker->device, vq, chain);
+		}
+	}
+	virtq_notify(vq);
+}
+
 /* Returns false if there was nothing to do. */
 static bool run_one(struct worker *worker, enum command_queue index)
 {
@@ -310,7 +358,7 @@ static bool run_one(struct worker *worker, enum command_queue index)
 
 	/* Before the pop, so that whoever stops the queue and then waits misses none. */
 	set_busy(worker, true);
-	enum virtq_status status = virtq_pop(vq, &chain);
+	enum virtq_status status = pop(worker, index, &chain);
 	if (status == VIRTQ_OK) {
 		heed_notes(worker);
 		if (virtq_chain_is_stale(vq, chain)) {
@@ -327,6 +375,18 @@ static void notify_all(struct worker *worker)
 {
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_notify(&worker->options.queues[i]);
+	}
+}
+
+/* Answer what was held for too long, and be back for the rest. */
+static void arm_hold_timer(struct worker *worker)
+{
+	gint64 delay_us = device_expire(&worker->device);
+
+	if (delay_us >= 0) {
+		loop_timer_arm(&worker->loop, &worker->hold_timer, delay_us);
+	} else {
+		loop_timer_disarm(&worker->loop, &worker->hold_timer);
 	}
 }
 
@@ -347,6 +407,7 @@ static void drain(struct worker *worker)
 		has_run |= run_one(worker, COMMAND_QUEUE_CONTROL);
 		if (has_run) {
 			if (++n_since_notify % NOTIFY_INTERVAL == 0) {
+				device_expire(&worker->device);
 				notify_all(worker);
 			}
 			continue;
@@ -357,6 +418,15 @@ static void drain(struct worker *worker)
 			break;
 		}
 	}
+	arm_hold_timer(worker);
+	notify_all(worker);
+}
+
+static void hold_timer_expired(void *data)
+{
+	struct worker *worker = data;
+
+	arm_hold_timer(worker);
 	notify_all(worker);
 }
 
@@ -411,6 +481,7 @@ static void *thread_main(void *data)
 		return NULL;
 	}
 	device_init(&worker->device, worker->renderer, worker->display, worker->options.quota);
+	device_set_breather(&worker->device, breathe, worker);
 	heed_notes(worker);
 
 	int error = loop_run(&worker->loop);
@@ -420,6 +491,9 @@ static void *thread_main(void *data)
 	}
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		drop_kick(worker, &worker->kicks[i]);
+	}
+	if (worker->parked_cursor != NULL) {
+		virtq_chain_discard(worker->parked_cursor);
 	}
 	device_finish(&worker->device);
 	loop_remove(&worker->loop, &worker->renderer_source);
@@ -451,6 +525,7 @@ int worker_create(const struct worker_options *options, struct worker **worker_o
 	g_queue_init(&worker->answers);
 	worker->renderer_source =
 		(struct loop_source){ .dispatch = dispatch_renderer, .data = worker };
+	worker->hold_timer = (struct loop_timer){ .expired = hold_timer_expired, .data = worker };
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		worker->kicks[i] = (struct kick){
 			.source = { .dispatch = dispatch_kick, .data = &worker->kicks[i] },

@@ -52,6 +52,13 @@ void renderer_set_listener(struct renderer *r, const struct renderer_listener *l
 	r->listener_data = data;
 }
 
+void renderer_breathe(struct renderer *r)
+{
+	if (r->listener != NULL) {
+		r->listener->breathe(r->listener_data);
+	}
+}
+
 void renderer_dispatch(struct renderer *r)
 {
 	if (r->impl->dispatch != NULL) {

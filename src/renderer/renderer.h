@@ -122,10 +122,17 @@ struct renderer_fence {
 
 struct renderer;
 
-/* Upcalls, only from inside renderer_dispatch(). */
 struct renderer_listener {
-	/* fence and all before it on its timeline are done. May come more than once. */
+	/*
+	 * fence and all before it on its timeline are done. May come more than
+	 * once, and only from inside renderer_dispatch().
+	 */
 	void (*fence_signaled)(void *data, const struct renderer_fence *fence);
+	/*
+	 * From inside a long call: others may have their turn. They may call
+	 * resource_read() for other resources, and nothing else.
+	 */
+	void (*breathe)(void *data);
 };
 
 /* Contexts, 3D resources and command streams. */
@@ -222,6 +229,9 @@ void renderer_destroy(struct renderer *r); /* NULL is fine */
 void renderer_set_listener(struct renderer *r, const struct renderer_listener *listener,
 			   void *data);
 void renderer_dispatch(struct renderer *r);
+
+/* For implementations: every few hundred microseconds of work. */
+void renderer_breathe(struct renderer *r);
 
 /* For implementations: fills the base, event_fd -1. Asserts the mandatory members. */
 void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct quota *quota);

@@ -116,6 +116,9 @@ static void convert_row(uint32_t *to, uint32_t *from, pixman_format_code_t from_
 	pixman_image_unref(target);
 }
 
+/* What is copied in about 100 us: then others have their turn. */
+#define BAND_BYTES (1u << 20)
+
 /* Rows straight to their place: the guest's pixels are ours already. */
 static bool copy_rows(struct soft_resource *resource, const struct rect *rect,
 		      uint64_t offset_bytes)
@@ -159,12 +162,36 @@ static bool convert_rows(struct soft_resource *resource, const struct rect *rect
 	return true;
 }
 
+/* Band by band, so that a cursor need not wait for a large picture. */
+static bool take_rows(struct soft *soft, struct soft_resource *resource, const struct rect *rect,
+		      uint64_t offset_bytes, uint32_t *row_copy)
+{
+	uint64_t pitch = (uint64_t)resource->width * sizeof(uint32_t);
+	uint32_t max_rows = MAX(BAND_BYTES / (rect->width * (uint32_t)sizeof(uint32_t)), 1);
+
+	for (uint32_t row = 0; row < rect->height; row += max_rows) {
+		const struct rect band = { rect->x, rect->y + row, rect->width,
+					   MIN(max_rows, rect->height - row) };
+		uint64_t offset = offset_bytes + row * pitch;
+		bool is_done = row_copy == NULL ?
+				       copy_rows(resource, &band, offset) :
+				       convert_rows(resource, &band, offset, row_copy);
+
+		if (!is_done) {
+			return false;
+		}
+		if (row + band.height < rect->height) {
+			renderer_breathe(&soft->base);
+		}
+	}
+	return true;
+}
+
 static enum gpu_resp soft_transfer_2d(struct renderer *r, uint32_t id, const struct rect *rect,
 				      uint64_t offset_bytes)
 {
 	struct soft_resource *resource = find(r, id);
 	g_autofree uint32_t *row_copy = NULL;
-	bool is_done;
 
 	if (resource->format != PIXMAN_a8r8g8b8) {
 		row_copy = g_try_new(uint32_t, rect->width);
@@ -175,12 +202,7 @@ static enum gpu_resp soft_transfer_2d(struct renderer *r, uint32_t id, const str
 	if (!frame_make_writable(&resource->frame, rect)) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	if (row_copy == NULL) {
-		is_done = copy_rows(resource, rect, offset_bytes);
-	} else {
-		is_done = convert_rows(resource, rect, offset_bytes, row_copy);
-	}
-	if (!is_done) {
+	if (!take_rows(soft_from_base(r), resource, rect, offset_bytes, row_copy)) {
 		frame_clear(resource->frame, rect);
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}

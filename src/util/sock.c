@@ -3,8 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -170,4 +171,22 @@ ssize_t sock_send(int fd, const struct iovec *iov, size_t n_iov, int fd_borrow)
 		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
+}
+
+uint64_t sock_unread_bytes(int fd)
+{
+	int unread;
+
+	return ioctl(fd, SIOCOUTQ, &unread) == 0 && unread >= 0 ? (uint64_t)unread : UINT64_MAX;
+}
+
+void sock_set_send_buffer(int fd, int size_bytes)
+{
+	int now = 0;
+	socklen_t size = sizeof(now);
+
+	/* The kernel doubles what it is given, for its overhead, and so answers. */
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &size) == 0 && now / 2 < size_bytes) {
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size_bytes, sizeof(size_bytes));
+	}
 }

@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -38,3 +39,9 @@ ssize_t sock_receive(int fd, void *buffer, size_t size_bytes, int fds_out[SOCK_M
 /* As sendmsg(2) with no wait and no SIGPIPE; fd_borrow -1: none. Bytes or -errno. */
 ssize_t sock_send(int fd, const struct iovec *iov, size_t n_iov, int fd_borrow)
 	G_GNUC_WARN_UNUSED_RESULT;
+
+/* No less than what the peer has not read yet of what was sent; UINT64_MAX if that can't be told. */
+uint64_t sock_unread_bytes(int fd);
+
+/* Let that much be sent ahead, as far as the system lets us; never less than before. */
+void sock_set_send_buffer(int fd, int size_bytes);

@@ -27,6 +27,8 @@ struct recorder {
 	struct display base;
 	GString *log;
 	bool is_watched;
+	bool is_busy; /* pictures have to wait */
+	unsigned int n_reclaims;
 	bool has_somebody_to_ask;
 	uint64_t token; /* of the last question */
 	struct frame *frame; /* owned reference: of the last picture */
@@ -52,7 +54,7 @@ static bool recorder_is_watched(struct display *d)
 	return recorder_from_base(d)->is_watched;
 }
 
-static void recorder_update(struct display *d, uint32_t scanout_id,
+static bool recorder_update(struct display *d, uint32_t scanout_id,
 			    const struct display_picture *picture, const struct rect *damage)
 {
 	struct recorder *r = recorder_from_base(d);
@@ -63,6 +65,12 @@ static void recorder_update(struct display *d, uint32_t scanout_id,
 			       picture->view.y);
 	frame_unref(r->frame);
 	r->frame = frame_ref(picture->frame);
+	return r->is_busy;
+}
+
+static void recorder_reclaim(struct display *d)
+{
+	recorder_from_base(d)->n_reclaims++;
 }
 
 static void recorder_disable(struct display *d, uint32_t scanout_id)
@@ -109,6 +117,7 @@ static const struct display_impl recorder_impl = {
 	.destroy = recorder_destroy,
 	.is_watched = recorder_is_watched,
 	.update = recorder_update,
+	.reclaim = recorder_reclaim,
 	.disable = recorder_disable,
 	.cursor_set = recorder_cursor_set,
 	.cursor_hide = recorder_cursor_hide,

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The sending end of a display channel: turns wishes and questions into
+ * messages, and knows what the front-end has been shown. Whoever calls holds
+ * the channel's lock (vhost_user_gpu.c).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "display/display.h"
+#include "display/vug_out.h"
+#include "display/vug_questions.h"
+#include "display/vug_wishes.h"
+
+struct vug_channel {
+	int socket; /* owned, or -1 */
+	bool is_negotiated;
+	bool is_acceptance_due; /* SET_PROTOCOL_FEATURES */
+	uint64_t protocol_features;
+	struct {
+		uint32_t width, height; /* of the surface that the front-end has; 0: none */
+	} surfaces[DISPLAY_MAX_SCANOUTS];
+	struct vug_out out;
+};
+
+void vug_channel_init(struct vug_channel *channel);
+void vug_channel_open(struct vug_channel *channel, int consume_fd);
+void vug_channel_close(struct vug_channel *channel);
+
+/* The front-end said what it offers. */
+void vug_channel_negotiate(struct vug_channel *channel, uint64_t offered_features);
+
+/*
+ * Send without waiting until there is nothing to say (0) or the socket is full
+ * (-EAGAIN); else -errno, and the channel is of no more use. questions may be
+ * NULL: they are left for another time.
+ */
+int vug_channel_pump(struct vug_channel *channel, struct vug_wishes *wishes,
+		     struct vug_questions *questions) G_GNUC_WARN_UNUSED_RESULT;
