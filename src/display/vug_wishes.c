@@ -5,7 +5,7 @@
 
 void vug_wishes_init(struct vug_wishes *w, const struct display *display)
 {
-	*w = (struct vug_wishes){ .display = display };
+	w->display = display;
 	g_mutex_init(&w->lock);
 }
 
@@ -76,6 +76,7 @@ void vug_wishes_add_cursor(struct vug_wishes *w, const struct display_cursor *cu
 	wish->state.pos = (struct vug_cursor_pos){ cursor->scanout_id, cursor->x, cursor->y };
 	wish->is_hidden = false;
 	wish->is_move_due = true;
+	w->due_cursors |= 1u << cursor->scanout_id;
 	if (cursor->pixels != NULL) {
 		wish->state.hot_x = cursor->hot_x;
 		wish->state.hot_y = cursor->hot_y;
@@ -93,6 +94,7 @@ void vug_wishes_add_cursor_hide(struct vug_wishes *w, uint32_t scanout_id, uint3
 	wish->state.pos = (struct vug_cursor_pos){ scanout_id, x, y };
 	wish->is_hidden = true;
 	wish->is_move_due = true;
+	w->due_cursors |= 1u << scanout_id;
 	g_mutex_unlock(&w->lock);
 }
 
@@ -127,26 +129,25 @@ bool vug_wishes_take_picture(struct vug_wishes *w, uint32_t *scanout_id_out,
 bool vug_wishes_take_cursor(struct vug_wishes *w, enum vug_request *request_out,
 			    struct vug_cursor_update *state_out)
 {
-	bool is_found = false;
-
 	g_mutex_lock(&w->lock);
-	for (size_t i = 0; i < DISPLAY_MAX_SCANOUTS && !is_found; i++) {
-		struct vug_cursor_wish *wish = &w->cursors[i];
+	bool is_found = w->due_cursors != 0;
+	if (is_found) {
+		unsigned int id = (unsigned int)__builtin_ctz(w->due_cursors);
+		struct vug_cursor_wish *wish = &w->cursors[id];
 
-		is_found = true;
 		if (wish->is_image_due) {
 			*request_out = VUG_CURSOR_UPDATE;
 			*state_out = wish->state;
-		} else if (wish->is_move_due) {
+		} else {
 			*request_out = wish->is_hidden ? VUG_CURSOR_POS_HIDE : VUG_CURSOR_POS;
 			state_out->pos = wish->state.pos;
-		} else {
-			is_found = false;
-			continue;
 		}
 		/* An image shows the cursor; a hidden one is hidden by the next message. */
 		wish->is_move_due = wish->is_image_due && wish->is_hidden;
 		wish->is_image_due = false;
+		if (!wish->is_move_due) {
+			w->due_cursors &= ~(1u << id);
+		}
 	}
 	g_mutex_unlock(&w->lock);
 	return is_found;
@@ -158,8 +159,11 @@ void vug_wishes_forget(struct vug_wishes *w)
 		g_mutex_lock(&w->lock);
 		struct vug_picture_wish old = w->pictures[i];
 		w->pictures[i] = (struct vug_picture_wish){ 0 };
-		w->cursors[i].is_image_due = false;
-		w->cursors[i].is_move_due = false;
+		if (w->due_cursors & 1u << i) {
+			w->cursors[i].is_image_due = false;
+			w->cursors[i].is_move_due = false;
+			w->due_cursors &= ~(1u << i);
+		}
 		g_mutex_unlock(&w->lock);
 		frame_unref(old.frame);
 		say_taken(w, &old, i);

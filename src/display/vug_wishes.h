@@ -35,10 +35,12 @@ struct vug_wishes {
 	const struct display *display; /* borrowed, for its listener */
 	GMutex lock;
 	struct vug_picture_wish pictures[DISPLAY_MAX_SCANOUTS];
-	struct vug_cursor_wish cursors[DISPLAY_MAX_SCANOUTS];
+	struct vug_cursor_wish cursors[DISPLAY_MAX_SCANOUTS]; /* 16 KiB each, mostly untouched */
+	uint32_t due_cursors;	   /* a bit for each that has something to send */
 	unsigned int next_scanout; /* has its turn */
 };
 
+/* w: zeroed memory. */
 void vug_wishes_init(struct vug_wishes *w, const struct display *display);
 void vug_wishes_finish(struct vug_wishes *w);
 
