@@ -30,6 +30,17 @@ static void connect_reader(struct machine *machine, unsigned int max_updates_per
 	close(fds[1]);
 }
 
+/* Region by region where the back-end can; rust-vmm's can't. */
+static void share_memory(struct machine *machine)
+{
+	if (machine->frontend->acked_protocol_features &
+	    FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
+		frontend_add_memory(machine->frontend, machine->ram);
+	} else {
+		frontend_set_mem_table(machine->frontend, machine->ram);
+	}
+}
+
 struct machine *machine_create(const char *command, unsigned int max_updates_per_s)
 {
 	struct machine *machine = g_new0(struct machine, 1);
@@ -49,7 +60,7 @@ struct machine *machine_create(const char *command, unsigned int max_updates_per
 	machine->cursor = driver_create(machine->cursor_ring, 1);
 	connect_reader(machine, max_updates_per_s);
 	frontend_set_features(machine->frontend, features);
-	frontend_add_memory(machine->frontend, machine->ram);
+	share_memory(machine);
 	frontend_start_ring(machine->frontend, machine->control_ring, 0, false);
 	frontend_start_ring(machine->frontend, machine->cursor_ring, 0, false);
 	return machine;

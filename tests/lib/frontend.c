@@ -227,7 +227,9 @@ void frontend_handshake(struct frontend *frontend)
 	    FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
 		g_assert_cmpuint(frontend_get_u64(frontend, VHOST_USER_GET_MAX_MEM_SLOTS), >=, 8);
 	}
-	set_backend_req_fd(frontend);
+	if (frontend->acked_protocol_features & FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ)) {
+		set_backend_req_fd(frontend);
+	}
 	g_assert_cmpint(frontend_send(frontend, VHOST_USER_SET_OWNER, 0, NULL, 0, NULL, 0), ==, 0);
 	g_assert_cmphex(frontend_get_u64(frontend, VHOST_USER_GET_FEATURES), ==,
 			frontend->features);
