@@ -2,6 +2,8 @@
 """What is measured, what of it is printed, and what it is held to."""
 from dataclasses import dataclass, field
 
+import guest
+
 HIGHER, LOWER = 1, -1
 
 
@@ -21,7 +23,9 @@ class Row:
     metrics: tuple
     seconds: float = 1.0
     quick_seconds: float = 0.4
+    headline: str = ''      # the metric that stands for the row in a plot
     floor: str = ''         # the row that measures the floor
+    shows: bool = True      # pictures
     needs_3d: bool = False
     counts_calls: bool = False
     runs: int = 0           # 0: as many as asked for
@@ -29,6 +33,7 @@ class Row:
     is_long: bool = False   # not in a quick look
     is_ours: bool = False   # no peers
     lets_sleep: bool = False
+    is_guest: bool = False  # measured by guest.py
 
     @property
     def command(self):
@@ -44,13 +49,14 @@ def frames(name, title, floor='', **kwargs):
         Metric('cpu_us_per_frame', 'back-end CPU per frame shown', 'µs', LOWER),
         Metric('torn', 'torn frames', '', LOWER, False),
         Metric('stale', 'frames out of order', '', LOWER, False),
-    ), floor=floor, **kwargs)
+    ), floor=floor, headline='kick_to_pixels_p50_us' if name.endswith('-paced')
+        else 'frames_per_s', **kwargs)
 
 
-def calls(name, title):
+def calls(name, title, **kwargs):
     return Row(name + '-calls', title, (
         Metric('calls_total', 'system calls', 'each', LOWER),
-    ), counts_calls=True, runs=1)
+    ), headline='calls_total', counts_calls=True, runs=1, **kwargs)
 
 
 def latency(key, label):
@@ -90,26 +96,26 @@ ROWS = (
         Metric('rss_mib', 'RSS then, all processes', 'MiB', LOWER),
         Metric('pss_mib', 'PSS then', 'MiB', LOWER),
         Metric('threads', 'threads', '', LOWER),
-    )),
+    ), headline='start_ms', shows=False),
     Row('idle', 'Idle', (
         Metric('idle_cpu_ms_per_s', 'CPU', 'ms/s', LOWER),
         Metric('idle_wakeups_per_s', 'wake-ups', '/s', LOWER),
-    ), seconds=5, quick_seconds=1, runs=2, lets_sleep=True),
+    ), seconds=5, quick_seconds=1, runs=2, lets_sleep=True, shows=False),
     Row('queue-1', 'Queue, one command in flight', (
         Metric('commands_per_s', 'commands', '/s', HIGHER),
         Metric('cpu_us_per_command', 'back-end CPU per command', 'µs', LOWER),
-    )),
+    ), headline='commands_per_s', shows=False),
     Row('queue-64', 'Queue, 64 commands in flight', (
         Metric('commands_per_s', 'commands', '/s', HIGHER),
         Metric('cpu_us_per_command', 'back-end CPU per command', 'µs', LOWER),
-    )),
+    ), headline='commands_per_s', shows=False),
     frames('small', '64×64 of a 1080p screen, guest at full speed', 'floor-small'),
     frames('1080p', '1080p, guest at full speed', 'floor-1080p', seconds=3),
     frames('4k', '4K, guest at full speed', 'floor-4k', seconds=4, quick_seconds=0.6),
     frames('small-paced', '64×64, one frame at a time'),
     frames('1080p-paced', '1080p, one frame at a time', seconds=3),
     frames('4k-paced', '4K, one frame at a time', seconds=3, quick_seconds=0.6),
-    calls('queue-64', 'System calls per command, 64 in flight'),
+    calls('queue-64', 'System calls per command, 64 in flight', shows=False),
     calls('small', 'System calls per 64×64 flush, guest at full speed'),
     calls('small-paced', 'System calls per 64×64 flush, back-end asleep before'),
     calls('1080p-paced', 'System calls per 1080p flush, back-end asleep before'),
@@ -122,18 +128,18 @@ ROWS = (
         *latency('update_to_display', 'new image to display'),
         Metric('updates_per_s', 'new images', '/s', HIGHER),
         Metric('update_frames_per_s', 'frames shown meanwhile', '/s', HIGHER),
-    ), seconds=1.5),
+    ), headline='move_to_display_p50_us', seconds=1.5),
     Row('slow', 'A display that reads 20 frames/s, a guest that draws 60', (
         *latency('probe_answered', 'other command to answer'),
         Metric('guest_frames_per_s', 'flushes answered', '/s', HIGHER),
         Metric('frames_per_s', 'frames shown', '/s', HIGHER),
         Metric('pss_busy_mib', 'PSS meanwhile', 'MiB', LOWER),
-    ), seconds=2, quick_seconds=1),
+    ), headline='probe_answered_p50_us', seconds=2, quick_seconds=1),
     Row('many', '32 back-ends, a 1080p screen each', (
         Metric('pss_mib_each', 'PSS of each', 'MiB', LOWER),
         Metric('idle_cpu_ms_per_s', 'CPU of all, idle', 'ms/s', LOWER),
         Metric('idle_wakeups_per_s', 'wake-ups of all, idle', '/s', LOWER),
-    ), seconds=5, quick_seconds=1, runs=2, lets_sleep=True),
+    ), headline='pss_mib_each', seconds=5, quick_seconds=1, runs=2, lets_sleep=True),
     Row('torn', 'Whole frames only: 100,000 to each of three displays', (
         Metric('shown_fast', 'shown by a fast display', '', HIGHER),
         Metric('shown_slow', 'by a slow one', '', HIGHER),
@@ -141,17 +147,18 @@ ROWS = (
     ), runs=1, is_extra=True, is_ours=True),
     Row('3d', 'OpenGL', (
         *latency('submit_empty', 'SUBMIT_3D, nothing to draw'),
-        *latency('submit_empty_fenced', 'the same, fenced'),
+        *latency('submit_empty_fenced', 'SUBMIT_3D, nothing to draw, fenced'),
         *latency('submit_clear', 'SUBMIT_3D, clear 64×64'),
-        *latency('submit_clear_fenced', 'the same, fenced'),
+        *latency('submit_clear_fenced', 'SUBMIT_3D, clear 64×64, fenced'),
+        *contexts(1),
+        *contexts(8),
+        *contexts(64),
         *latency('read_1080p', 'read-back of 1080p, nothing else'),
         *latency('transfer_1080p', 'TRANSFER_TO_HOST_3D 1080p'),
         *latency('flush_1080p_answered', '1080p flush to answer'),
         *latency('flush_1080p_shown', '1080p flush to pixels'),
-        *contexts(1),
-        *contexts(8),
-        *contexts(64),
-    ), seconds=0.5, quick_seconds=0.2, needs_3d=True, floor='floor-3d'),
+    ), headline='submit_clear_fenced_p50_us', seconds=0.5, quick_seconds=0.2, needs_3d=True,
+        floor='floor-3d', shows=False),
     Row('growth-size', 'A frame by its size, one at a time',
         flat(growth(f'{width}x{height}', f'{width}×{height}') for width, height in SIZES),
         seconds=0.4, is_long=True),
@@ -164,6 +171,11 @@ ROWS = (
                      LOWER))
              for n in (1, 8, 32)),
         seconds=0.5, is_long=True),
+    Row('guest', 'glmark2 in a guest; qemu: its own virtio-gpu-gl; vtest: the host itself, over '
+        "virglrenderer's vtest server", (
+            Metric('score', 'score', '', HIGHER),
+            *(Metric(f'fps_{scene}', scene, 'frames/s', HIGHER) for scene in guest.SCENES),
+        ), headline='score', is_long=True, is_guest=True),
 )
 
 

@@ -4,6 +4,7 @@
 import argparse
 import glob
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,11 +13,16 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+import guest
 import report
 from rows import ROWS
 
 QEMU = '/usr/lib/qemu/vhost-user-gpu'
 LIMIT_S = 600
+# All of it, with what scripts/bench has done before.
+TOTAL_S = 14.5 * 60
+# A back-end that fails this often at a row has no more runs of it.
+MAX_FAILURES = 2
 FLOOR_3D = 'floor-3d'
 
 
@@ -25,6 +31,7 @@ class Peer:
     name: str
     command: str
     command_3d: str = ''
+    shows: bool = True  # pictures, without a GPU
 
 
 def find_peers(args):
@@ -40,13 +47,7 @@ def find_peers(args):
             missing.append("QEMU's back-end in 3D: it needs a render node, and there is none")
     else:
         missing.append(f"QEMU's back-end: no {QEMU} (Debian: qemu-system-gui)")
-    rust = shutil.which('vhost-device-gpu')
-    if rust:
-        peers.append(Peer('rust-vmm', f'{rust} -s @SOCK@ --gpu-mode null',
-                          f'{rust} -s @SOCK@ --gpu-mode virglrenderer'))
-    else:
-        missing.append("rust-vmm's vhost-device-gpu: not on PATH "
-                       '(where Rust is: cargo install vhost-device-gpu)')
+    find_rust(peers, missing)
     for text in args.peer:
         name, _, command = text.partition('=')
         name, _, kind = name.partition(':')
@@ -54,8 +55,36 @@ def find_peers(args):
     return peers, missing
 
 
+def is_rust(path):
+    """Ours may be installed under the same name, and knows an option that theirs doesn't."""
+    done = subprocess.run([path, '--print-capabilities'], capture_output=True, check=False)
+    return done.returncode != 0
+
+
+def find_rust(peers, missing):
+    """rust-vmm's: it shows pictures only as dma-bufs, which take a GPU, or by gfxstream."""
+    found = filter(None, (shutil.which('vhost-device-gpu'),
+                          shutil.which('vhost-device-gpu',
+                                       path=os.path.expanduser('~/.cargo/bin'))))
+    path = next(filter(is_rust, found), None)
+    if not path:
+        missing.append("rust-vmm's vhost-device-gpu: neither on PATH nor in ~/.cargo/bin (where "
+                       'Rust is: cargo install vhost-device-gpu --locked --no-default-features, '
+                       'see docs/performance.md)')
+        return
+    usage = subprocess.run([path, '--help'], capture_output=True, text=True, check=False).stdout
+    path = shlex.quote(path)
+    has_virgl = 'virglrenderer' in usage
+    peers.append(Peer('rust-vmm', f'{path} -s @SOCK@ --gpu-mode null',
+                      f'{path} -s @SOCK@ --gpu-mode virglrenderer' if has_virgl else '', False))
+    missing.append("rust-vmm's back-end where pictures are shown: its null mode shows none, and "
+                   'its virglrenderer mode none without a GPU')
+    if not has_virgl:
+        missing.append("rust-vmm's back-end in 3D: it was built without backend-virgl")
+
+
 def call(args, row, name, command):
-    """One run; its results, or None and a word on standard error."""
+    """One run: its results, and what went wrong if something did."""
     seconds = row.quick_seconds if args.quick else row.seconds
     argv = [args.bench, '--seconds', str(seconds)]
     if row.counts_calls:
@@ -74,13 +103,12 @@ def call(args, row, name, command):
         done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, env=env,
                               check=False)
     except subprocess.TimeoutExpired:
-        print(f'{row.name}: no end after {LIMIT_S} s: {command}', file=sys.stderr)
-        return None
+        return {}, f'no end after {LIMIT_S} s'
+    error = ''
     if done.returncode != 0:
-        print(f'{row.name}: {command}: exit {done.returncode}: {done.stderr.strip()}',
-              file=sys.stderr)
-        return None
-    return {key: float(value) for key, value in map(str.split, done.stdout.splitlines())}
+        said = done.stderr.strip().splitlines() or [f'exit {done.returncode}']
+        error = re.sub(r'.*ERROR \*\*: ([\d:.]+: )?', '', said[-1])
+    return {key: float(value) for key, value in map(str.split, done.stdout.splitlines())}, error
 
 
 def contenders(row, peers):
@@ -88,31 +116,39 @@ def contenders(row, peers):
     found = []
     for peer in peers[:1] if row.is_ours else peers:
         command = peer.command_3d if row.needs_3d else peer.command
-        if command:
+        if command and (peer.shows or not row.shows):
             found.append((peer.name, row.command, command))
     if row.floor:
         found.append(('floor', row.floor, None))
     return found
 
 
-def measure(args, row, peers):
+def measure(args, row, peers, missing):
     """{peer: [results of one run, ...]}; runs alternate A B A B."""
-    runs = {}
+    runs, errors = {}, {}
     n_runs = min(args.runs, row.runs) if row.runs else args.runs
     for _ in range(n_runs):
         for name, bench_row, command in contenders(row, peers):
-            results = call(args, row, bench_row, command)
+            if len(errors.get(name, [])) == MAX_FAILURES:
+                continue
+            results, error = call(args, row, bench_row, command)
             runs.setdefault(name, [])
-            if results is not None:
+            # What was measured before it failed is as good as any.
+            if results:
                 runs[name].append(results)
+            if error:
+                errors.setdefault(name, []).append(error)
+                print(f'{row.name}: {command}: {error}', file=sys.stderr)
+    missing += [f'some of "{row.title}" by {name}: {said[-1]}' for name, said in errors.items()]
     return runs
 
 
 def main():
     parser = argparse.ArgumentParser(prog='scripts/bench')
-    parser.add_argument('--bench', required=True, help=argparse.SUPPRESS)
-    parser.add_argument('--daemon', required=True, help=argparse.SUPPRESS)
-    parser.add_argument('--report', required=True, help=argparse.SUPPRESS)
+    parser.add_argument('--bench', default='', help=argparse.SUPPRESS)
+    parser.add_argument('--daemon', default='', help=argparse.SUPPRESS)
+    parser.add_argument('--report', default='', help=argparse.SUPPRESS)
+    parser.add_argument('--spent', type=float, default=0, help=argparse.SUPPRESS)
     parser.add_argument('--quick', action='store_true', help='a look, in under two minutes')
     parser.add_argument('--runs', type=int, help='of each back-end and work [5; 2 if quick]')
     parser.add_argument('--only', help='these rows, comma separated')
@@ -132,7 +168,7 @@ def main():
     if unknown:
         parser.error(f'no such row: {", ".join(sorted(unknown))}')
     peers, missing = find_peers(args)
-    started = time.monotonic()
+    started = time.monotonic() - args.spent
     out = report.Report(args, peers, missing)
     out.missing += [f'{row.title}: not in a quick look (--only {row.name})' for row in ROWS
                     if row.is_long and row.name not in wanted and not args.only]
@@ -143,7 +179,11 @@ def main():
             if row.counts_calls and not shutil.which('strace'):
                 out.missing.append(f'{row.title}: no strace')
                 continue
-            out.add(row, measure(args, row, peers))
+            if row.is_guest:
+                left_s = LIMIT_S if args.only else TOTAL_S - (time.monotonic() - started)
+                out.add(row, guest.measure(args.daemon, args.runs, left_s, out.missing))
+            else:
+                out.add(row, measure(args, row, peers, out.missing))
     out.finish(time.monotonic() - started)
     return 0
 

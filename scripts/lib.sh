@@ -115,10 +115,15 @@ packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev kmo
 packages_vm=(python3 seabios)
 packages_test=(clang edid-decode git)
 
+# Plots, system calls; and where OpenGL takes a window and a display.
+packages_bench=(python3 gnuplot-nox strace)
+packages_bench_guest=(xvfb virgl-server glmark2-es2-x11)
+
 # QEMU 7.2 of Debian 12 refuses vhost-user-gpu without KVM ("requires kvm").
 qemu_version=1:10.0
 packages_qemu=(qemu-system-x86)
 packages_qemu_test=(qemu-system-x86 qemu-system-gui)
+packages_qemu_bench=("${packages_qemu_test[@]}" qemu-system-modules-opengl)
 
 # enable_backports: Debian 12 keeps QEMU 10 there.
 enable_backports() {

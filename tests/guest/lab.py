@@ -369,12 +369,13 @@ class Agent:
 
 
 class VM:
-    """A guest on a back-end. gpu: extra properties of the device."""
+    """A guest on a back-end, or with QEMU's own device where daemon is None.
+    gpu: extra properties of the device."""
 
     GPU = "gpu0"
 
     def __init__(self, lab, name, frontend, device, daemon, gpu="", append="",
-                 memory_mib=1024, extra=(), lasting=False):
+                 memory_mib=1024, extra=(), lasting=False, display="none"):
         """lasting: the machine outlives this process, and its monitor and
         agent are sockets that a later process can connect to."""
         self.lab, self.name, self.daemon = lab, name, daemon
@@ -395,7 +396,7 @@ class VM:
         argv = [
             *lab.settings.prefix(frontend), "qemu-system-x86_64",
             "-name", name, "-nodefaults",
-            "-no-user-config", "-display", "none", "-vga", "none",
+            "-no-user-config", "-display", display, "-vga", "none",
             "-accel", accel, "-smp", "2", "-m", f"{memory_mib}M",
             "-cpu", "host" if accel.startswith("kvm") else "max",
             "-object", f"memory-backend-memfd,share=on,id=mem0,"
@@ -411,8 +412,10 @@ class VM:
             "-chardev", f"socket,id=agent,{ends['agent']}",
             "-device", "virtio-serial-pci",
             "-device", "virtserialport,chardev=agent,name=vdg.agent",
-            "-chardev", f"socket,id=vgpu,path={daemon.sock}",
-            "-device", f"{device},chardev=vgpu,id={self.GPU}"
+            *(("-chardev", f"socket,id=vgpu,path={daemon.sock}")
+              if daemon else ()),
+            "-device", f"{device},id={self.GPU}"
+                       f"{',chardev=vgpu' if daemon else ''}"
                        f"{',' + gpu if gpu else ''}",
             *extra,
         ]
