@@ -16,7 +16,7 @@ struct soft_resource {
 	struct frame *frame; /* owned reference */
 	pixman_format_code_t format;
 	uint32_t width, height;
-	const struct backing *backing; /* borrowed; NULL while none is attached */
+	struct iov_cursor backing; /* its list is borrowed while one is attached */
 };
 
 struct soft {
@@ -93,13 +93,13 @@ static void soft_resource_destroy(struct renderer *r, uint32_t id)
 static enum gpu_resp soft_resource_attach(struct renderer *r, uint32_t id,
 					  const struct backing *backing)
 {
-	find(r, id)->backing = backing;
+	iov_cursor_init(&find(r, id)->backing, backing->iov, backing->n_iov);
 	return GPU_RESP_OK_NODATA;
 }
 
 static void soft_resource_detach(struct renderer *r, uint32_t id)
 {
-	find(r, id)->backing = NULL;
+	iov_cursor_init(&find(r, id)->backing, NULL, 0);
 }
 
 /* One image over another, no blending; both are n pixels of one row. */
@@ -125,16 +125,15 @@ static bool copy_rows(struct soft_resource *resource, const struct rect *rect,
 {
 	size_t row_bytes = (size_t)rect->width * sizeof(uint32_t);
 	uint64_t pitch = (uint64_t)resource->width * sizeof(uint32_t);
-	struct iov_cursor cursor;
 
-	iov_cursor_init(&cursor, resource->backing->iov, resource->backing->n_iov);
 	/* Whole rows lie one behind the other on both sides. */
 	if (rect->width == resource->width) {
-		return iov_cursor_read(&cursor, offset_bytes, frame_pixel(resource->frame, 0, rect->y),
+		return iov_cursor_read(&resource->backing, offset_bytes,
+				       frame_pixel(resource->frame, 0, rect->y),
 				       row_bytes * rect->height);
 	}
 	for (uint32_t row = 0; row < rect->height; row++) {
-		if (!iov_cursor_read(&cursor, offset_bytes + row * pitch,
+		if (!iov_cursor_read(&resource->backing, offset_bytes + row * pitch,
 				     frame_pixel(resource->frame, rect->x, rect->y + row),
 				     row_bytes)) {
 			return false;
@@ -149,11 +148,10 @@ static bool convert_rows(struct soft_resource *resource, const struct rect *rect
 {
 	size_t row_bytes = (size_t)rect->width * sizeof(uint32_t);
 	uint64_t pitch = (uint64_t)resource->width * sizeof(uint32_t);
-	struct iov_cursor cursor;
 
-	iov_cursor_init(&cursor, resource->backing->iov, resource->backing->n_iov);
 	for (uint32_t row = 0; row < rect->height; row++) {
-		if (!iov_cursor_read(&cursor, offset_bytes + row * pitch, row_copy, row_bytes)) {
+		if (!iov_cursor_read(&resource->backing, offset_bytes + row * pitch, row_copy,
+				     row_bytes)) {
 			return false;
 		}
 		convert_row(frame_pixel(resource->frame, rect->x, rect->y + row), row_copy,

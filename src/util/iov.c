@@ -23,9 +23,9 @@ void iov_cursor_init(struct iov_cursor *cursor, const struct iovec *iov, size_t 
 /* Make cursor->index the entry that holds offset. False if there is none. */
 static bool seek(struct iov_cursor *cursor, uint64_t offset)
 {
-	if (offset < cursor->base_offset) {
-		cursor->index = 0;
-		cursor->base_offset = 0;
+	while (offset < cursor->base_offset) {
+		cursor->index--;
+		cursor->base_offset -= cursor->iov[cursor->index].iov_len;
 	}
 	while (cursor->index < cursor->n_iov) {
 		uint64_t length = cursor->iov[cursor->index].iov_len;

@@ -3,8 +3,9 @@
  * Copies between a scattered buffer and a flat one. The only code that walks
  * guest buffers: every bound is checked here, once.
  *
- * A struct iov_cursor remembers where in the list the last copy ended, so that
- * walking a framebuffer of 2,000 pages row by row stays linear.
+ * A struct iov_cursor remembers where in the list the last copy ended, and goes
+ * from there, up or down: to the next row of a framebuffer of 2,000 pages, or
+ * to where the guest drew last.
  */
 #pragma once
 
