@@ -55,6 +55,7 @@ struct device {
 	struct cursor cursors[DISPLAY_MAX_SCANOUTS];
 	struct fences fences;
 	GQueue held;	       /* struct command.link: flushes, oldest first; see scanout.c */
+	uint32_t slow_scanouts; /* a bit each: they let a flush wait for too long, and wait still */
 	GHashTable *questions; /* token -> struct command, pending on the display */
 	uint64_t last_token;
 	struct virtio_gpu_resp_display_info info; /* the last one known, host byte order */

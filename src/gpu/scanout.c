@@ -5,8 +5,9 @@
  *
  * A flush is answered when its picture is on its way. So a guest that draws as
  * soon as it may goes at its display's pace, and no frame is copied that
- * nobody will see. The wait is short: a display that is slow or does not read
- * at all must not slow down the guest, it sees fewer frames instead.
+ * nobody will see. The wait is short, and once a display has let it pass it is
+ * not waited for until it reads on: one that is slow or does not read at all
+ * must not slow down the guest, it sees fewer frames instead.
  */
 #include "gpu/device.h"
 #include "gpu/handlers.h"
@@ -103,6 +104,7 @@ static void release(struct device *dev, struct command *command)
 
 void device_take_taken(struct device *dev, uint32_t scanouts)
 {
+	dev->slow_scanouts &= ~scanouts;
 	for (GList *link = dev->held.head, *next; link != NULL; link = next) {
 		struct command *command = link->data;
 
@@ -124,6 +126,7 @@ gint64 device_expire(struct device *dev)
 		if (left_us > 0) {
 			return left_us;
 		}
+		dev->slow_scanouts |= command->waits_for;
 		release(dev, command);
 	}
 	return -1;
@@ -136,6 +139,7 @@ void scanout_drop_held(struct device *dev)
 	while ((link = g_queue_pop_head_link(&dev->held)) != NULL) {
 		command_destroy(link->data);
 	}
+	dev->slow_scanouts = 0;
 }
 
 static enum gpu_resp flush(struct device *dev, uint32_t scanout_id, const struct rect *rect,
@@ -182,6 +186,7 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 		}
 		waiting |= (uint32_t)is_waiting << i;
 	}
+	waiting &= ~dev->slow_scanouts;
 	return resp == GPU_RESP_OK_NODATA && waiting != 0 ? hold(dev, command, waiting) : resp;
 }
 
