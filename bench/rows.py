@@ -28,7 +28,7 @@ class Row:
     shows: bool = True      # pictures
     needs_3d: bool = False
     counts_calls: bool = False
-    runs: int = 0           # 0: as many as asked for
+    runs: int = 0           # 0: as many as asked for; else no more than so many, one if quick
     is_extra: bool = False  # only when asked for by name
     is_long: bool = False   # not in a quick look
     is_ours: bool = False   # no peers
@@ -114,11 +114,11 @@ ROWS = (
     frames('4k', '4K, guest at full speed', 'floor-4k', seconds=4, quick_seconds=0.6),
     frames('small-paced', '64×64, one frame at a time'),
     frames('1080p-paced', '1080p, one frame at a time', seconds=3),
-    frames('4k-paced', '4K, one frame at a time', seconds=3, quick_seconds=0.6),
+    frames('4k-paced', '4K, one frame at a time', seconds=3, is_long=True),
     calls('queue-64', 'System calls per command, 64 in flight', shows=False),
     calls('small', 'System calls per 64×64 flush, guest at full speed'),
-    calls('small-paced', 'System calls per 64×64 flush, back-end asleep before'),
-    calls('1080p-paced', 'System calls per 1080p flush, back-end asleep before'),
+    calls('small-paced', 'System calls per 64×64 flush, back-end asleep before', is_long=True),
+    calls('1080p-paced', 'System calls per 1080p flush, back-end asleep before', is_long=True),
     Row('cursor', 'Cursor while 4K frames stream, 1,000 moves or new images a second', (
         *latency('move_answered', 'move to answer'),
         *latency('move_to_display', 'move to display'),
@@ -134,7 +134,7 @@ ROWS = (
         Metric('guest_frames_per_s', 'flushes answered', '/s', HIGHER),
         Metric('frames_per_s', 'frames shown', '/s', HIGHER),
         Metric('pss_busy_mib', 'PSS meanwhile', 'MiB', LOWER),
-    ), headline='probe_answered_p50_us', seconds=2, quick_seconds=1),
+    ), headline='probe_answered_p50_us', seconds=2, quick_seconds=0.6),
     Row('many', '32 back-ends, a 1080p screen each', (
         Metric('pss_mib_each', 'PSS of each', 'MiB', LOWER),
         Metric('idle_cpu_ms_per_s', 'CPU of all, idle', 'ms/s', LOWER),
@@ -157,7 +157,7 @@ ROWS = (
         *latency('transfer_1080p', 'TRANSFER_TO_HOST_3D 1080p'),
         *latency('flush_1080p_answered', '1080p flush to answer'),
         *latency('flush_1080p_shown', '1080p flush to pixels'),
-    ), headline='submit_clear_fenced_p50_us', seconds=0.5, quick_seconds=0.2, needs_3d=True,
+    ), headline='submit_clear_fenced_p50_us', seconds=0.5, quick_seconds=0.1, needs_3d=True,
         floor='floor-3d', shows=False),
     Row('growth-size', 'A frame by its size, one at a time',
         flat(growth(f'{width}x{height}', f'{width}×{height}') for width, height in SIZES),

@@ -126,7 +126,9 @@ def contenders(row, peers):
 def measure(args, row, peers, missing):
     """{peer: [results of one run, ...]}; runs alternate A B A B."""
     runs, errors = {}, {}
-    n_runs = min(args.runs, row.runs) if row.runs else args.runs
+    n_runs = args.runs
+    if row.runs:
+        n_runs = 1 if args.quick else min(args.runs, row.runs)
     for _ in range(n_runs):
         for name, bench_row, command in contenders(row, peers):
             if len(errors.get(name, [])) == MAX_FAILURES:
@@ -170,8 +172,9 @@ def main():
     peers, missing = find_peers(args)
     started = time.monotonic() - args.spent
     out = report.Report(args, peers, missing)
-    out.missing += [f'{row.title}: not in a quick look (--only {row.name})' for row in ROWS
-                    if row.is_long and row.name not in wanted and not args.only]
+    if args.quick and not args.only:
+        out.missing.append('in a quick look: ' +
+                           ', '.join(row.name for row in ROWS if row.is_long))
     with tempfile.TemporaryDirectory(prefix='bench-') as args.tmp:
         for row in ROWS:
             if row.name not in wanted:
