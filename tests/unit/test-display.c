@@ -5,10 +5,17 @@
  * an UPDATE without a surface, a SCANOUT without its first, full UPDATE, a
  * descriptor, a size that is not the message's.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "display/display.h"
 #include "display/vug_wire.h"
@@ -106,6 +113,21 @@ static bool has_answers(void *data)
 	bool has = f->n_answers >= f->wanted;
 	g_mutex_unlock(&f->lock);
 	return has;
+}
+
+static unsigned int count_taken(struct fixture *f)
+{
+	g_mutex_lock(&f->lock);
+	unsigned int n = f->n_taken[0];
+	g_mutex_unlock(&f->lock);
+	return n;
+}
+
+static bool has_taken(void *data)
+{
+	struct fixture *f = data;
+
+	return count_taken(f) >= f->wanted;
 }
 
 static bool is_unwatched(void *data)
@@ -385,19 +407,20 @@ static struct frame *make_frame(struct fixture *f, uint32_t width, uint32_t heig
 	return frame;
 }
 
-static void show_view(struct fixture *f, uint32_t scanout_id, struct frame *frame,
+/* As display_update(): does it wait? */
+static bool show_view(struct fixture *f, uint32_t scanout_id, struct frame *frame,
 		      const struct rect *view, const struct rect *damage)
 {
 	const struct display_picture picture = { frame, *view };
 
-	display_update(f->display, scanout_id, &picture, damage);
+	return display_update(f->display, scanout_id, &picture, damage);
 }
 
-static void show(struct fixture *f, uint32_t scanout_id, struct frame *frame,
+static bool show(struct fixture *f, uint32_t scanout_id, struct frame *frame,
 		 const struct rect *damage)
 {
-	show_view(f, scanout_id, frame, &(struct rect){ 0, 0, frame->width, frame->height },
-		  damage);
+	return show_view(f, scanout_id, frame, &(struct rect){ 0, 0, frame->width, frame->height },
+			 damage);
 }
 
 static void assert_pixels(struct fixture *f, const struct frame *frame, uint32_t left, uint32_t top)
@@ -613,6 +636,382 @@ static void test_updates_do_not_wait(struct fixture *f, gconstpointer data G_GNU
 	for (uint32_t i = 0; i < 10000; i++) {
 		show(f, i % DISPLAY_MAX_SCANOUTS, frame, &(struct rect){ 0, 0, 2048, 1024 });
 	}
+	frame_unref(frame);
+}
+
+/* ---- pictures that are lent ---- */
+
+/* Some sandboxes don't let us splice; then nothing is lent. */
+static bool can_lend(void)
+{
+	static char page[4096];
+	const struct iovec iov = { page, sizeof(page) };
+	int fds[2], pair[2];
+
+	g_assert_no_errno(pipe2(fds, O_CLOEXEC));
+	unit_socketpair(pair);
+	bool can = vmsplice(fds[1], &iov, 1, 0) > 0 &&
+		   splice(fds[0], NULL, pair[0], NULL, sizeof(page), 0) > 0;
+	for (size_t i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(pair[i]);
+	}
+	return can;
+}
+
+/* All of it in one colour. */
+static void draw(struct frame **frame, uint32_t colour)
+{
+	const struct rect all = { 0, 0, (*frame)->width, (*frame)->height };
+
+	g_assert_true(frame_make_writable(frame, &all));
+	wmemset((wchar_t *)(void *)(*frame)->pixels, (wchar_t)colour,
+		(size_t)all.width * all.height);
+}
+
+/* Into whatever memory is free for a copy. */
+static void draw_on_copies(struct frame **frame)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		struct frame *held = frame_ref(*frame);
+
+		draw(frame, 0xbad0000 + i);
+		frame_unref(held);
+	}
+}
+
+/* Out of the device's hands, sent or not. */
+static void show_and_leave(struct fixture *f, struct frame *frame, const struct rect *view)
+{
+	f->wanted = count_taken(f) + 1;
+	if (show_view(f, 0, frame, view, &(struct rect){ 0, 0, view->width, view->height })) {
+		g_assert_true(unit_wait(has_taken, f));
+	}
+}
+
+static const struct lent {
+	const char *name;
+	uint32_t width, height;
+	struct rect view;
+} lents[] = {
+	{ "whole", 640, 480, { 0, 0, 640, 480 } },
+	{ "whole-rows", 640, 480, { 0, 3, 640, 401 } },
+	{ "with-gaps", 3001, 140, { 501, 7, 2049, 121 } },
+};
+
+/* What the peer has not read stays as it was shown, whoever draws; what it has read is free. */
+static void test_lent(gconstpointer data)
+{
+	const struct rect *view = &((const struct lent *)data)->view;
+	struct fixture fixture, *f = &fixture;
+
+	if (!can_lend()) {
+		g_test_skip("no splicing here");
+		return;
+	}
+	setup(f, NULL);
+	negotiate(f, 3);
+	struct frame *frame = make_frame(f, ((const struct lent *)data)->width,
+					 ((const struct lent *)data)->height, 0x3000000);
+	struct frame *as_shown = make_frame(f, frame->width, frame->height, 0x3000000);
+	const void *pixels = frame->pixels;
+
+	show_and_leave(f, frame, view);
+	draw(&frame, 1);
+	g_assert_true(frame->pixels != pixels);
+	display_reclaim(f->display);
+	draw_on_copies(&frame);
+	expect_scanout(f, 0, view->width, view->height);
+	g_assert_cmpuint(read_header(f).request, ==, VUG_UPDATE);
+	unit_read(f->peer, &f->update, sizeof(f->update));
+	size_t half_bytes = (size_t)view->width * view->height * 4 / 2;
+	f->pixels = g_malloc(2 * half_bytes);
+	unit_read(f->peer, f->pixels, half_bytes);
+	display_reclaim(f->display);
+	draw_on_copies(&frame);
+	unit_read(f->peer, (char *)f->pixels + half_bytes, half_bytes);
+	assert_pixels(f, as_shown, view->x, view->y);
+
+	pixels = frame->pixels;
+	show_and_leave(f, frame, view);
+	expect_update(f, 0, 0, 0, view->width, view->height);
+	display_reclaim(f->display);
+	draw(&frame, 2);
+	g_assert_true(frame->pixels == pixels);
+	frame_unref(frame);
+	frame_unref(as_shown);
+	g_assert_cmpuint(quota_used(&f->quota), ==, 0);
+	teardown(f, NULL);
+}
+
+/* A peer in a thread of its own, until it has seen the last picture. */
+struct watcher {
+	struct fixture *f;
+	const struct pace {
+		const char *name;
+		unsigned int every; /* so many messages it waits */
+		gulong pause_us;
+	} *pace;
+	uint32_t last; /* colour */
+	uint32_t *seen; /* the screen; NULL: pictures are of one colour */
+	unsigned int n_updates;
+};
+
+static const struct pace paces[] = {
+	{ "fast", UINT_MAX, 0 }, { "slow", 1, 1000 }, { "stalls", 100, 5000 }
+};
+
+static uint32_t next_update(struct watcher *w)
+{
+	struct fixture *f = w->f;
+	union payload ignored;
+
+	do {
+		if (++w->n_updates % w->pace->every == 0) {
+			g_usleep(w->pace->pause_us);
+		}
+	} while (peer_next(f, &ignored) != VUG_UPDATE);
+	return f->update.width * f->update.height;
+}
+
+static void *watch_colours(void *data)
+{
+	struct watcher *w = data;
+	const struct fixture *f = w->f;
+
+	for (uint32_t colour = 0; colour != w->last; colour = f->pixels[0]) {
+		uint32_t n = next_update(w);
+
+		/* Each pixel as the one before it. */
+		g_assert_cmpint(memcmp(f->pixels, f->pixels + 1, (n - 1) * 4), ==, 0);
+		g_assert_cmpuint(f->pixels[0], >, colour);
+	}
+	return NULL;
+}
+
+/* Drawn without a pause and read at any pace: no picture of two colours, none older than the last. */
+static void test_stream(gconstpointer data)
+{
+	const struct rect all = { 0, 0, 640, 480 };
+	struct fixture fixture, *f = &fixture;
+	struct watcher w = { .f = f, .pace = data, .last = 2000 };
+
+	setup(f, NULL);
+	negotiate(f, 3);
+	struct frame *frame = frame_create(&f->quota, all.width, all.height);
+	GThread *thread = g_thread_new("peer", watch_colours, &w);
+	for (uint32_t colour = 1; colour <= w.last; colour++) {
+		display_reclaim(f->display);
+		draw(&frame, colour);
+		show(f, 0, frame, &all);
+	}
+	g_thread_join(thread);
+	frame_unref(frame);
+	display_reclaim(f->display);
+	g_assert_cmpuint(quota_used(&f->quota), ==, 0);
+	teardown(f, NULL);
+}
+
+enum { SCREEN_WIDTH = 512, SCREEN_HEIGHT = 256, TILE = 64 };
+
+static struct rect tile_of(uint32_t i)
+{
+	const uint32_t n = SCREEN_WIDTH / TILE;
+
+	return (struct rect){ i % n * TILE, i / n % (SCREEN_HEIGHT / TILE) * TILE, TILE, TILE };
+}
+
+static void *watch_tiles(void *data)
+{
+	struct watcher *w = data;
+	const struct vug_update *update = &w->f->update;
+	const struct rect last = tile_of(w->last);
+
+	while (w->seen[last.y * SCREEN_WIDTH + last.x] != w->last) {
+		next_update(w);
+		for (uint32_t y = 0; y < update->height; y++) {
+			uint32_t *row = w->seen + (update->y + y) * SCREEN_WIDTH + update->x;
+
+			for (uint32_t x = 0; x < update->width; x++) {
+				uint32_t colour = w->f->pixels[y * update->width + x];
+
+				g_assert_cmpuint(colour, >=, row[x]);
+				row[x] = colour;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* The socket is full and empty by turns, so that both threads send: nothing is lost or old. */
+static void test_two_senders(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct pace pace = { .every = 1, .pause_us = 50 };
+	g_autofree uint32_t *seen = g_new0(uint32_t, SCREEN_WIDTH * SCREEN_HEIGHT);
+	struct watcher w = { .f = f, .pace = &pace, .last = 3000, .seen = seen };
+
+	negotiate(f, 3);
+	struct frame *frame = frame_create(&f->quota, SCREEN_WIDTH, SCREEN_HEIGHT);
+	GThread *thread = g_thread_new("peer", watch_tiles, &w);
+	for (uint32_t i = 1; i <= w.last; i++) {
+		const struct rect tile = tile_of(i);
+
+		display_reclaim(f->display);
+		g_assert_true(frame_make_writable(&frame, &tile));
+		for (uint32_t y = 0; y < TILE; y++) {
+			wmemset((wchar_t *)(void *)frame_pixel(frame, tile.x, tile.y + y),
+				(wchar_t)i, TILE);
+		}
+		show(f, 0, frame, &tile);
+		if (i % 500 == 0) {
+			g_usleep(20 * 1000);
+		}
+	}
+	g_thread_join(thread);
+	unit_assert_bytes(seen, frame->pixels, SCREEN_WIDTH * SCREEN_HEIGHT * 4);
+	frame_unref(frame);
+}
+
+/* ---- where nothing can be lent ---- */
+
+static const struct refusal {
+	const char *name;
+	uint32_t call;
+	int error;
+} refusals[] = {
+	{ "pipe", __NR_pipe2, EMFILE },
+	{ "vmsplice", __NR_vmsplice, EPERM },
+	{ "splice", __NR_splice, EINVAL },
+};
+
+/* For this thread and those that it starts. */
+static bool refuse(const struct refusal *refusal)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, refusal->call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refusal->error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { G_N_ELEMENTS(steps), steps };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void *copied(void *data)
+{
+	/* One fits into the socket, one does not; the first says that there will be no lending. */
+	static const uint32_t sizes[][2] = { { 640, 480 }, { 2048, 1024 }, { 640, 480 } };
+	struct fixture fixture, *f = &fixture;
+
+	if (!refuse(data)) {
+		g_test_skip("no seccomp here");
+		return NULL;
+	}
+	setup(f, NULL);
+	negotiate(f, 3);
+	for (uint32_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+		const struct rect all = { 0, 0, sizes[i][0], sizes[i][1] };
+		struct frame *frame = make_frame(f, all.width, all.height, i << 28);
+		struct frame *as_shown = make_frame(f, all.width, all.height, i << 28);
+
+		show_and_leave(f, frame, &all);
+		draw(&frame, 1);
+		expect_scanout(f, 0, all.width, all.height);
+		expect_update(f, 0, 0, 0, all.width, all.height);
+		assert_pixels(f, as_shown, 0, 0);
+		assert_quiet(f);
+		frame_unref(frame);
+		frame_unref(as_shown);
+		/* Nothing is held that was sent. */
+		g_assert_cmpuint(quota_used(&f->quota), ==, 0);
+	}
+	teardown(f, NULL);
+	return NULL;
+}
+
+static void test_copied(gconstpointer data)
+{
+	g_thread_join(g_thread_new("copied", copied, (void *)(uintptr_t)data));
+}
+
+/* ---- who waits is told once ---- */
+
+/* The peer reads nothing: one picture is half out, the other waits. */
+static struct frame *make_wait(struct fixture *f)
+{
+	const struct rect all = { 0, 0, 2048, 1024 };
+	struct frame *frame = make_frame(f, all.width, all.height, 0);
+
+	negotiate(f, 3);
+	show_and_leave(f, frame, &all);
+	expect_scanout(f, 0, all.width, all.height);
+	f->wanted = count_taken(f) + 1;
+	g_assert_true(show(f, 0, frame, &all));
+	g_assert_cmpuint(count_taken(f), <, f->wanted);
+	return frame;
+}
+
+static void test_taken_when_read(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct frame *frame = make_wait(f);
+	unsigned int wanted = f->wanted;
+
+	/* A newer one takes its place. */
+	g_assert_true(show(f, 0, frame, &(struct rect){ 5, 6, 7, 8 }));
+	g_assert_cmpuint(count_taken(f), <, wanted);
+	expect_update(f, 0, 0, 0, 2048, 1024);
+	g_assert_true(unit_wait(has_taken, f));
+	expect_update(f, 0, 0, 0, 2048, 1024);
+	assert_quiet(f);
+	/* What goes at once is not told. */
+	show_and_leave(f, frame, &(struct rect){ 0, 0, 2048, 1024 });
+	expect_update(f, 0, 0, 0, 2048, 1024);
+	assert_quiet(f);
+	g_assert_cmpuint(count_taken(f), ==, wanted);
+	frame_unref(frame);
+}
+
+static void test_taken_when_off(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct frame *frame = make_wait(f);
+	unsigned int wanted = f->wanted;
+
+	display_disable(f->display, 0);
+	g_assert_cmpuint(count_taken(f), ==, wanted);
+	expect_update(f, 0, 0, 0, 2048, 1024);
+	expect_scanout(f, 0, 0, 0);
+	assert_quiet(f);
+	g_assert_cmpuint(count_taken(f), ==, wanted);
+	frame_unref(frame);
+}
+
+static void test_taken_when_hung_up(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct frame *frame = make_wait(f);
+	unsigned int wanted = f->wanted;
+
+	close(f->peer);
+	f->peer = -1;
+	g_assert_true(unit_wait(has_taken, f));
+	connect_peer(f);
+	wait_ready(f, 2);
+	g_assert_cmpuint(count_taken(f), ==, wanted);
+	frame_unref(frame);
+}
+
+static void test_taken_when_replaced(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct frame *frame = make_wait(f);
+	unsigned int wanted = f->wanted;
+	int old = f->peer;
+
+	f->peer = -1;
+	connect_peer(f);
+	wait_ready(f, 2);
+	g_assert_cmpuint(count_taken(f), ==, wanted);
+	close(old);
 	frame_unref(frame);
 }
 
@@ -980,6 +1379,11 @@ int main(int argc, char **argv)
 		{ "/display/slow-reader", test_slow_reader },
 		{ "/display/slow-reader-and-changes", test_slow_reader_and_changes },
 		{ "/display/updates-do-not-wait", test_updates_do_not_wait },
+		{ "/display/two-senders", test_two_senders },
+		{ "/display/taken/when-read", test_taken_when_read },
+		{ "/display/taken/when-off", test_taken_when_off },
+		{ "/display/taken/when-hung-up", test_taken_when_hung_up },
+		{ "/display/taken/when-replaced", test_taken_when_replaced },
 		{ "/display/cursor", test_cursor },
 		{ "/display/cursor-moves-are-coalesced", test_cursor_moves_are_coalesced },
 		{ "/display/info", test_info },
@@ -1013,6 +1417,21 @@ int main(int argc, char **argv)
 		g_autofree char *path = g_strconcat("/display/garbage/", garbages[i].name, NULL);
 
 		g_test_add_data_func(path, &garbages[i], test_garbage);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(lents); i++) {
+		g_autofree char *path = g_strconcat("/display/lent/", lents[i].name, NULL);
+
+		g_test_add_data_func(path, &lents[i], test_lent);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(paces); i++) {
+		g_autofree char *path = g_strconcat("/display/stream/", paces[i].name, NULL);
+
+		g_test_add_data_func(path, &paces[i], test_stream);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
+		g_autofree char *path = g_strconcat("/display/copied/", refusals[i].name, NULL);
+
+		g_test_add_data_func(path, &refusals[i], test_copied);
 	}
 	g_test_add_func("/display/headless", test_headless);
 	return g_test_run();

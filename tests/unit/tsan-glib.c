@@ -30,6 +30,16 @@ void g_mutex_unlock(GMutex *mutex)
 	real(mutex);
 }
 
+gboolean g_mutex_trylock(GMutex *mutex)
+{
+	REAL(g_mutex_trylock)
+	gboolean is_locked = real(mutex);
+	if (is_locked) {
+		__tsan_acquire(mutex);
+	}
+	return is_locked;
+}
+
 gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
 {
 	REAL(g_cond_wait_until)
