@@ -28,6 +28,7 @@ struct recorder {
 	GString *log;
 	bool is_watched;
 	bool is_busy; /* pictures have to wait */
+	bool has_read; /* all of them: reclaim() lets go of the last */
 	unsigned int n_reclaims;
 	bool has_somebody_to_ask;
 	uint64_t token; /* of the last question */
@@ -70,7 +71,12 @@ static bool recorder_update(struct display *d, uint32_t scanout_id,
 
 static void recorder_reclaim(struct display *d)
 {
-	recorder_from_base(d)->n_reclaims++;
+	struct recorder *r = recorder_from_base(d);
+
+	r->n_reclaims++;
+	if (r->has_read) {
+		g_clear_pointer(&r->frame, frame_unref);
+	}
 }
 
 static void recorder_disable(struct display *d, uint32_t scanout_id)
@@ -135,6 +141,8 @@ struct puppet {
 	struct renderer_fence last_fence;
 	const struct backing *backing; /* borrowed */
 	char stream[64];	       /* the start of the last one */
+	struct frame *picture;	       /* owned reference: of every resource; NULL: none */
+	unsigned int n_reads, bad_read; /* that one fails; 0: none */
 };
 
 static struct puppet *puppet_from_base(struct renderer *r)
@@ -164,6 +172,7 @@ static int puppet_create(const struct renderer_options *options G_GNUC_UNUSED, s
 
 static void puppet_destroy(struct renderer *r)
 {
+	frame_unref(puppet_from_base(r)->picture);
 	g_string_free(puppet_from_base(r)->log, TRUE);
 	g_free(r);
 }
@@ -206,8 +215,16 @@ static enum gpu_resp puppet_resource_read(struct renderer *r, uint32_t id G_GNUC
 					  const struct rect *damage G_GNUC_UNUSED,
 					  struct frame **frame_out)
 {
+	struct puppet *p = puppet_from_base(r);
+
 	*frame_out = NULL;
-	return puppet_from_base(r)->answer;
+	if (++p->n_reads == p->bad_read) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	if (p->answer == GPU_RESP_OK_NODATA && p->picture != NULL) {
+		*frame_out = frame_ref(p->picture);
+	}
+	return p->answer;
 }
 
 static enum gpu_resp puppet_context_create(struct renderer *r, uint32_t ctx_id, uint32_t capset_id,
@@ -867,6 +884,138 @@ static void test_reset(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_clear_pointer(&f->display->frame, frame_unref);
 	g_assert_cmpuint(quota_used(&f->quota), ==, 0);
 	make_resource(f, 1, FORMAT, 64, 32);
+}
+
+/* ---- flushes that are held: the display is behind ---- */
+
+/* Resource 1 on scanouts 0 and 1, resource 2 on scanout 2; pictures have to wait from now on. */
+static void make_busy(struct fixture *f)
+{
+	make_resource(f, 1, FORMAT, 64, 32);
+	make_resource(f, 2, FORMAT, 64, 32);
+	assert_ok(set_scanout(f, 0, 1, RECT(0, 0, 32, 32)));
+	assert_ok(set_scanout(f, 1, 1, RECT(32, 0, 32, 32)));
+	assert_ok(set_scanout(f, 2, 2, RECT(0, 0, 64, 32)));
+	f->display->is_busy = true;
+}
+
+#define assert_held(expression) g_assert_cmphex((expression), ==, GPU_RESP_PENDING)
+
+static void test_flush_is_held(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	make_busy(f);
+	assert_held(flush(f, 2, RECT(0, 0, 64, 32)));
+	/* Others are answered meanwhile. */
+	assert_ok(create_2d(f, 3, FORMAT, 16, 16));
+	assert_ok(flush(f, 3, RECT(0, 0, 16, 16)));
+	device_take_taken(&f->dev, ~(1u << 2));
+	assert_held(take(f, CONTROL));
+	device_take_taken(&f->dev, 1u << 2);
+	assert_ok(take(f, CONTROL));
+	device_take_taken(&f->dev, 1u << 2);
+	assert_held(take(f, CONTROL));
+	/* Two of one scanout: its picture is the latest, and answers both. */
+	assert_held(flush(f, 2, RECT(0, 0, 1, 1)));
+	assert_held(flush(f, 2, RECT(1, 1, 1, 1)));
+	device_take_taken(&f->dev, 1u << 2);
+	assert_ok(take(f, CONTROL));
+	assert_ok(take(f, CONTROL));
+	g_assert_cmpint(device_expire(&f->dev), ==, -1);
+}
+
+static void test_held_for_two_scanouts(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	make_busy(f);
+	assert_held(flush(f, 1, RECT(0, 0, 64, 32)));
+	assert_held(flush(f, 2, RECT(0, 0, 64, 32)));
+	device_take_taken(&f->dev, 1u << 1);
+	assert_held(take(f, CONTROL));
+	device_take_taken(&f->dev, 1u << 0);
+	assert_ok(take(f, CONTROL));
+	assert_held(take(f, CONTROL));
+	/* Of one scanout only the other need not be told. */
+	assert_held(flush(f, 1, RECT(0, 0, 1, 1)));
+	device_take_taken(&f->dev, 1u << 0 | 1u << 2);
+	assert_ok(take(f, CONTROL));
+	assert_ok(take(f, CONTROL));
+}
+
+static void test_held_for_so_long(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	make_busy(f);
+	g_assert_cmpint(device_expire(&f->dev), ==, -1);
+	gint64 start_us = g_get_monotonic_time();
+	assert_held(flush(f, 2, RECT(0, 0, 64, 32)));
+	g_usleep(5 * 1000);
+	assert_held(flush(f, 1, RECT(0, 0, 64, 32)));
+	for (gint64 left_us; (left_us = device_expire(&f->dev)) >= 0;) {
+		g_assert_cmpint(left_us, >, 0);
+		g_assert_cmpint(left_us, <, 100 * 1000); /* a frame or few */
+		g_usleep((gulong)left_us);
+		g_assert_cmpint(g_get_monotonic_time() - start_us, <, UNIT_TIMEOUT_MS * 1000);
+	}
+	g_assert_cmpint(g_get_monotonic_time() - start_us, >=, 5 * 1000 + 10 * 1000);
+	assert_ok(take(f, CONTROL));
+	assert_ok(take(f, CONTROL));
+	/* The display's word comes too late, and is nobody's. */
+	device_take_taken(&f->dev, UINT32_MAX);
+	assert_held(take(f, CONTROL));
+}
+
+static void test_reset_drops_held(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	make_busy(f);
+	assert_held(flush(f, 1, RECT(0, 0, 64, 32)));
+	assert_held(flush(f, 2, RECT(0, 0, 64, 32)));
+	device_reset(&f->dev);
+	g_assert_cmpint(device_expire(&f->dev), ==, -1);
+	device_take_taken(&f->dev, UINT32_MAX);
+	assert_held(take(f, CONTROL));
+	/* The same scanout in the next life. */
+	make_busy(f);
+	assert_held(flush(f, 2, RECT(0, 0, 64, 32)));
+	device_take_taken(&f->dev, 1u << 2);
+	assert_ok(take(f, CONTROL));
+	assert_held(take(f, CONTROL));
+}
+
+/* What was refused is answered at once, whoever is busy. */
+static void test_refused_is_not_held(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct puppet *p = puppet_from_base(f->renderer);
+
+	p->picture = frame_create(&f->quota, 64, 32);
+	make_busy(f);
+	assert_is(flush(f, 1, RECT(0, 0, 65, 32)), INVALID_PARAMETER);
+	assert_is(flush(f, 9, RECT(0, 0, 1, 1)), INVALID_RESOURCE_ID);
+	/* Of two scanouts one waits, the other fails. */
+	p->bad_read = p->n_reads + 2;
+	assert_is(flush(f, 1, RECT(0, 0, 64, 32)), OUT_OF_MEMORY);
+	assert_shown(f, "update 0: 0,0 32x32 of 32x32 at 0,0\n");
+	p->bad_read = p->n_reads + 1;
+	assert_is(flush(f, 1, RECT(0, 0, 64, 32)), OUT_OF_MEMORY);
+	g_assert_cmpint(device_expire(&f->dev), ==, -1);
+}
+
+/* Who draws finds the memory free that the display is done with. */
+static void test_reclaimed_before_drawing(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	unsigned int n;
+
+	make_resource(f, 1, FORMAT, 64, 32);
+	assert_ok(set_scanout(f, 0, 1, RECT(0, 0, 64, 32)));
+	assert_ok(transfer(f, 1, RECT(0, 0, 64, 32), 0));
+	assert_ok(flush(f, 1, RECT(0, 0, 64, 32)));
+	f->display->has_read = true;
+	const void *pixels = f->display->frame->pixels;
+	for (int i = 0; i < 3; i++) {
+		n = f->display->n_reclaims;
+		assert_ok(transfer(f, 1, RECT(0, 0, 64, 32), 0));
+		g_assert_cmpuint(f->display->n_reclaims, ==, n + 1);
+		assert_ok(flush(f, 1, RECT(0, 0, 64, 32)));
+		g_assert_cmpuint(f->display->n_reclaims, ==, n + 2);
+		g_assert_true(f->display->frame->pixels == pixels);
+	}
 }
 
 /* ---- pixels ---- */
@@ -1675,6 +1824,29 @@ static void test_fence_without_fences(struct fixture *f, gconstpointer data G_GN
 	g_assert_cmpuint(f->response.header.ctx_id, ==, 3);
 }
 
+/* So is the end of a hold. */
+static void test_fenced_and_held(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct puppet *p = puppet_from_base(f->renderer);
+	const struct virtio_gpu_resource_flush request = {
+		{ .type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+		  .flags = VIRTIO_GPU_FLAG_FENCE,
+		  .fence_id = 77 },
+		{ 0, 0, 64, 32 }, 2, 0
+	};
+
+	p->picture = frame_create(&f->quota, 64, 32);
+	make_busy(f);
+	uint64_t before = p->last_fence.seq;
+	execute(f, CONTROL, &request, sizeof(request));
+	g_assert_cmpuint(p->last_fence.seq, ==, before);
+	device_take_taken(&f->dev, 1u << 2);
+	g_assert_cmpuint(p->last_fence.seq, >, before);
+	assert_none_completed(f);
+	signal_fence(f, &p->last_fence);
+	assert_completed(f, 77, GPU_RESP_OK_NODATA);
+}
+
 /* A question's answer is a command's end like any other: its fence counts. */
 static void test_fenced_question(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -1729,6 +1901,13 @@ static const struct {
 	{ "reset", test_reset, true, false, false },
 	{ "pixels-out-of-scattered-pages", test_pixels_out_of_scattered_pages, true, false, false },
 	{ "picture-is-not-torn", test_picture_is_not_torn, true, false, false },
+	{ "held/flush", test_flush_is_held, true, false, false },
+	{ "held/for-two-scanouts", test_held_for_two_scanouts, true, false, false },
+	{ "held/for-so-long", test_held_for_so_long, true, false, false },
+	{ "held/reset-drops-them", test_reset_drops_held, true, false, false },
+	{ "held/not-what-was-refused", test_refused_is_not_held, false, false, true },
+	{ "held/fenced", test_fenced_and_held, false, false, true },
+	{ "reclaimed-before-drawing", test_reclaimed_before_drawing, true, false, false },
 	{ "cursor/errors", test_cursor_errors, true, true, true },
 	{ "cursor/moves-and-hides", test_cursor_moves_and_hides, true, true, true },
 	{ "cursor/formats", test_cursor_formats, true, false, false },

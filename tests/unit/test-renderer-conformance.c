@@ -256,6 +256,92 @@ static void test_format(gconstpointer data)
 	teardown(f, NULL);
 }
 
+/* ---- long copies ---- */
+
+enum { LARGE_WIDTH = 1024, LARGE_HEIGHT = 1100 }; /* 4.3 MiB: no whole number of pieces */
+
+struct breather {
+	struct fixture *f;
+	unsigned int n;
+	uint32_t colour; /* of resource 2 */
+};
+
+static void breathe(void *data)
+{
+	struct breather *b = data;
+	struct frame *frame = read_frame(b->f, 2);
+
+	g_assert_cmphex(*frame_pixel(frame, WIDTH - 1, HEIGHT - 1), ==, b->colour);
+	frame_unref(frame);
+	b->n++;
+}
+
+static const struct renderer_listener breather_listener = { .breathe = breathe };
+
+/* From the large picture in pixels to resource 1: how often did it breathe? */
+static unsigned int breathe_in(struct breather *b, const struct format *format,
+			       const uint8_t *pixels, const struct rect *rect)
+{
+	struct fixture *f = b->f;
+	const struct rect all = { 0, 0, LARGE_WIDTH, LARGE_HEIGHT };
+	struct frame *frame = NULL;
+
+	b->n = 0;
+	transfer(f, 1, rect, (rect->y * LARGE_WIDTH + rect->x) * 4);
+	g_assert_cmphex(f->r->impl->resource_read(f->r, 1, &all, &frame), ==, GPU_RESP_OK_NODATA);
+	for (uint32_t y = rect->y; y < rect->y + rect->height; y++) {
+		for (uint32_t x = rect->x; x < rect->x + rect->width; x++) {
+			g_assert_cmphex(*frame_pixel(frame, x, y), ==,
+					expected_pixel(format, pixels + (y * LARGE_WIDTH + x) * 4));
+		}
+	}
+	frame_unref(frame);
+	return b->n;
+}
+
+/* Who waits for a long copy has its turn in the middle of it, and the picture is right. */
+static void test_breathes(gconstpointer data)
+{
+	const struct format *format = data;
+	const size_t size = LARGE_WIDTH * LARGE_HEIGHT * 4;
+	const struct resource_desc desc = { .is_2d = true, .target = 2, .format = format->format,
+					    .width = LARGE_WIDTH, .height = LARGE_HEIGHT,
+					    .depth = 1, .array_size = 1 };
+	struct fixture fixture, *f = &fixture;
+	struct breather b = { .f = f };
+	g_autofree uint8_t *pixels = g_malloc(size);
+	/* Two pieces that meet inside a row. */
+	struct iovec iov[] = { { pixels, size / 3 }, { pixels + size / 3, size - size / 3 } };
+	const struct backing backing = { iov, 2, size };
+
+	for (size_t i = 0; i < size; i++) {
+		pixels[i] = (uint8_t)(i * 7 + i / 4099);
+	}
+	setup(f, &soft_impl);
+	renderer_set_listener(f->r, &breather_listener, &b);
+	create(f, 2, format->format);
+	memset(f->pixels, 0x5a, sizeof(f->pixels));
+	b.colour = 0x5a5a5a5a;
+	g_assert_cmphex(f->r->impl->resource_attach(f->r, 2, &f->backing), ==, GPU_RESP_OK_NODATA);
+	transfer(f, 2, &(struct rect){ 0, 0, WIDTH, HEIGHT }, 0);
+	g_assert_cmpuint(b.n, ==, 0);
+
+	g_assert_cmphex(f->r->impl->resource_create(f->r, 1, &desc), ==, GPU_RESP_OK_NODATA);
+	g_assert_cmphex(f->r->impl->resource_attach(f->r, 1, &backing), ==, GPU_RESP_OK_NODATA);
+	g_assert_cmpuint(breathe_in(&b, format, pixels,
+				    &(struct rect){ 0, 0, LARGE_WIDTH, LARGE_HEIGHT }),
+			 >=, 3);
+	/* Not from edge to edge. */
+	memset(pixels, 0x77, size / 2);
+	g_assert_cmpuint(breathe_in(&b, format, pixels,
+				    &(struct rect){ 5, 3, LARGE_WIDTH - 9, LARGE_HEIGHT - 4 }),
+			 >=, 3);
+	g_assert_cmpuint(breathe_in(&b, format, pixels, &(struct rect){ 9, 700, 256, 256 }), ==, 0);
+	f->r->impl->resource_detach(f->r, 1);
+	f->r->impl->resource_detach(f->r, 2);
+	teardown(f, NULL);
+}
+
 static void test_format_table(void)
 {
 	uint32_t n_known = 0, pixman_format = 0;
@@ -351,6 +437,8 @@ int main(int argc, char **argv)
 			g_test_add_data_func(path, &cases[n_cases++], test_format);
 		}
 	}
+	g_test_add_data_func("/renderer/2d/breathes/straight", &formats[0], test_breathes);
+	g_test_add_data_func("/renderer/2d/breathes/converted", &formats[4], test_breathes);
 	g_test_add_func("/renderer/format-table", test_format_table);
 	g_test_add_func("/renderer/unknown-names", test_unknown_names);
 	return g_test_run();

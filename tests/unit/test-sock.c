@@ -328,6 +328,62 @@ static void test_send_never_waits_and_never_kills(void)
 	close(pair[0]);
 }
 
+/* Never told too little: what it says is read may be written to. */
+static void test_unread_bytes(void)
+{
+	static char block[65536];
+	const struct iovec iov = { block, sizeof(block) };
+	int pair[2], file = unit_memfd(0);
+
+	unit_socketpair(pair);
+	g_assert_cmpuint(sock_unread_bytes(pair[0]), ==, 0);
+	for (size_t i = 1; i <= 3; i++) {
+		g_assert_cmpint(sock_send(pair[0], &iov, 1, -1), ==, sizeof(block));
+		g_assert_cmpuint(sock_unread_bytes(pair[0]), >=, i * sizeof(block));
+	}
+	g_assert_cmpuint(sock_unread_bytes(pair[1]), ==, 0); /* the other direction */
+	for (size_t left = 3 * sizeof(block); left > 0; left -= 1024) {
+		g_assert_cmpuint(sock_unread_bytes(pair[0]), >=, left);
+		unit_read(pair[1], block, 1024);
+	}
+	g_assert_cmpuint(sock_unread_bytes(pair[0]), ==, 0);
+	g_assert_cmpuint(sock_unread_bytes(file), ==, UINT64_MAX);
+	g_assert_cmpuint(sock_unread_bytes(-1), ==, UINT64_MAX);
+	close(file);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static size_t count_sent_ahead(int size_bytes)
+{
+	static char block[4096];
+	const struct iovec iov = { block, sizeof(block) };
+	size_t n = 0;
+	int pair[2];
+
+	unit_socketpair(pair);
+	if (size_bytes > 0) {
+		sock_set_send_buffer(pair[0], size_bytes);
+	}
+	while (sock_send(pair[0], &iov, 1, -1) > 0) {
+		n += sizeof(block);
+	}
+	close(pair[0]);
+	close(pair[1]);
+	return n;
+}
+
+static void test_send_buffer(void)
+{
+	size_t usual = count_sent_ahead(0);
+
+	g_assert_cmpuint(count_sent_ahead(1), ==, usual);
+	g_assert_cmpuint(count_sent_ahead((int)usual / 4), ==, usual);
+	/* As much as is usual may be asked for everywhere, and the kernel doubles it. */
+	g_assert_cmpuint(count_sent_ahead(1 << 20), >, usual);
+	sock_set_send_buffer(-1, 1 << 20);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -356,5 +412,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/sock/send", test_send);
 	g_test_add_func("/sock/send/never-waits-and-never-kills",
 			test_send_never_waits_and_never_kills);
+	g_test_add_func("/sock/unread-bytes", test_unread_bytes);
+	g_test_add_func("/sock/send-buffer", test_send_buffer);
 	return g_test_run();
 }
