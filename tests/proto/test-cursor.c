@@ -272,6 +272,140 @@ static void test_many_moves(const void *mode)
 	rig_destroy(rig);
 }
 
+/* ---- beside copies that take long ---- */
+
+#define LARGE_SIDE 8192u
+#define LARGE_ID 50u
+#define PIECE_BYTES (1u << 20)
+
+/* The same MiB of the guest's over and over: long to copy and cheap to have. */
+static void make_large(struct rig *rig)
+{
+	struct virtio_gpu_mem_entry entries[LARGE_SIDE * LARGE_SIDE / PIECE_BYTES * 4];
+	uint64_t gpa = rig_backing(rig, NULL, PIECE_BYTES);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(entries); i++) {
+		entries[i] = (struct virtio_gpu_mem_entry){gpa, PIECE_BYTES, 0};
+	}
+	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, LARGE_ID, BGRA, LARGE_SIDE, LARGE_SIDE));
+	g_assert_ok(vgpu_resource_attach_backing(rig->vgpu, LARGE_ID, entries,
+						 G_N_ELEMENTS(entries)));
+}
+
+static struct vgpu_call *submit(struct rig *rig, enum vgpu_queue queue, const void *cmd,
+				uint32_t size)
+{
+	struct vgpu_chain chain = {.request = cmd, .request_size = size, .response_size = 24};
+
+	return vgpu_submit(rig->vgpu, queue, &chain);
+}
+
+static struct vgpu_call *submit_transfer(struct rig *rig)
+{
+	struct virtio_gpu_transfer_to_host_2d cmd = {{.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D},
+						     {0, 0, LARGE_SIDE, LARGE_SIDE},
+						     0,
+						     LARGE_ID,
+						     0};
+
+	return submit(rig, VGPU_CONTROL, &cmd, sizeof(cmd));
+}
+
+static struct vgpu_call *send_move(struct rig *rig, uint32_t x)
+{
+	struct virtio_gpu_update_cursor cmd = {
+		.hdr = {.type = VIRTIO_GPU_CMD_MOVE_CURSOR}, .pos = {.x = x}, .resource_id = 1};
+	struct vgpu_call *call = submit(rig, VGPU_CURSOR, &cmd, sizeof(cmd));
+
+	vgpu_kick(rig->vgpu, VGPU_CURSOR);
+	return call;
+}
+
+static void finish(struct rig *rig, struct vgpu_call *call)
+{
+	g_assert_true(vgpu_wait(rig->vgpu, call, VGPU_ANSWER_MS));
+	g_assert_ok(vgpu_finish(rig->vgpu, call));
+}
+
+struct progress {
+	struct rig *rig;
+	uint16_t used_before;
+};
+
+static bool has_answered_one(void *data)
+{
+	struct progress *progress = data;
+
+	return ring_used_idx(progress->rig->control) != progress->used_before;
+}
+
+/* The pointer does not wait for a picture that is being copied. */
+static void test_overtakes_a_copy(const void *mode)
+{
+	struct rig *rig = proto_rig(mode);
+	struct virtio_gpu_resource_flush flush = {
+		{.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH}, {0}, LARGE_ID, 0};
+	bool has_overtaken = false;
+
+	make_large(rig);
+	for (uint32_t i = 0; i < 10 && !has_overtaken; i++) {
+		struct progress progress = {rig, ring_used_idx(rig->control)};
+		/* Its answer says that the copy has its turn. */
+		struct vgpu_call *first = submit(rig, VGPU_CONTROL, &flush, sizeof(flush));
+		struct vgpu_call *transfer = submit_transfer(rig);
+		vgpu_kick(rig->vgpu, VGPU_CONTROL);
+		g_assert_true(suite_wait(has_answered_one, &progress, VGPU_ANSWER_MS));
+		g_usleep(1000);
+		struct vgpu_call *move = send_move(rig, i + 1);
+		g_assert_true(vgpu_wait(rig->vgpu, move, VGPU_ANSWER_MS));
+		has_overtaken = ring_used_idx(rig->control) == (uint16_t)(progress.used_before + 1);
+		finish(rig, move);
+		finish(rig, first);
+		finish(rig, transfer);
+	}
+	g_assert_true(has_overtaken);
+	rig_destroy(rig);
+}
+
+/* Stopped or reset in the middle of a copy, with the pointer on its way: each command comes back
+ * once, or is dropped with its guest. */
+static void test_stops_in_a_copy(const void *mode)
+{
+	struct rig *rig = proto_rig(mode);
+	struct vgpu_call *moves[7];
+
+	make_large(rig);
+	for (uint32_t round = 0; round < 12; round++) {
+		uint16_t control_base, cursor_base;
+		struct vgpu_call *transfer = submit_transfer(rig);
+		vgpu_kick(rig->vgpu, VGPU_CONTROL);
+		for (uint32_t i = 0; i < G_N_ELEMENTS(moves); i++) {
+			g_usleep(300 * (round / 2));
+			moves[i] = send_move(rig, i);
+		}
+		if (round % 2 == 1) {
+			rig_reset(rig, true);
+			rig_assert_serves(rig);
+			make_large(rig);
+			continue;
+		}
+		rig_pause(rig, &control_base, &cursor_base);
+		uint16_t control_used = ring_used_idx(rig->control);
+		uint16_t cursor_used = ring_used_idx(rig->cursor);
+		g_usleep(100 * 1000); /* the copy is done by now */
+		frontend_assert_alive(rig->frontend);
+		g_assert_cmpuint(ring_used_idx(rig->control), ==, control_used);
+		g_assert_cmpuint(ring_used_idx(rig->cursor), ==, cursor_used);
+		rig_start(rig, control_base, cursor_base);
+		finish(rig, transfer);
+		for (uint32_t i = 0; i < G_N_ELEMENTS(moves); i++) {
+			finish(rig, moves[i]);
+		}
+		rig_assert_serves(rig);
+	}
+	rig_destroy(rig);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -284,5 +418,7 @@ int main(int argc, char **argv)
 	proto_add_drawing("cursor", "scanouts", test_scanouts);
 	proto_add_drawing("cursor", "resource_goes", test_resource_goes);
 	proto_add_drawing("cursor", "many_moves", test_many_moves);
+	suite_add(test_overtakes_a_copy, PROTO_2D, "/proto/cursor/2d/overtakes_a_copy");
+	suite_add(test_stops_in_a_copy, PROTO_2D, "/proto/cursor/2d/stops_in_a_copy");
 	return suite_run();
 }

@@ -452,6 +452,112 @@ static void test_config_loop(const void *mode)
 	rig_destroy(rig);
 }
 
+/* ---- a flush waits for its display, for a moment ---- */
+
+static uint64_t show_large(struct rig *rig, const uint32_t *pixels)
+{
+	uint64_t gpa = rig_make_resource(rig, 1, FORMAT, 1920, 1080, pixels);
+
+	g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, 1920, 1080));
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 1, 0, 0, 1920, 1080));
+	display_wait_features_acked(rig->display);
+	return gpa;
+}
+
+/* A flush, and a command behind it which is answered. */
+static struct vgpu_call *flush_and_go_on(struct rig *rig)
+{
+	const struct virtio_gpu_resource_flush flush = {
+		{.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH}, {0, 0, 1920, 1080}, 1, 0};
+	const struct virtio_gpu_resource_create_2d create = {
+		{.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D}, 1, FORMAT, 16, 16};
+	struct vgpu_chain chain = {
+		.request = &flush, .request_size = sizeof(flush), .response_size = 24};
+
+	struct vgpu_call *held = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
+	chain.request = &create;
+	chain.request_size = sizeof(create);
+	struct vgpu_call *behind = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
+	vgpu_kick(rig->vgpu, VGPU_CONTROL);
+	g_assert_true(vgpu_wait(rig->vgpu, behind, VGPU_ANSWER_MS));
+	g_assert_resp(vgpu_finish(rig->vgpu, behind), VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	return held;
+}
+
+/* A display that stops to read, a picture of which it gets a part, and one with news that waits. */
+static struct vgpu_call *hold_up(struct rig *rig, uint64_t gpa, uint32_t *pixels)
+{
+	display_set_stalled(rig->display, true);
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, 1920, 1080));
+	pixels[0] += 1;
+	memcpy(guestram_at(rig->ram, gpa, 4), pixels, 4);
+	g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, 1, 1));
+	return flush_and_go_on(rig);
+}
+
+static void finish_held(struct rig *rig, struct vgpu_call *held)
+{
+	g_assert_true(vgpu_wait(rig->vgpu, held, VGPU_ANSWER_MS));
+	g_assert_ok(vgpu_finish(rig->vgpu, held));
+}
+
+static void test_flush_is_held(const void *mode)
+{
+	struct rig *rig = rig_create(
+		&(struct rig_options){.mode = name_of(mode), .region_bytes = UINT64_C(64) << 20});
+	g_autofree uint32_t *pixels = rig_make_pattern(1920, 1080, 1);
+	uint64_t gpa = show_large(rig, pixels);
+
+	for (unsigned int i = 0; i < 10; i++) {
+		/* Both were there before the kick: their order is no matter of time. */
+		struct vgpu_call *held = hold_up(rig, gpa, pixels);
+		g_assert_false(held->is_done);
+		finish_held(rig, held);
+		/* Once is enough until it reads on. */
+		held = flush_and_go_on(rig);
+		g_assert_true(held->is_done);
+		finish_held(rig, held);
+		display_set_stalled(rig->display, false);
+		display_wait_pixels(rig->display, 0, pixels, 1920, 1080);
+	}
+	rig_assert_serves(rig);
+	rig_destroy(rig);
+}
+
+/* Its time is up while the ring stands: it is answered when the ring runs again, once. */
+static void test_held_flush_and_stop(const void *mode)
+{
+	struct rig *rig = rig_create(
+		&(struct rig_options){.mode = name_of(mode), .region_bytes = UINT64_C(64) << 20});
+	g_autofree uint32_t *pixels = rig_make_pattern(1920, 1080, 1);
+	uint64_t gpa = show_large(rig, pixels);
+
+	for (unsigned int i = 0; i < 10; i++) {
+		struct vgpu_call *held = hold_up(rig, gpa, pixels);
+		uint16_t base, cursor_base = 0;
+		bool is_paused = i % 2 == 1; /* the display goes as well, and comes back */
+
+		if (is_paused) {
+			rig_pause(rig, &base, &cursor_base);
+		} else {
+			base = frontend_stop_ring(rig->frontend, VGPU_CONTROL);
+		}
+		uint16_t used = ring_used_idx(rig->control);
+		g_usleep(50 * 1000);
+		g_assert_cmpuint(ring_used_idx(rig->control), ==, used);
+		if (is_paused) {
+			rig_start(rig, base, cursor_base);
+		} else {
+			frontend_start_ring(rig->frontend, rig->control, base, false);
+		}
+		finish_held(rig, held);
+		display_set_stalled(rig->display, false);
+		display_wait_pixels(rig->display, 0, pixels, 1920, 1080);
+	}
+	rig_assert_serves(rig);
+	rig_destroy(rig);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -473,5 +579,7 @@ int main(int argc, char **argv)
 	proto_add_drawing("display", "never_reads", test_never_reads);
 	proto_add_drawing("display", "never_reads_and_stops", test_never_reads_and_stops);
 	proto_add_drawing("display", "config_loop", test_config_loop);
+	proto_add_drawing("display", "flush_is_held", test_flush_is_held);
+	proto_add_drawing("display", "held_flush_and_stop", test_held_flush_and_stop);
 	return suite_run();
 }

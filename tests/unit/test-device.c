@@ -962,6 +962,25 @@ static void test_held_for_so_long(struct fixture *f, gconstpointer data G_GNUC_U
 	assert_held(take(f, CONTROL));
 }
 
+/* Who let one wait for too long is not waited for until it reads on; the others are. */
+static void test_slow_display(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	make_busy(f);
+	for (int i = 0; i < 2; i++) {
+		assert_held(flush(f, 2, RECT(0, 0, 64, 32)));
+		for (gint64 left_us; (left_us = device_expire(&f->dev)) >= 0;) {
+			g_usleep((gulong)left_us);
+		}
+		assert_ok(take(f, CONTROL));
+		assert_ok(flush(f, 2, RECT(0, 0, 1, 1)));
+		assert_held(flush(f, 1, RECT(0, 0, 1, 1)));
+		device_take_taken(&f->dev, 1u << 0 | 1u << 1);
+		assert_ok(take(f, CONTROL));
+		assert_ok(flush(f, 2, RECT(0, 0, 1, 1)));
+		device_take_taken(&f->dev, 1u << 2);
+	}
+}
+
 static void test_reset_drops_held(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	make_busy(f);
@@ -1904,6 +1923,7 @@ static const struct {
 	{ "held/flush", test_flush_is_held, true, false, false },
 	{ "held/for-two-scanouts", test_held_for_two_scanouts, true, false, false },
 	{ "held/for-so-long", test_held_for_so_long, true, false, false },
+	{ "held/slow-display", test_slow_display, true, false, false },
 	{ "held/reset-drops-them", test_reset_drops_held, true, false, false },
 	{ "held/not-what-was-refused", test_refused_is_not_held, false, false, true },
 	{ "held/fenced", test_fenced_and_held, false, false, true },
