@@ -66,7 +66,7 @@ struct display_impl {
 	 */
 	bool (*update)(struct display *d, uint32_t scanout_id,
 		       const struct display_picture *picture, const struct rect *damage);
-	/* Optional. About to draw: let go of frames that nobody reads any more. */
+	/* Optional. About to draw, or to take memory: let go of frames that nobody reads any more. */
 	void (*reclaim)(struct display *d);
 	/* The scanout shows nothing any more. */
 	void (*disable)(struct display *d, uint32_t scanout_id);

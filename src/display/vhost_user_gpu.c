@@ -106,7 +106,8 @@ static bool send_wishes(struct vhost_user_gpu *gpu)
 		return false;
 	}
 	if (gpu->channel.socket < 0) {
-		is_done = true; /* whoever opens one starts anew */
+		vug_wishes_forget(&gpu->wishes); /* ready() has the device state them again */
+		is_done = true;
 	} else if (!vug_out_is_empty(&gpu->channel.out)) {
 		is_done = true; /* goes on when the socket takes more */
 	} else {
@@ -264,7 +265,9 @@ static void pump(struct vhost_user_gpu *gpu)
 	int error = 0, poll_error = 0;
 
 	g_mutex_lock(&gpu->channel_lock);
-	if (gpu->channel.socket >= 0) {
+	if (gpu->channel.socket < 0) {
+		vug_wishes_forget(&gpu->wishes);
+	} else {
 		error = vug_channel_pump(&gpu->channel, &gpu->wishes, &gpu->questions);
 		if (error == 0 || error == -EAGAIN) {
 			poll_error = want_output(gpu, error == -EAGAIN);

@@ -134,8 +134,8 @@ static bool pick_picture(struct vug_channel *channel, struct vug_wishes *wishes)
 	uint32_t scanout_id;
 
 	while (vug_wishes_take_picture(wishes, &scanout_id, &wish)) {
+		vug_out_settle(&channel->out, channel->socket);
 		if (wish.frame != NULL) {
-			vug_out_settle(&channel->out, channel->socket);
 			add_picture(channel, scanout_id, &wish);
 			return true;
 		}

@@ -54,13 +54,14 @@ void vug_out_add_update(struct vug_out *out, const struct vug_update *update,
 	size_t row_bytes = (size_t)pixels->width * sizeof(uint32_t);
 	out->is_lending = vug_loans_accept(&out->loans, consume_frame, row_bytes,
 					   row_bytes * pixels->height);
-	out->has_lent = false;
 }
 
 /* The frame's reference was passed on. */
 static void empty(struct vug_out *out)
 {
 	out->frame = NULL;
+	out->is_lending = false;
+	out->has_lent = false;
 	out->head_bytes = 0;
 	out->total_bytes = 0;
 	out->sent_bytes = 0;
@@ -157,7 +158,6 @@ int vug_out_send(struct vug_out *out, int fd)
 	} else {
 		frame_unref(out->frame);
 	}
-	out->has_lent = false;
 	empty(out);
 	return 0;
 }

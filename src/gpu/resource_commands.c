@@ -14,6 +14,7 @@ static enum gpu_resp create(struct device *dev, uint32_t id, const struct resour
 	if (id == 0 || device_find_resource(dev, id) != NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+	display_reclaim(dev->display);
 	if (g_hash_table_size(dev->resources) >= DEVICE_MAX_RESOURCES) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
