@@ -423,6 +423,15 @@ static bool show(struct fixture *f, uint32_t scanout_id, struct frame *frame,
 			 damage);
 }
 
+/* Out of the device's hands, sent or not. */
+static void show_and_leave(struct fixture *f, struct frame *frame, const struct rect *view)
+{
+	f->wanted = count_taken(f) + 1;
+	if (show_view(f, 0, frame, view, &(struct rect){ 0, 0, view->width, view->height })) {
+		g_assert_true(unit_wait(has_taken, f));
+	}
+}
+
 static void assert_pixels(struct fixture *f, const struct frame *frame, uint32_t left, uint32_t top)
 {
 	for (uint32_t y = 0; y < f->update.height; y++) {
@@ -438,11 +447,15 @@ static void assert_pixels(struct fixture *f, const struct frame *frame, uint32_t
 static void test_without_a_socket(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	struct frame *frame = make_frame(f, 16, 16, 0);
+	uint64_t one = quota_used(&f->quota);
 
 	g_assert_false(display_is_watched(f->display));
 	g_assert_false(display_request_info(f->display, 1));
 	g_assert_false(display_request_edid(f->display, 2, 0));
-	show(f, 0, frame, &(struct rect){ 0, 0, 16, 16 });
+	show_and_leave(f, frame, &(struct rect){ 0, 0, 16, 16 });
+	/* It is not kept for who may come. */
+	g_assert_true(frame_make_writable(&frame, &(struct rect){ 0, 0, 16, 16 }));
+	g_assert_cmpuint(quota_used(&f->quota), ==, one);
 	display_disable(f->display, 0);
 	display_cursor_hide(f->display, 0, 0, 0);
 	frame_unref(frame);
@@ -680,15 +693,6 @@ static void draw_on_copies(struct frame **frame)
 	}
 }
 
-/* Out of the device's hands, sent or not. */
-static void show_and_leave(struct fixture *f, struct frame *frame, const struct rect *view)
-{
-	f->wanted = count_taken(f) + 1;
-	if (show_view(f, 0, frame, view, &(struct rect){ 0, 0, view->width, view->height })) {
-		g_assert_true(unit_wait(has_taken, f));
-	}
-}
-
 static const struct lent {
 	const char *name;
 	uint32_t width, height;
@@ -738,6 +742,12 @@ static void test_lent(gconstpointer data)
 	display_reclaim(f->display);
 	draw(&frame, 2);
 	g_assert_true(frame->pixels == pixels);
+
+	/* Off is the end of it, too. */
+	show_and_leave(f, frame, view);
+	expect_update(f, 0, 0, 0, view->width, view->height);
+	display_disable(f->display, 0);
+	expect_scanout(f, 0, 0, 0);
 	frame_unref(frame);
 	frame_unref(as_shown);
 	g_assert_cmpuint(quota_used(&f->quota), ==, 0);
@@ -995,9 +1005,13 @@ static void test_taken_when_hung_up(struct fixture *f, gconstpointer data G_GNUC
 	close(f->peer);
 	f->peer = -1;
 	g_assert_true(unit_wait(has_taken, f));
+	g_assert_true(unit_wait(is_unwatched, f));
+	g_assert_cmpuint(count_taken(f), ==, wanted);
+	/* Who has not heard of it yet must not wait for nobody. */
+	show_and_leave(f, frame, &(struct rect){ 0, 0, 2048, 1024 });
 	connect_peer(f);
 	wait_ready(f, 2);
-	g_assert_cmpuint(count_taken(f), ==, wanted);
+	g_assert_cmpuint(count_taken(f), <=, wanted + 1);
 	frame_unref(frame);
 }
 
