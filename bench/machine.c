@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "place.h"
 #include "vgpu.h"
 
 #define REGION_BYTES (UINT64_C(256) << 20)
@@ -64,6 +65,12 @@ struct machine *machine_create(const char *command, unsigned int max_updates_per
 	frontend_start_ring(machine->frontend, machine->control_ring, 0, false);
 	frontend_start_ring(machine->frontend, machine->cursor_ring, 0, false);
 	return machine;
+}
+
+struct machine *machine_create_placed(const char *command)
+{
+	place_guest();
+	return machine_create(command, 0);
 }
 
 void machine_destroy(struct machine *machine)

@@ -23,6 +23,8 @@ struct machine {
 
 /* Started, connected, and as far as a guest that has loaded its driver. */
 struct machine *machine_create(const char *command, unsigned int max_updates_per_s);
+/* The same, at full speed, with the guest's and the display's CPUs apart (place.h). */
+struct machine *machine_create_placed(const char *command);
 void machine_destroy(struct machine *machine);
 
 /* Resource @id with one backing entry for each page of the picture. */

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "place.h"
 #include "process.h"
 
 #define NS_PER_S INT64_C(1000000000)
@@ -35,6 +36,7 @@ static void exec_child(char **argv, pid_t parent)
 	if (getppid() != parent) {
 		_exit(127);
 	}
+	place_backend();
 	/* What a back-end says goes to the log of the bench, unless somebody looks. */
 	if (g_getenv("BENCH_VERBOSE") == NULL) {
 		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "place.h"
 #include "process.h"
 #include "reader.h"
 #include "wire.h"
@@ -214,6 +215,7 @@ static void *thread_main(void *data)
 	struct message *message;
 	int64_t next_ns = 0;
 
+	place_display();
 	while ((message = receive(reader->fd)) != NULL) {
 		g_mutex_lock(&reader->lock);
 		handle(reader, message);

@@ -13,6 +13,7 @@
 
 #include "calls.h"
 #include "machine.h"
+#include "place.h"
 #include "rows.h"
 
 #define NS_PER_S 1e9
@@ -186,7 +187,7 @@ static void check_last_frame(struct stream *stream)
 static void frames(const struct row_options *options, const struct virtio_gpu_rect *screen,
 		   const struct virtio_gpu_rect *damage, bool is_paced)
 {
-	struct machine *machine = machine_create(options->command, 0);
+	struct machine *machine = machine_create_placed(options->command);
 	struct picture *picture =
 		machine_show_picture(machine, 0, screen->width, screen->height, damage);
 	struct stream stream;
@@ -288,6 +289,7 @@ static void measure_floor(const struct row_options *options, const struct virtio
 	pid_t parent = getpid();
 	int fds[2];
 
+	place_guest();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		g_error("no socket pair for the display");
 	}
@@ -296,6 +298,7 @@ static void measure_floor(const struct row_options *options, const struct virtio
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		signal(SIGPIPE, SIG_DFL);
 		close(fds[0]);
+		place_backend();
 		if (getppid() == parent) {
 			floor_process(fds[1], rect);
 		}

@@ -4,6 +4,7 @@
 #include <linux/virtio_gpu.h>
 
 #include "machine.h"
+#include "place.h"
 #include "rows.h"
 
 #define NS_PER_S 1e9
@@ -83,6 +84,7 @@ static void *move_on(void *data)
 {
 	struct mover *mover = data;
 
+	place_first();
 	while (!g_atomic_int_get(&mover->must_stop)) {
 		send_next(mover);
 		g_usleep(MOVE_INTERVAL_US);
@@ -127,7 +129,7 @@ static void measure_cursor(struct mover *mover, struct stream *stream, uint32_t 
 void row_cursor(const struct row_options *options)
 {
 	const struct virtio_gpu_rect whole = {0, 0, 3840, 2160};
-	struct machine *machine = machine_create(options->command, 0);
+	struct machine *machine = machine_create_placed(options->command);
 	struct picture *picture =
 		machine_show_picture(machine, 0, whole.width, whole.height, &whole);
 	struct mover mover = {.machine = machine};

@@ -132,7 +132,7 @@ static void measure_size(const struct row_options *options, uint32_t width, uint
 			 const char *suffix)
 {
 	const struct virtio_gpu_rect whole = {0, 0, width, height};
-	struct machine *machine = machine_create(options->command, 0);
+	struct machine *machine = machine_create_placed(options->command);
 	struct picture *picture = machine_show_picture(machine, 0, width, height, &whole);
 	struct stream stream;
 
@@ -160,7 +160,7 @@ void row_growth_size(const struct row_options *options)
 void row_growth_scanouts(const struct row_options *options)
 {
 	for (uint32_t n = 1; n <= N_SCANOUTS_MAX; n *= 2) {
-		struct machine *machine = machine_create(options->command, 0);
+		struct machine *machine = machine_create_placed(options->command);
 		struct picture *pictures[N_SCANOUTS_MAX];
 		struct stream streams[N_SCANOUTS_MAX];
 		g_autofree char *suffix = g_strdup_printf("%u_scanouts", n);
