@@ -50,7 +50,7 @@ struct worker {
 	struct loop_source renderer_source;
 	struct kick kicks[COMMAND_N_QUEUES];
 	struct loop_timer hold_timer;
-	struct virtq_chain *parked_cursor; /* owned: popped, to be executed after the notes */
+	struct virtq_chain *parked_cursor; /* owned: popped, to be executed after the orders */
 
 	/* Notes, under the lock. */
 	GMutex lock;
@@ -67,7 +67,8 @@ struct worker {
 	GQueue answers; /* struct answer, owned */
 	uint32_t taken; /* by the display, a bit for each scanout */
 
-	int has_notes; /* atomic: look under the lock */
+	int has_notes;	/* atomic: look under the lock */
+	int has_orders; /* atomic: among them one that comes before all further commands */
 };
 
 /* ---- other threads ---- */
@@ -80,12 +81,19 @@ static void leave_note(struct worker *worker)
 	}
 }
 
+/* With the lock held: no command of the guest may come before it. */
+static void leave_order(struct worker *worker)
+{
+	g_atomic_int_set(&worker->has_orders, 1);
+	leave_note(worker);
+}
+
 void worker_set_features(struct worker *worker, uint64_t features)
 {
 	g_mutex_lock(&worker->lock);
 	worker->features = features;
 	worker->is_features_due = true;
-	leave_note(worker);
+	leave_order(worker);
 	g_mutex_unlock(&worker->lock);
 }
 
@@ -94,7 +102,7 @@ void worker_set_memory(struct worker *worker, struct guestmem *mem)
 	g_mutex_lock(&worker->lock);
 	struct guestmem *old = worker->new_mem;
 	worker->new_mem = guestmem_ref(mem);
-	leave_note(worker);
+	leave_order(worker);
 	g_mutex_unlock(&worker->lock);
 	guestmem_unref(old);
 }
@@ -103,7 +111,7 @@ void worker_queue_changed(struct worker *worker, unsigned int index)
 {
 	g_mutex_lock(&worker->lock);
 	worker->is_queue_changed[index] = true;
-	leave_note(worker);
+	leave_order(worker);
 	g_mutex_unlock(&worker->lock);
 }
 
@@ -111,7 +119,7 @@ void worker_reset(struct worker *worker)
 {
 	g_mutex_lock(&worker->lock);
 	worker->is_reset_due = true;
-	leave_note(worker);
+	leave_order(worker);
 	g_mutex_unlock(&worker->lock);
 }
 
@@ -249,6 +257,7 @@ static struct notes take_notes(struct worker *worker)
 {
 	g_mutex_lock(&worker->lock);
 	g_atomic_int_set(&worker->has_notes, 0);
+	g_atomic_int_set(&worker->has_orders, 0);
 	struct notes notes = {
 		.is_quitting = worker->is_quitting,
 		.is_reset_due = worker->is_reset_due,
@@ -332,16 +341,16 @@ static enum virtq_status pop(struct worker *worker, enum command_queue index,
 	return virtq_pop(&worker->options.queues[index], chain_out);
 }
 
-/* From inside a command: the cursor's turn, unless a note has to be heeded before it. */
+/* From inside a command: the cursor's turn, unless an order has to be heeded before it. */
 static void breathe(void *data)
 {
 	struct worker *worker = data;
 	struct virtq *vq = &worker->options.queues[COMMAND_QUEUE_CURSOR];
 	struct virtq_chain *chain;
 
-	while (g_atomic_int_get(&worker->has_notes) == 0 && worker->parked_cursor == NULL &&
+	while (g_atomic_int_get(&worker->has_orders) == 0 && worker->parked_cursor == NULL &&
 	       virtq_pop(vq, &chain) == VIRTQ_OK) {
-		if (g_atomic_int_get(&worker->has_notes) != 0) {
+		if (g_atomic_int_get(&worker->has_orders) != 0) {
 			worker->parked_cursor = chain;
 		} else {
 			device_execute(&worker->device, vq, chain);
@@ -474,6 +483,8 @@ static int start_renderer(struct worker *worker)
 static void *thread_main(void *data)
 {
 	struct worker *worker = data;
+
+
 
 	/* Here, because GL contexts belong to the thread that made them. */
 	if (start_renderer(worker) < 0) {
