@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gpu/device.h"
+#include "gpu/polling.h"
 #include "util/log.h"
 #include "util/loop.h"
 
@@ -50,6 +51,7 @@ struct worker {
 	struct loop_source renderer_source;
 	struct kick kicks[COMMAND_N_QUEUES];
 	struct loop_timer hold_timer;
+	struct polling polling;
 	struct virtq_chain *parked_cursor; /* owned: popped, to be executed after the orders */
 
 	/* Notes, under the lock. */
@@ -380,11 +382,45 @@ static bool run_one(struct worker *worker, enum command_queue index)
 	return status == VIRTQ_OK;
 }
 
+static void pause_cpu(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static bool has_work(struct worker *worker)
+{
+	return g_atomic_int_get(&worker->has_notes) != 0 ||
+	       virtq_has_avail(&worker->options.queues[COMMAND_QUEUE_CONTROL]) ||
+	       virtq_has_avail(&worker->options.queues[COMMAND_QUEUE_CURSOR]);
+}
+
 static void notify_all(struct worker *worker)
 {
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_notify(&worker->options.queues[i]);
 	}
+}
+
+/* Wait awake for the next command, if that pays. Not where fences may come: no ring shows them. */
+static bool poll_for_work(struct worker *worker)
+{
+	bool has_come = false;
+
+	if (worker->renderer->event_fd >= 0 || !polling_is_worth_it(&worker->polling)) {
+		return false;
+	}
+	notify_all(worker); /* or the guest waits for us */
+	gint64 until_us = g_get_monotonic_time() + POLLING_US;
+	do {
+		for (int i = 0; i < 8; i++) {
+			pause_cpu();
+		}
+		has_come = has_work(worker);
+	} while (!has_come && g_get_monotonic_time() < until_us);
+	polling_has_paid(&worker->polling, has_come);
+	return has_come;
 }
 
 /* Answer what was held for too long, and be back for the rest. */
@@ -419,6 +455,9 @@ static void drain(struct worker *worker)
 				device_expire(&worker->device);
 				notify_all(worker);
 			}
+			continue;
+		}
+		if (n_since_notify > 0 && poll_for_work(worker)) {
 			continue;
 		}
 		bool has_more = virtq_rearm(&queues[COMMAND_QUEUE_CURSOR]);
@@ -534,6 +573,7 @@ int worker_create(const struct worker_options *options, struct worker **worker_o
 	g_mutex_init(&worker->lock);
 	g_cond_init(&worker->idle);
 	g_queue_init(&worker->answers);
+	polling_init(&worker->polling);
 	worker->renderer_source =
 		(struct loop_source){ .dispatch = dispatch_renderer, .data = worker };
 	worker->hold_timer = (struct loop_timer){ .expired = hold_timer_expired, .data = worker };

@@ -676,6 +676,20 @@ void virtq_notify(struct virtq *vq)
 	g_mutex_unlock(&vq->lock);
 }
 
+/* With the lock held. What waits for memory to come back is not there yet. */
+static bool has_avail(struct virtq *vq)
+{
+	return !vq->is_waiting && load_acquire_u16(&vq->avail->idx) != vq->last_avail;
+}
+
+bool virtq_has_avail(struct virtq *vq)
+{
+	g_mutex_lock(&vq->lock);
+	bool has = is_running(vq) && has_avail(vq);
+	g_mutex_unlock(&vq->lock);
+	return has;
+}
+
 bool virtq_rearm(struct virtq *vq)
 {
 	bool has_more = false;
@@ -690,8 +704,7 @@ bool virtq_rearm(struct virtq *vq)
 			__atomic_store_n(&vq->used->flags, 0, __ATOMIC_RELAXED);
 		}
 		full_barrier();
-		has_more = !vq->is_waiting &&
-			   load_acquire_u16(&vq->avail->idx) != vq->last_avail;
+		has_more = has_avail(vq);
 	}
 	g_mutex_unlock(&vq->lock);
 	return has_more;

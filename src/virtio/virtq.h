@@ -156,6 +156,9 @@ void virtq_push(struct virtq *vq, struct virtq_chain *consume_chain, const void 
 /* Interrupt the guest if it wants that for what was pushed since the last time. */
 void virtq_notify(struct virtq *vq);
 
+/* Is there an entry to pop? A look, for who is awake. */
+bool virtq_has_avail(struct virtq *vq);
+
 /*
  * Ask for a kick at the next entry. True if an entry came meanwhile: pop on.
  * virtq_suppress(): no kicks wanted, we are awake.

@@ -829,12 +829,18 @@ static void test_rearm_by_flags(struct fixture *f, gconstpointer data G_GNUC_UNU
 	g_assert_cmphex(f->ring->used->flags, ==, 0);
 	virtq_suppress(&f->vq);
 	g_assert_cmphex(f->ring->used->flags, ==, VRING_USED_F_NO_NOTIFY);
+	g_assert_false(virtq_has_avail(&f->vq));
 	add_in_out(f);
+	g_assert_true(virtq_has_avail(&f->vq)); /* and asks for no kick */
+	g_assert_cmphex(f->ring->used->flags, ==, VRING_USED_F_NO_NOTIFY);
 	/* What came while kicks were off is told. */
 	g_assert_true(virtq_rearm(&f->vq));
 	g_assert_cmphex(f->ring->used->flags, ==, 0);
 	virtq_push(&f->vq, pop(f), "", 0);
 	g_assert_false(virtq_rearm(&f->vq));
+	add_in_out(f);
+	virtq_stop(&f->vq);
+	g_assert_false(virtq_has_avail(&f->vq));
 }
 
 static void test_rearm_by_event_idx(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
