@@ -9,8 +9,13 @@
 #include "util/log.h"
 #include "util/sock.h"
 
-/* The kernel's limit for ordinary users (pipe-max-size). */
-#define PIPE_BYTES (1 << 20)
+/*
+ * Of all pipes of one user together the kernel makes 64 MiB large at most
+ * (pipe-user-pages-soft), and one user may run many VMs. What it makes of the
+ * others, two pages, is not worth a system call.
+ */
+#define PIPE_BYTES (512 << 10)
+#define MIN_PIPE_BYTES (64 << 10)
 /* A row costs as much as a page or two; shorter ones are cheaper copied. */
 #define MIN_ROW_BYTES 8192u
 
@@ -64,9 +69,15 @@ static bool open_pipe(struct vug_loans *loans)
 		give_up(loans, "pipe");
 		return false;
 	}
-	/* A wish: there is a limit for each user too. */
-	int ignored = fcntl(loans->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
-	(void)ignored;
+	int size = fcntl(loans->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+	if (size < 0) {
+		size = fcntl(loans->pipe[1], F_GETPIPE_SZ);
+	}
+	if (size < MIN_PIPE_BYTES) {
+		errno = ENOSPC;
+		give_up(loans, "a pipe of a useful size");
+		return false;
+	}
 	return true;
 }
 

@@ -28,7 +28,7 @@ struct vug_loan {
 };
 
 struct vug_loans {
-	bool is_unavailable; /* this kernel or sandbox does not let us; for good */
+	bool is_unavailable; /* this kernel, limit or sandbox does not let us; for good */
 	int pipe[2];	     /* owned, -1: not yet needed */
 	size_t piped_bytes;  /* in the pipe, the next to go into the socket */
 	int n;		     /* atomic, so that anyone may ask if there are any */
