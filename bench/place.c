@@ -5,6 +5,7 @@
 
 static cpu_set_t all;
 static int first = -1, last = -1;
+static enum place chosen = PLACE_ANYWHERE;
 
 static void pin(int cpu)
 {
@@ -36,11 +37,26 @@ void place_display(void)
 	pin(first);
 }
 
+void place_choose_backend(enum place place)
+{
+	chosen = place;
+}
+
 void place_backend(void)
 {
-	if (first != last) {
-		sched_setaffinity(0, sizeof(all), &all);
+	cpu_set_t set = all;
+
+	if (first == last) {
+		return;
 	}
+	if (chosen == PLACE_TOGETHER) {
+		pin(last);
+		return;
+	}
+	if (chosen == PLACE_APART) {
+		CPU_CLR((unsigned int)last, &set);
+	}
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 void place_first(void)

@@ -14,7 +14,18 @@ void place_guest(void);
 /* The calling thread is the display's: pinned if place_guest() was called before. */
 void place_display(void);
 
-/* The calling process is a back-end, on any CPU. Safe after fork(). */
+/*
+ * Where place_backend() puts those that are started from now on: on any CPU, on the guest's, or
+ * on any but the guest's.
+ */
+enum place {
+	PLACE_ANYWHERE,
+	PLACE_TOGETHER,
+	PLACE_APART,
+};
+void place_choose_backend(enum place place);
+
+/* The calling process is a back-end. Safe after fork(). */
 void place_backend(void);
 
 /* The calling thread runs as soon as it may, where the system allows that. */

@@ -17,7 +17,8 @@ struct row_options {
 void row_start(const struct row_options *options);
 void row_idle(const struct row_options *options);
 void row_many(const struct row_options *options);
-void row_queue_1(const struct row_options *options);
+void row_queue_1_together(const struct row_options *options);
+void row_queue_1_apart(const struct row_options *options);
 void row_queue_64(const struct row_options *options);
 /* A guest that draws as fast as its flushes are answered. */
 void row_small(const struct row_options *options);

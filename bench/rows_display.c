@@ -137,6 +137,9 @@ void row_cursor(const struct row_options *options)
 
 	add_cursors(&mover);
 	stream_init(&stream, machine, picture);
+	for (int64_t start_ns = now_ns(); now_ns() - start_ns < WARM_UP_US * INT64_C(1000);) {
+		stream_frame(&stream);
+	}
 	measure_cursor(&mover, &stream, VIRTIO_GPU_CMD_MOVE_CURSOR, "move", options->seconds);
 	measure_cursor(&mover, &stream, VIRTIO_GPU_CMD_UPDATE_CURSOR, "update", options->seconds);
 	machine_destroy(machine);
