@@ -152,6 +152,10 @@ int vug_out_send(struct vug_out *out, int fd)
 		}
 		out->sent_bytes += (uint64_t)n;
 		out->channel_bytes += (uint64_t)n;
+		/* It took less than it could have: rather sleep than hand it page after page. */
+		if (out->loans.piped_bytes > 0) {
+			return -EAGAIN;
+		}
 	}
 	if (out->has_lent) {
 		vug_loans_add(&out->loans, out->frame, out->channel_bytes);
