@@ -59,6 +59,12 @@ struct vhost_user_gpu {
 	struct vug_in in;
 };
 
+/*
+ * What the device thread sends of a picture: it fills the socket, but does not
+ * feed a front-end that reads as fast as it is sent to.
+ */
+#define DEVICE_MAX_BYTES (2u << 20)
+
 static const struct display_impl vhost_user_gpu_impl;
 
 static struct vhost_user_gpu *from_base(struct display *d)
@@ -111,7 +117,7 @@ static bool send_wishes(struct vhost_user_gpu *gpu)
 	} else if (!vug_out_is_empty(&gpu->channel.out)) {
 		is_done = true; /* goes on when the socket takes more */
 	} else {
-		int error = vug_channel_pump(&gpu->channel, &gpu->wishes, NULL);
+		int error = vug_channel_pump(&gpu->channel, &gpu->wishes, NULL, DEVICE_MAX_BYTES);
 		is_done = error == 0 || (error == -EAGAIN && want_output(gpu, true) == 0);
 	}
 	g_mutex_unlock(&gpu->channel_lock);
@@ -268,7 +274,7 @@ static void pump(struct vhost_user_gpu *gpu)
 	if (gpu->channel.socket < 0) {
 		vug_wishes_forget(&gpu->wishes);
 	} else {
-		error = vug_channel_pump(&gpu->channel, &gpu->wishes, &gpu->questions);
+		error = vug_channel_pump(&gpu->channel, &gpu->wishes, &gpu->questions, UINT64_MAX);
 		if (error == 0 || error == -EAGAIN) {
 			poll_error = want_output(gpu, error == -EAGAIN);
 		}

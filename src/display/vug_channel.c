@@ -147,7 +147,7 @@ static bool pick_picture(struct vug_channel *channel, struct vug_wishes *wishes)
 }
 
 int vug_channel_pump(struct vug_channel *channel, struct vug_wishes *wishes,
-		     struct vug_questions *questions)
+		     struct vug_questions *questions, uint64_t max_bytes)
 {
 	for (;;) {
 		if (vug_out_is_empty(&channel->out) && !pick_acceptance(channel) &&
@@ -155,7 +155,7 @@ int vug_channel_pump(struct vug_channel *channel, struct vug_wishes *wishes,
 		    !pick_picture(channel, wishes)) {
 			return 0;
 		}
-		int error = vug_out_send(&channel->out, channel->socket);
+		int error = vug_out_send(&channel->out, channel->socket, max_bytes);
 		if (error < 0) {
 			return error;
 		}

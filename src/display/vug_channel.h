@@ -33,9 +33,10 @@ void vug_channel_close(struct vug_channel *channel);
 void vug_channel_negotiate(struct vug_channel *channel, uint64_t offered_features);
 
 /*
- * Send without waiting until there is nothing to say (0) or the socket is full
- * (-EAGAIN); else -errno, and the channel is of no more use. questions may be
- * NULL: they are left for another time.
+ * Send without waiting until there is nothing to say (0), or the socket is full
+ * or max_bytes of one picture are out (-EAGAIN); else -errno, and the channel
+ * is of no more use. questions may be NULL: they are left for another time.
  */
 int vug_channel_pump(struct vug_channel *channel, struct vug_wishes *wishes,
-		     struct vug_questions *questions) G_GNUC_WARN_UNUSED_RESULT;
+		     struct vug_questions *questions, uint64_t max_bytes)
+	G_GNUC_WARN_UNUSED_RESULT;

@@ -85,8 +85,10 @@ bool vug_loans_accept(struct vug_loans *loans, const struct frame *frame, size_t
 		      size_t total_bytes)
 {
 	bool has_gaps = row_bytes != frame->stride_bytes;
+	/* For a little of a frame not all of it should have to be copied when the guest draws on. */
+	bool is_much = total_bytes >= frame->stride_bytes * frame->height / 8;
 
-	return !loans->is_unavailable && loans->n < VUG_MAX_LOANS && frame_is_mapped(frame) &&
+	return is_much && !loans->is_unavailable && loans->n < VUG_MAX_LOANS && frame_is_mapped(frame) &&
 	       total_bytes >= FRAME_MIN_MAPPED_BYTES && (!has_gaps || row_bytes >= MIN_ROW_BYTES) &&
 	       open_pipe(loans);
 }

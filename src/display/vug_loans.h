@@ -37,7 +37,10 @@ struct vug_loans {
 
 void vug_loans_init(struct vug_loans *loans);
 
-/* The channel is gone, and with it what it held and what was on its way. */
+/*
+ * The channel is given up. Who still reads from it may find later pixels in
+ * what was lent; QEMU closes its end first.
+ */
 void vug_loans_clear(struct vug_loans *loans);
 
 /* Is it possible, and does it pay, to lend rows of that many bytes? */

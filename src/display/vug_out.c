@@ -142,10 +142,12 @@ static ssize_t send_some(struct vug_out *out, int fd)
 	return n;
 }
 
-int vug_out_send(struct vug_out *out, int fd)
+int vug_out_send(struct vug_out *out, int fd, uint64_t max_bytes)
 {
+	uint64_t stop_bytes = out->sent_bytes + MIN(max_bytes, out->total_bytes);
+
 	while (out->sent_bytes < out->total_bytes) {
-		ssize_t n = send_some(out, fd);
+		ssize_t n = out->sent_bytes < stop_bytes ? send_some(out, fd) : -EAGAIN;
 
 		if (n < 0) {
 			return (int)n;

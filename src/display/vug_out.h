@@ -42,5 +42,8 @@ void vug_out_clear(struct vug_out *out);
 /* Let go of the frames that the front-end has read. */
 void vug_out_settle(struct vug_out *out, int fd);
 
-/* Without waiting. 0: all out, and empty again; -EAGAIN: go on later; else -errno. */
-int vug_out_send(struct vug_out *out, int fd) G_GNUC_WARN_UNUSED_RESULT;
+/*
+ * Without waiting, and about max_bytes at most. 0: all out, and empty again;
+ * -EAGAIN: go on later; else -errno.
+ */
+int vug_out_send(struct vug_out *out, int fd, uint64_t max_bytes) G_GNUC_WARN_UNUSED_RESULT;

@@ -20,6 +20,7 @@
 #define QUIESCE_US (8 * 1000)
 /* Interrupt the guest at least so often while its queue never runs dry. */
 #define NOTIFY_INTERVAL 32
+#define MAX_CURSORS_A_BREATH 16
 
 /* What the display answered; small and bounded by the questions that were asked. */
 struct answer {
@@ -350,8 +351,10 @@ static void breathe(void *data)
 	struct virtq *vq = &worker->options.queues[COMMAND_QUEUE_CURSOR];
 	struct virtq_chain *chain;
 
-	while (g_atomic_int_get(&worker->has_orders) == 0 && worker->parked_cursor == NULL &&
-	       virtq_pop(vq, &chain) == VIRTQ_OK) {
+	for (unsigned int n = 0; n < MAX_CURSORS_A_BREATH && worker->parked_cursor == NULL &&
+				 g_atomic_int_get(&worker->has_orders) == 0 &&
+				 virtq_pop(vq, &chain) == VIRTQ_OK;
+	     n++) {
 		if (g_atomic_int_get(&worker->has_orders) != 0) {
 			worker->parked_cursor = chain;
 		} else {
@@ -435,6 +438,17 @@ static void arm_hold_timer(struct worker *worker)
 	}
 }
 
+/* Between commands: answer what was held for too long. True: something was. */
+static bool release_held(struct worker *worker)
+{
+	unsigned int n = worker->device.held.length;
+
+	if (n > 0) {
+		device_expire(&worker->device);
+	}
+	return worker->device.held.length < n;
+}
+
 /* Until both queues are empty and will kick us again. */
 static void drain(struct worker *worker)
 {
@@ -451,8 +465,8 @@ static void drain(struct worker *worker)
 		bool has_run = run_one(worker, COMMAND_QUEUE_CURSOR);
 		has_run |= run_one(worker, COMMAND_QUEUE_CONTROL);
 		if (has_run) {
-			if (++n_since_notify % NOTIFY_INTERVAL == 0) {
-				device_expire(&worker->device);
+			n_since_notify++;
+			if (release_held(worker) || n_since_notify % NOTIFY_INTERVAL == 0) {
 				notify_all(worker);
 			}
 			continue;
@@ -614,7 +628,7 @@ void worker_destroy(struct worker *worker)
 	}
 	g_mutex_lock(&worker->lock);
 	worker->is_quitting = true;
-	leave_note(worker);
+	leave_order(worker);
 	g_mutex_unlock(&worker->lock);
 	g_thread_join(worker->thread);
 	worker_free(worker);

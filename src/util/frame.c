@@ -131,11 +131,12 @@ static void *take_spare(struct frame_store *store)
 	return pixels;
 }
 
-/* Back from a frame that nobody holds any more. */
+/* Back from a frame that nobody holds any more: kept, unless memory is getting short. */
 static void give_back(struct frame_store *store, void *pixels)
 {
 	g_mutex_lock(&store->lock);
-	bool is_kept = is_mapped_size(store->size_bytes) && store->n_spares < MAX_SPARES;
+	bool is_kept = is_mapped_size(store->size_bytes) && store->n_spares < MAX_SPARES &&
+		       quota_used(store->quota) <= store->quota->limit_bytes / 2;
 	if (is_kept) {
 		store->spares[store->n_spares++] = pixels;
 	}
@@ -240,7 +241,8 @@ bool frame_make_writable(struct frame **frame, const struct rect *overwritten)
 	struct frame_store *store = old->store;
 
 	if (g_atomic_ref_count_compare(&old->refs, 1)) {
-		if (++store->n_unshared == SPARE_PATIENCE) {
+		if (++store->n_unshared >= SPARE_PATIENCE) {
+			store->n_unshared = 0;
 			drop_spares(store);
 		}
 		return true;

@@ -185,8 +185,8 @@ void sock_set_send_buffer(int fd, int size_bytes)
 	int now = 0;
 	socklen_t size = sizeof(now);
 
-	/* The kernel doubles what it is given, for its overhead, and so answers. */
-	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &size) == 0 && now / 2 < size_bytes) {
+	/* The kernel doubles what it is given, for its overhead, and answers with that. */
+	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &now, &size) == 0 && now < size_bytes) {
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size_bytes, sizeof(size_bytes));
 	}
 }

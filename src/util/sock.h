@@ -43,5 +43,5 @@ ssize_t sock_send(int fd, const struct iovec *iov, size_t n_iov, int fd_borrow)
 /* No less than what the peer has not read yet of what was sent; UINT64_MAX if that can't be told. */
 uint64_t sock_unread_bytes(int fd);
 
-/* Let that much be sent ahead, as far as the system lets us; never less than before. */
+/* Let that much be sent ahead, as far as the system lets us. */
 void sock_set_send_buffer(int fd, int size_bytes);
