@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,18 @@ static void sanitize_stdio(void)
 	if (fd >= 0) {
 		close(fd);
 	}
+}
+
+/*
+ * One heap for all threads. virglrenderer takes a buffer for each upload; in a
+ * thread's own heap that is fresh memory from the kernel each time, in the
+ * main one it is soon memory that was used before.
+ */
+static void choose_heap(void)
+{
+#if defined(M_ARENA_MAX)
+	mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 static void block_signals(void)
@@ -136,6 +149,7 @@ int main(int argc, char **argv)
 {
 	struct options options;
 
+	choose_heap();
 	sanitize_stdio();
 	log_init();
 	switch (options_parse(argc, argv, &options)) {
