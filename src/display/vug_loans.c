@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -60,10 +62,31 @@ static ssize_t give_up(struct vug_loans *loans, const char *call)
 	return -ENOTSUP;
 }
 
+/*
+ * Since 6.5 a socket takes the pages in one go. Before, it took each under the
+ * lock that the reader holds while it copies, and waited for that, whatever it
+ * was told of waiting.
+ */
+static bool takes_pages_together(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2) {
+		return false;
+	}
+	return major > 6 || (major == 6 && minor >= 5);
+}
+
 static bool open_pipe(struct vug_loans *loans)
 {
 	if (loans->pipe[0] >= 0) {
 		return true;
+	}
+	if (!takes_pages_together()) {
+		errno = ENOSYS;
+		give_up(loans, "splice of many pages");
+		return false;
 	}
 	if (pipe2(loans->pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
 		give_up(loans, "pipe");
