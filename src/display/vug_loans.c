@@ -21,6 +21,22 @@
 /* A row costs as much as a page or two; shorter ones are cheaper copied. */
 #define MIN_ROW_BYTES 8192u
 
+/*
+ * Since 6.5 a socket takes the pages in one go. Before, it took each under the
+ * lock that the reader holds while it copies, and waited for that, whatever it
+ * was told of waiting.
+ */
+bool vug_loans_suit_kernel(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2) {
+		return false;
+	}
+	return major > 6 || (major == 6 && minor >= 5);
+}
+
 void vug_loans_init(struct vug_loans *loans)
 {
 	*loans = (struct vug_loans){ .pipe = { -1, -1 } };
@@ -62,28 +78,12 @@ static ssize_t give_up(struct vug_loans *loans, const char *call)
 	return -ENOTSUP;
 }
 
-/*
- * Since 6.5 a socket takes the pages in one go. Before, it took each under the
- * lock that the reader holds while it copies, and waited for that, whatever it
- * was told of waiting.
- */
-static bool takes_pages_together(void)
-{
-	unsigned int major = 0, minor = 0;
-	struct utsname name;
-
-	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2) {
-		return false;
-	}
-	return major > 6 || (major == 6 && minor >= 5);
-}
-
 static bool open_pipe(struct vug_loans *loans)
 {
 	if (loans->pipe[0] >= 0) {
 		return true;
 	}
-	if (!takes_pages_together()) {
+	if (!vug_loans_suit_kernel()) {
 		errno = ENOSYS;
 		give_up(loans, "splice of many pages");
 		return false;

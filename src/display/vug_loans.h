@@ -35,6 +35,9 @@ struct vug_loans {
 	struct vug_loan loans[VUG_MAX_LOANS];
 };
 
+/* Is this kernel one that lending is for: Linux since 6.5? */
+bool vug_loans_suit_kernel(void);
+
 void vug_loans_init(struct vug_loans *loans);
 
 /*

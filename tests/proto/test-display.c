@@ -501,10 +501,16 @@ static void finish_held(struct rig *rig, struct vgpu_call *held)
 	g_assert_ok(vgpu_finish(rig->vgpu, held));
 }
 
+/* With memory for pictures that do not fit a socket. */
+static struct rig *create_roomy(const void *mode)
+{
+	return rig_create(
+		&(struct rig_options){.mode = name_of(mode), .region_bytes = UINT64_C(64) << 20});
+}
+
 static void test_flush_is_held(const void *mode)
 {
-	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = name_of(mode), .region_bytes = UINT64_C(64) << 20});
+	struct rig *rig = create_roomy(mode);
 	g_autofree uint32_t *pixels = rig_make_pattern(1920, 1080, 1);
 	uint64_t gpa = show_large(rig, pixels);
 
@@ -527,8 +533,7 @@ static void test_flush_is_held(const void *mode)
 /* Its time is up while the ring stands: it is answered when the ring runs again, once. */
 static void test_held_flush_and_stop(const void *mode)
 {
-	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = name_of(mode), .region_bytes = UINT64_C(64) << 20});
+	struct rig *rig = create_roomy(mode);
 	g_autofree uint32_t *pixels = rig_make_pattern(1920, 1080, 1);
 	uint64_t gpa = show_large(rig, pixels);
 
