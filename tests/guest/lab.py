@@ -449,6 +449,7 @@ class VM:
                 time.sleep(0.2)
             except Stall:
                 pass
+            self.process.require_alive()
             if time.monotonic() - start > timeout_s:
                 raise Stall(f"no guest after {timeout_s:.0f} s")
 
@@ -631,6 +632,17 @@ class Lab:
 
     def vm(self, frontend, device, daemon, name="vm", **kwargs):
         return VM(self, name, frontend, device, daemon, **kwargs)
+
+    def qemu_fault(self, places):
+        """The failed assertion at one of these places that ended a machine,
+        or None."""
+        for p in self.processes:
+            if isinstance(p, Daemon) or p.alive():
+                continue
+            for line in p.text().splitlines():
+                if "Assertion" in line and any(at in line for at in places):
+                    return line
+        return None
 
     def logs(self):
         """The ends of the logs that have grown since they were last shown."""
