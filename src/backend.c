@@ -212,7 +212,7 @@ int backend_run(int consume_fd, const struct options *options, const struct rend
 	};
 	quota_init(&backend->quota, MAX_HOSTMEM_BYTES);
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
-		virtq_init(&backend->queues[i], i);
+		virtq_init(&backend->queues[i], i, NULL);
 	}
 	int error = loop_init(&backend->loop, woken, backend);
 	if (error < 0) {

@@ -3,11 +3,16 @@
  * Guest memory is read once: each index is loaded into a local with one
  * access, checked there and used from there. The guest may write to the ring
  * at any time; all it can do by that is to break its own queue.
+ *
+ * The running state may lie in memory that the device's process writes. The
+ * transport keeps to itself what it must be able to rely on: the setup, its
+ * serial and the epoch, which it only ever publishes there.
  */
 #include "virtio/virtq.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,20 +52,48 @@ static void close_fd(int *fd)
 	}
 }
 
-static void signal_fd(int fd)
+/* Of a transport whose device is another process. */
+static bool is_apart(const struct virtq *vq)
+{
+	return vq->shared != NULL && !vq->is_view;
+}
+
+static bool is_writable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+
+	return poll(&pollfd, 1, 0) == 1 && pollfd.revents & POLLOUT;
+}
+
+static void signal_fd(const struct virtq *vq, int fd)
 {
 	uint64_t one = 1;
 
-	if (fd >= 0) {
+	/* The device's process has it, too: if it has filled it up, a write would wait for ever. */
+	if (fd >= 0 && (!is_apart(vq) || is_writable(fd))) {
 		ssize_t ignored = write(fd, &one, sizeof(one));
 		(void)ignored;
 	}
 }
 
-void virtq_init(struct virtq *vq, unsigned int index)
+static struct virtq_state *create_state(void)
 {
-	*vq = (struct virtq){ .index = index, .kick_fd = -1, .call_fd = -1, .err_fd = -1 };
-	g_mutex_init(&vq->lock);
+	struct virtq_state *state = g_new(struct virtq_state, 1);
+
+	virtq_state_init(state);
+	return state;
+}
+
+void virtq_init(struct virtq *vq, unsigned int index, struct virtq_state *state)
+{
+	*vq = (struct virtq){
+		.index = index,
+		.state = state != NULL ? state : create_state(),
+		.shared = state,
+		.kick_fd = -1,
+		.call_fd = -1,
+		.err_fd = -1,
+	};
 	g_queue_init(&vq->deferred);
 	vq->mem = guestmem_create_empty();
 	vq->scratch = g_new(struct vring_desc, VIRTQ_MAX_CHAIN);
@@ -79,51 +112,135 @@ void virtq_chain_discard(struct virtq_chain *chain)
 	g_free(chain);
 }
 
-/* Whatever is out belongs to a former life of the ring. */
-static void begin_epoch(struct virtq *vq)
+static void drop_deferred(struct virtq *vq)
 {
 	GList *link;
 
-	vq->epoch++;
-	vq->n_out = 0;
 	while ((link = g_queue_pop_head_link(&vq->deferred)) != NULL) {
 		virtq_chain_discard(link->data);
 	}
 }
 
-void virtq_finish(struct virtq *vq)
+static void close_fds(struct virtq *vq)
 {
-	begin_epoch(vq);
 	close_fd(&vq->kick_fd);
 	close_fd(&vq->call_fd);
 	close_fd(&vq->err_fd);
+}
+
+void virtq_finish(struct virtq *vq)
+{
+	drop_deferred(vq);
+	close_fds(vq);
 	guestmem_unref(vq->mem);
 	vq->mem = NULL;
 	g_clear_pointer(&vq->scratch, g_free);
 	g_clear_pointer(&vq->found, g_free);
-	g_mutex_clear(&vq->lock);
+	if (vq->state != vq->shared) {
+		g_free(vq->state);
+	}
+	vq->state = NULL;
+}
+
+/* Is the setup the one that the transport means? */
+static bool is_current(const struct virtq *vq)
+{
+	if (vq->is_view) {
+		return __atomic_load_n(&vq->state->setup_serial, __ATOMIC_ACQUIRE) == vq->serial;
+	}
+	return !vq->is_stuck;
 }
 
 static bool is_running(const struct virtq *vq)
 {
-	return vq->is_started && vq->is_enabled && !vq->is_broken && vq->desc != NULL;
+	return vq->is_started && vq->is_enabled && !vq->state->is_broken && vq->desc != NULL &&
+	       is_current(vq);
 }
 
 static void mark_broken(struct virtq *vq, const char *why)
 {
 	log_warn("queue %u: %s; the queue is stopped until the driver resets it", vq->index, why);
-	vq->is_broken = true;
-	signal_fd(vq->err_fd);
+	vq->state->is_broken = 1;
+	signal_fd(vq, vq->err_fd);
 }
 
 /* ---- transport side ---- */
 
+/*
+ * Who has the lock may be stopped in the middle of a ring operation, and go
+ * on later. So nothing of the shared state may be changed now. The transport
+ * goes on with a copy, which virtq_recover() puts in the place of the shared
+ * one if it says more about the queue than that does.
+ */
+static void go_alone(struct virtq *vq)
+{
+	struct virtq_state *copy = create_state();
+
+	log_error("queue %u: the device's process does not let go of its lock", vq->index);
+	*copy = *vq->shared;
+	shared_lock_init(&copy->lock);
+	vq->state = copy;
+	vq->stuck_epoch = vq->epoch;
+	vq->is_stuck = true;
+}
+
+static void come_back(struct virtq *vq)
+{
+	struct virtq_state *copy = vq->state;
+
+	if (vq->epoch != vq->stuck_epoch) {
+		*vq->shared = *copy;
+	} else {
+		vq->shared->is_broken = copy->is_broken;
+	}
+	vq->state = vq->shared;
+	vq->is_stuck = false;
+	g_free(copy);
+}
+
+/* Around every change of the setup. Views of before are old from here on. */
+static void begin_change(struct virtq *vq)
+{
+	if (vq->shared == NULL) {
+		shared_lock_take(&vq->state->lock);
+		return;
+	}
+	if (!vq->is_stuck &&
+	    !shared_lock_take_within(&vq->state->lock,
+				     VIRTQ_PATIENCE_MS * G_TIME_SPAN_MILLISECOND)) {
+		go_alone(vq);
+	}
+	vq->serial++;
+	__atomic_store_n(&vq->shared->setup_serial, vq->serial, __ATOMIC_RELEASE);
+}
+
+static void end_change(struct virtq *vq)
+{
+	if (!vq->is_stuck) {
+		shared_lock_release(&vq->state->lock);
+	}
+}
+
+/* Whatever is out belongs to a former life of the ring. */
+static void begin_epoch(struct virtq *vq, uint16_t base)
+{
+	vq->epoch++;
+	virtq_state_begin(vq->state, vq->epoch, base);
+	drop_deferred(vq);
+}
+
+/* The index in the ring is the one that counts; the state notes what it tells. */
+static void see_used(struct virtq *vq)
+{
+	virtq_state_see_used(vq->state, load_u16(&vq->used->idx));
+}
+
 void virtq_set_features(struct virtq *vq, bool has_event_idx, bool has_indirect)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	vq->has_event_idx = has_event_idx;
 	vq->has_indirect = has_indirect;
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 }
 
 /* Look the three rings up. Without all of them the queue does not run. */
@@ -169,16 +286,18 @@ static void settle(struct virtq *vq)
 
 void virtq_set_memory(struct virtq *vq, struct guestmem *mem)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	struct guestmem *old = vq->mem;
 	vq->mem = guestmem_ref(mem);
 	vq->is_waiting = false;
 	if (guestmem_n_regions(mem) < guestmem_n_regions(old)) {
 		vq->shrunk_us = g_get_monotonic_time();
 	}
-	map_rings(vq);
+	if (map_rings(vq)) {
+		see_used(vq);
+	}
 	settle(vq);
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 	guestmem_unref(old);
 }
 
@@ -186,13 +305,13 @@ enum virtq_status virtq_set_size(struct virtq *vq, uint32_t size)
 {
 	enum virtq_status status = VIRTQ_E_INVALID;
 
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	if (size > 0 && size <= VIRTQ_MAX_SIZE && (size & (size - 1)) == 0 && !vq->is_started) {
 		vq->size = size;
 		map_rings(vq);
 		status = VIRTQ_OK;
 	}
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 	return status;
 }
 
@@ -201,19 +320,19 @@ enum virtq_status virtq_set_addresses(struct virtq *vq, struct uva desc, struct 
 {
 	enum virtq_status status = VIRTQ_E_INVALID;
 
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	vq->desc_uva = desc;
 	vq->avail_uva = avail;
 	vq->used_uva = used;
 	vq->has_addresses = true;
 	if (map_rings(vq)) {
-		vq->used_index = load_u16(&vq->used->idx);
-		vq->is_signalled_valid = false;
-		vq->is_broken = false;
+		see_used(vq);
+		vq->state->is_signalled_valid = 0;
+		vq->state->is_broken = 0;
 		settle(vq);
 		status = VIRTQ_OK;
 	}
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 	return status;
 }
 
@@ -221,128 +340,214 @@ enum virtq_status virtq_set_base(struct virtq *vq, uint16_t last_avail)
 {
 	enum virtq_status status = VIRTQ_E_INVALID;
 
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	if (!vq->is_started) {
-		if (vq->last_avail != last_avail) {
-			begin_epoch(vq);
+		if (virtq_state_base(vq->state) != last_avail) {
+			begin_epoch(vq, last_avail);
 		}
-		vq->last_avail = last_avail;
-		vq->is_broken = false;
+		vq->state->is_broken = 0;
 		status = VIRTQ_OK;
 	}
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 	return status;
 }
 
 void virtq_set_kick(struct virtq *vq, int consume_fd)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	close_fd(&vq->kick_fd);
 	vq->kick_fd = consume_fd;
 	vq->kick_serial++;
 	if (!vq->is_started && vq->used != NULL) {
 		/* Also when the memory came after the addresses. */
-		vq->used_index = load_u16(&vq->used->idx);
+		see_used(vq);
 	}
 	vq->is_started = true;
 	settle(vq);
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 }
 
 void virtq_set_call(struct virtq *vq, int consume_fd)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	close_fd(&vq->call_fd);
 	vq->call_fd = consume_fd;
 	/* What was completed before there was anyone to tell. */
-	vq->is_signalled_valid = false;
+	vq->state->is_signalled_valid = 0;
 	if (is_running(vq)) {
-		signal_fd(vq->call_fd);
+		signal_fd(vq, vq->call_fd);
 	}
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 }
 
 void virtq_set_err(struct virtq *vq, int consume_fd)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	close_fd(&vq->err_fd);
 	vq->err_fd = consume_fd;
-	if (vq->is_broken) {
-		signal_fd(vq->err_fd);
+	if (vq->state->is_broken) {
+		signal_fd(vq, vq->err_fd);
 	}
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 }
 
 void virtq_set_enabled(struct virtq *vq, bool is_enabled)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	vq->is_enabled = is_enabled;
 	settle(vq);
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 }
 
 static uint16_t stop_locked(struct virtq *vq)
 {
 	vq->is_started = false;
-	vq->is_broken = false;
+	vq->state->is_broken = 0;
 	close_fd(&vq->kick_fd);
 	vq->kick_serial++;
-	return vq->last_avail;
+	return virtq_state_base(vq->state);
 }
 
 uint16_t virtq_stop(struct virtq *vq)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	uint16_t base = stop_locked(vq);
-	g_mutex_unlock(&vq->lock);
+	end_change(vq);
 	return base;
 }
 
 void virtq_reset(struct virtq *vq)
 {
-	g_mutex_lock(&vq->lock);
+	begin_change(vq);
 	stop_locked(vq);
 	vq->is_enabled = false; /* "disable all rings", says the specification of RESET_DEVICE */
 	vq->has_addresses = false;
 	map_rings(vq);
-	vq->last_avail = 0;
-	vq->used_index = 0;
-	vq->is_notify_due = false;
-	begin_epoch(vq);
-	g_mutex_unlock(&vq->lock);
+	vq->state->used_index = 0;
+	vq->state->is_notify_due = 0;
+	begin_epoch(vq, 0);
+	end_change(vq);
+}
+
+void virtq_get_view(const struct virtq *vq, struct virtq_view *view_out)
+{
+	*view_out = (struct virtq_view){
+		.serial = vq->serial,
+		.size = vq->size,
+		.desc = vq->desc_uva,
+		.avail = vq->avail_uva,
+		.used = vq->used_uva,
+		.shrunk_us = vq->shrunk_us,
+		.has_addresses = vq->has_addresses,
+		.is_started = vq->is_started,
+		.is_enabled = vq->is_enabled,
+		.has_event_idx = vq->has_event_idx,
+		.has_indirect = vq->has_indirect,
+		.kick_fd = vq->kick_fd,
+		.call_fd = vq->call_fd,
+		.err_fd = vq->err_fd,
+	};
+}
+
+bool virtq_is_stuck(const struct virtq *vq)
+{
+	return vq->is_stuck;
+}
+
+void virtq_recover(struct virtq *vq)
+{
+	if (vq->is_stuck) {
+		come_back(vq);
+	}
+	struct virtq_state *state = vq->state;
+	/* Nobody else runs, so this is the lock. */
+	shared_lock_break(&state->lock);
+	__atomic_store_n(&state->setup_serial, vq->serial, __ATOMIC_RELEASE);
+	state->epoch = vq->epoch;
+	drop_deferred(vq);
+	virtq_state_recover(state, vq->size);
+	if (vq->used != NULL) {
+		see_used(vq);
+	}
+	/* It may have died just before it told of something. */
+	if (state->is_broken) {
+		signal_fd(vq, vq->err_fd);
+	}
+	state->is_signalled_valid = 0;
+	state->is_notify_due = 1;
+	settle(vq);
 }
 
 /* ---- device side ---- */
+
+static void lock(struct virtq *vq)
+{
+	shared_lock_take(&vq->state->lock);
+}
+
+static void unlock(struct virtq *vq)
+{
+	shared_lock_release(&vq->state->lock);
+}
+
+void virtq_set_view(struct virtq *vq, const struct virtq_view *consume_fds, struct guestmem *mem)
+{
+	lock(vq);
+	struct guestmem *old = vq->mem;
+	vq->mem = guestmem_ref(mem);
+	close_fds(vq);
+	vq->is_view = true;
+	vq->serial = consume_fds->serial;
+	vq->size = consume_fds->size;
+	vq->desc_uva = consume_fds->desc;
+	vq->avail_uva = consume_fds->avail;
+	vq->used_uva = consume_fds->used;
+	vq->has_addresses = consume_fds->has_addresses;
+	vq->kick_fd = consume_fds->kick_fd;
+	vq->call_fd = consume_fds->call_fd;
+	vq->err_fd = consume_fds->err_fd;
+	vq->kick_serial++;
+	vq->is_started = consume_fds->is_started;
+	vq->is_enabled = consume_fds->is_enabled;
+	vq->is_waiting = false;
+	vq->shrunk_us = consume_fds->shrunk_us;
+	vq->has_event_idx = consume_fds->has_event_idx;
+	vq->has_indirect = consume_fds->has_indirect;
+	map_rings(vq);
+	settle(vq);
+	unlock(vq);
+	guestmem_unref(old);
+}
 
 int virtq_kick_fd_dup(struct virtq *vq, uint32_t *serial_out)
 {
 	int fd = -1;
 
-	g_mutex_lock(&vq->lock);
+	lock(vq);
 	*serial_out = vq->kick_serial;
 	if (vq->is_started && vq->kick_fd >= 0) {
 		fd = fcntl(vq->kick_fd, F_DUPFD_CLOEXEC, 0);
 	}
-	g_mutex_unlock(&vq->lock);
+	unlock(vq);
 	return fd;
 }
 
-static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain_out)
+/* The head of the next available chain, which is not popped by this. */
+static enum virtq_status find_next(struct virtq *vq, uint16_t *head_out)
 {
-	struct virtq_walk walk = { .mem = vq->mem, .buffers = vq->found };
+	const uint16_t base = virtq_state_base(vq->state);
 
-	vq->is_waiting = false;
-	if (vq->is_broken) {
+	if (vq->state->is_broken) {
 		return VIRTQ_E_BROKEN;
 	}
 	if (!is_running(vq)) {
 		return VIRTQ_E_EMPTY;
 	}
-	uint16_t n_available = (uint16_t)(load_acquire_u16(&vq->avail->idx) - vq->last_avail);
+	uint16_t n_available = (uint16_t)(load_acquire_u16(&vq->avail->idx) - base);
 	if (n_available == 0) {
 		return VIRTQ_E_EMPTY;
 	}
-	if (vq->n_out >= vq->size) {
+	if (vq->state->n_out >= vq->size) {
 		mark_broken(vq, "an entry is made available again before it was used");
 		return VIRTQ_E_BROKEN;
 	}
@@ -350,51 +555,126 @@ static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain
 		mark_broken(vq, "the available index is further ahead than the ring is long");
 		return VIRTQ_E_BROKEN;
 	}
-	uint16_t head = load_u16(&vq->avail->ring[vq->last_avail & (vq->size - 1)]);
+	uint16_t head = load_u16(&vq->avail->ring[base & (vq->size - 1)]);
 	if (head >= vq->size) {
 		mark_broken(vq, "an available entry is outside the ring");
 		return VIRTQ_E_BROKEN;
 	}
+	*head_out = head;
+	return VIRTQ_OK;
+}
+
+/* Is this what is to be expected shortly after a region went? Then the chain has to wait. */
+static bool has_to_wait(struct virtq *vq, const char *why)
+{
+	vq->is_waiting = why == virtq_outside_memory && vq->shrunk_us != 0 &&
+			 g_get_monotonic_time() - vq->shrunk_us < MEMORY_GRACE_US;
+	return vq->is_waiting;
+}
+
+/* A private copy of what the walk has found. NULL: no memory, and the queue is broken. */
+static struct virtq_chain *create_chain(struct virtq *vq, uint16_t head,
+					const struct virtq_walk *walk)
+{
+	uint32_t n = walk->n_readable + walk->n_writable;
+	struct virtq_chain *chain = g_try_malloc(sizeof(*chain) + n * sizeof(chain->buffers[0]));
+
+	if (chain == NULL) {
+		mark_broken(vq, "no memory for a chain");
+		return NULL;
+	}
+	*chain = (struct virtq_chain){
+		.head = head,
+		.epoch = vq->state->epoch,
+		.mem = guestmem_ref(vq->mem),
+		.n_readable = walk->n_readable,
+		.n_writable = walk->n_writable,
+		.readable_bytes = walk->readable_bytes,
+		.writable_bytes = walk->writable_bytes,
+	};
+	chain->link.data = chain;
+	memcpy(chain->buffers, walk->buffers, n * sizeof(chain->buffers[0]));
+	return chain;
+}
+
+static enum virtq_status pop_locked(struct virtq *vq, struct virtq_chain **chain_out)
+{
+	struct virtq_walk walk = { .mem = vq->mem, .buffers = vq->found };
+	uint16_t head;
+
+	vq->is_waiting = false;
+	enum virtq_status status = find_next(vq, &head);
+	if (status != VIRTQ_OK) {
+		return status;
+	}
 	const char *why = virtq_walk(vq, &walk, head);
-	if (why == virtq_outside_memory && vq->shrunk_us != 0 &&
-	    g_get_monotonic_time() - vq->shrunk_us < MEMORY_GRACE_US) {
-		vq->is_waiting = true;
+	if (has_to_wait(vq, why)) {
 		return VIRTQ_E_EMPTY;
 	}
 	if (why != NULL) {
 		mark_broken(vq, why);
 		return VIRTQ_E_BROKEN;
 	}
-
-	uint32_t n = walk.n_readable + walk.n_writable;
-	struct virtq_chain *chain = g_try_malloc(sizeof(*chain) + n * sizeof(chain->buffers[0]));
+	struct virtq_chain *chain = create_chain(vq, head, &walk);
 	if (chain == NULL) {
-		mark_broken(vq, "no memory for a chain");
 		return VIRTQ_E_BROKEN;
 	}
-	*chain = (struct virtq_chain){
-		.head = head,
-		.epoch = vq->epoch,
-		.mem = guestmem_ref(vq->mem),
-		.n_readable = walk.n_readable,
-		.n_writable = walk.n_writable,
-		.readable_bytes = walk.readable_bytes,
-		.writable_bytes = walk.writable_bytes,
-	};
-	chain->link.data = chain;
-	memcpy(chain->buffers, vq->found, n * sizeof(chain->buffers[0]));
-	vq->last_avail++;
-	vq->n_out++;
+	virtq_state_pop(vq->state, head);
 	*chain_out = chain;
 	return VIRTQ_OK;
 }
 
 enum virtq_status virtq_pop(struct virtq *vq, struct virtq_chain **chain_out)
 {
-	g_mutex_lock(&vq->lock);
+	lock(vq);
 	enum virtq_status status = pop_locked(vq, chain_out);
-	g_mutex_unlock(&vq->lock);
+	unlock(vq);
 	return status;
+}
+
+static enum virtq_status pop_lost_locked(struct virtq *vq, struct virtq_chain **chain_out)
+{
+	struct virtq_walk walk = { .mem = vq->mem, .buffers = vq->found };
+	uint16_t head;
+
+	if (vq->state->is_broken) {
+		return VIRTQ_E_BROKEN;
+	}
+	if (!is_running(vq) || !virtq_state_find_lost(vq->state, vq->size, &head)) {
+		return VIRTQ_E_EMPTY;
+	}
+	const char *why = virtq_walk(vq, &walk, head);
+	if (has_to_wait(vq, why)) {
+		return VIRTQ_E_EMPTY;
+	}
+	if (why != NULL) {
+		/* Its descriptors were good once; the head is enough to give it back. */
+		log_debug("queue %u: %s, in a chain that was lost", vq->index, why);
+		walk = (struct virtq_walk){ .buffers = vq->found };
+	}
+	struct virtq_chain *chain = create_chain(vq, head, &walk);
+	if (chain == NULL) {
+		return VIRTQ_E_BROKEN;
+	}
+	virtq_state_take_lost(vq->state, head);
+	*chain_out = chain;
+	return VIRTQ_OK;
+}
+
+enum virtq_status virtq_pop_lost(struct virtq *vq, struct virtq_chain **chain_out)
+{
+	lock(vq);
+	enum virtq_status status = pop_lost_locked(vq, chain_out);
+	unlock(vq);
+	return status;
+}
+
+bool virtq_has_lost(struct virtq *vq)
+{
+	lock(vq);
+	bool has = is_running(vq) && !vq->is_waiting && vq->state->n_lost > 0;
+	unlock(vq);
+	return has;
 }
 
 bool virtq_chain_read(const struct virtq_chain *chain, uint64_t offset, void *to,
@@ -447,37 +727,40 @@ static uint32_t write_response(struct virtq *vq, const struct virtq_chain *chain
 static void push_locked(struct virtq *vq, const struct virtq_chain *chain, const void *response,
 			size_t length_bytes)
 {
-	struct vring_used_elem *element = &vq->used->ring[vq->used_index & (vq->size - 1)];
+	const uint16_t index = vq->state->used_index;
+	struct vring_used_elem *element = &vq->used->ring[index & (vq->size - 1)];
 	uint32_t written = write_response(vq, chain, response, length_bytes);
 
+	virtq_state_begin_push(vq->state, chain->head);
 	__atomic_store_n(&element->id, htole32(chain->head), __ATOMIC_RELAXED);
 	__atomic_store_n(&element->len, htole32(written), __ATOMIC_RELAXED);
-	vq->used_index++;
-	vq->n_out--;
-	store_release_u16(&vq->used->idx, vq->used_index);
-	vq->is_notify_due = true;
+	store_release_u16(&vq->used->idx, (uint16_t)(index + 1));
+	virtq_state_end_push(vq->state, chain->head);
+	vq->state->is_notify_due = 1;
 }
 
 static void notify_locked(struct virtq *vq)
 {
-	if (!vq->is_notify_due || !is_running(vq)) {
+	struct virtq_state *state = vq->state;
+
+	if (!state->is_notify_due || !is_running(vq)) {
 		return;
 	}
-	vq->is_notify_due = false;
+	state->is_notify_due = 0;
 	/* The used index must be seen before the guest's wish is read (§2.7.10). */
 	full_barrier();
 	bool is_wanted;
 	if (vq->has_event_idx) {
 		uint16_t event = load_u16(&vq->avail->ring[vq->size]);
-		is_wanted = !vq->is_signalled_valid ||
-			    vring_need_event(event, vq->used_index, vq->signalled);
-		vq->signalled = vq->used_index;
-		vq->is_signalled_valid = true;
+		is_wanted = !state->is_signalled_valid ||
+			    vring_need_event(event, state->used_index, state->signalled);
+		state->signalled = state->used_index;
+		state->is_signalled_valid = 1;
 	} else {
 		is_wanted = !(load_u16(&vq->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 	}
 	if (is_wanted) {
-		signal_fd(vq->call_fd);
+		signal_fd(vq, vq->call_fd);
 	}
 }
 
@@ -488,7 +771,10 @@ static void write_deferred(struct virtq *vq)
 	while ((link = g_queue_pop_head_link(&vq->deferred)) != NULL) {
 		struct virtq_chain *chain = link->data;
 
-		push_locked(vq, chain, chain->deferred_response, chain->deferred_bytes);
+		/* In the device's process there may be some of before a reset. */
+		if (chain->epoch == vq->state->epoch) {
+			push_locked(vq, chain, chain->deferred_response, chain->deferred_bytes);
+		}
 		virtq_chain_discard(chain);
 	}
 	notify_locked(vq);
@@ -515,15 +801,15 @@ void virtq_push(struct virtq *vq, struct virtq_chain *consume_chain, const void 
 {
 	bool is_kept = false;
 
-	g_mutex_lock(&vq->lock);
-	if (consume_chain->epoch != vq->epoch) {
+	lock(vq);
+	if (consume_chain->epoch != vq->state->epoch) {
 		log_debug("queue %u: a chain of before the reset is dropped", vq->index);
 	} else if (is_running(vq)) {
 		push_locked(vq, consume_chain, response, length_bytes);
 	} else {
 		is_kept = defer(vq, consume_chain, response, length_bytes);
 	}
-	g_mutex_unlock(&vq->lock);
+	unlock(vq);
 	if (!is_kept) {
 		virtq_chain_discard(consume_chain);
 	}
@@ -531,22 +817,22 @@ void virtq_push(struct virtq *vq, struct virtq_chain *consume_chain, const void 
 
 void virtq_notify(struct virtq *vq)
 {
-	g_mutex_lock(&vq->lock);
+	lock(vq);
 	notify_locked(vq);
-	g_mutex_unlock(&vq->lock);
+	unlock(vq);
 }
 
 /* With the lock held. What waits for memory to come back is not there yet. */
 static bool has_avail(struct virtq *vq)
 {
-	return !vq->is_waiting && load_acquire_u16(&vq->avail->idx) != vq->last_avail;
+	return !vq->is_waiting && load_acquire_u16(&vq->avail->idx) != virtq_state_base(vq->state);
 }
 
 bool virtq_has_avail(struct virtq *vq)
 {
-	g_mutex_lock(&vq->lock);
+	lock(vq);
 	bool has = is_running(vq) && has_avail(vq);
-	g_mutex_unlock(&vq->lock);
+	unlock(vq);
 	return has;
 }
 
@@ -554,37 +840,38 @@ bool virtq_rearm(struct virtq *vq)
 {
 	bool has_more = false;
 
-	g_mutex_lock(&vq->lock);
+	lock(vq);
 	if (is_running(vq)) {
 		if (vq->has_event_idx) {
 			/* avail_event lies behind the used ring's entries. */
 			__virtio16 *avail_event = (__virtio16 *)&vq->used->ring[vq->size];
-			__atomic_store_n(avail_event, htole16(vq->last_avail), __ATOMIC_RELAXED);
+			__atomic_store_n(avail_event, htole16(virtq_state_base(vq->state)),
+					 __ATOMIC_RELAXED);
 		} else {
 			__atomic_store_n(&vq->used->flags, 0, __ATOMIC_RELAXED);
 		}
 		full_barrier();
 		has_more = has_avail(vq);
 	}
-	g_mutex_unlock(&vq->lock);
+	unlock(vq);
 	return has_more;
 }
 
 void virtq_suppress(struct virtq *vq)
 {
-	g_mutex_lock(&vq->lock);
+	lock(vq);
 	/* With event indexes the stale avail_event already says so. */
 	if (is_running(vq) && !vq->has_event_idx) {
 		__atomic_store_n(&vq->used->flags, htole16(VRING_USED_F_NO_NOTIFY),
 				 __ATOMIC_RELAXED);
 	}
-	g_mutex_unlock(&vq->lock);
+	unlock(vq);
 }
 
 bool virtq_chain_is_stale(struct virtq *vq, const struct virtq_chain *chain)
 {
-	g_mutex_lock(&vq->lock);
-	bool is_stale = chain->epoch != vq->epoch;
-	g_mutex_unlock(&vq->lock);
+	lock(vq);
+	bool is_stale = chain->epoch != vq->state->epoch;
+	unlock(vq);
 	return is_stale;
 }

@@ -2,10 +2,24 @@
 /*
  * A split virtqueue (virtio 1.3 §2.7), device side.
  *
- * Two threads meet here. The transport sets a queue up and takes it down; the
+ * Two sides meet here. The transport sets a queue up and takes it down; the
  * device pops and pushes. Every function takes the queue's lock for the time
  * of one ring operation, never longer, so that the transport can answer
  * VHOST_USER_GET_VRING_BASE at once, whatever a popped command is doing.
+ *
+ * The sides are two threads with one struct virtq, or two processes with one
+ * each, joined by a struct virtq_state in memory that they share. What the
+ * transport sets up is then its own, and goes to the device's process as a
+ * view. Every change makes the views of before old at once, without asking:
+ * with an old one no ring is touched, and a push is kept until the next comes.
+ *
+ * The device's process may be killed at any time. virtq_recover() makes the
+ * queue whole; what was popped and not pushed is popped again by whoever
+ * comes next with virtq_pop_lost(), and each chain is completed once. That
+ * process may be hostile, too: it can spoil its queue, but neither crash the
+ * transport nor hold up a call for longer than VIRTQ_PATIENCE_MS. In two
+ * processes the transport is one thread, and calls the device side only while
+ * there is no device's process.
  *
  * What was popped but not pushed when a queue stops stays with the device. A
  * push onto a stopped queue is kept, and written when the queue starts again
@@ -29,9 +43,8 @@
 #include <stdint.h>
 
 #include "virtio/guestmem.h"
+#include "virtio/virtq_state.h" /* VIRTQ_MAX_SIZE */
 
-/* Largest ring that we offer (vhost-user has no message to say so; QEMU's limit is 1024 too). */
-#define VIRTQ_MAX_SIZE 1024
 /*
  * Longest chain. Linux hands a command over as one indirect table with an
  * entry a page, beyond the ring's size, so the ring's size is no bound; 4,096
@@ -41,6 +54,8 @@
  * device finds a command that lacks its body.
  */
 #define VIRTQ_MAX_CHAIN 4096
+/* How long the transport waits for the device's process to let go of the lock. */
+#define VIRTQ_PATIENCE_MS 1000
 
 enum virtq_status {
 	VIRTQ_OK = 0,
@@ -69,9 +84,34 @@ struct virtq_chain {
 	struct virtq_buffer buffers[]; /* readable ones first */
 };
 
+/*
+ * What the transport's process tells the device's process of a queue: plain
+ * data and descriptors (-1: none), whose numbers only their process knows.
+ */
+struct virtq_view {
+	uint32_t serial;
+	uint32_t size;
+	struct uva desc, avail, used;
+	gint64 shrunk_us;
+	bool has_addresses;
+	bool is_started;
+	bool is_enabled;
+	bool has_event_idx;
+	bool has_indirect;
+	int kick_fd, call_fd, err_fd;
+};
+
 struct virtq {
 	unsigned int index;
-	GMutex lock; /* everything below */
+	struct virtq_state *state;  /* its lock guards everything below as well */
+	struct virtq_state *shared; /* borrowed, the same one; NULL: state is owned */
+	bool is_view;		    /* the setup below came by virtq_set_view() */
+	/* The transport's truth, as the state may say anything. */
+	uint32_t serial; /* of the setup below */
+	uint32_t epoch;
+	/* The lock was not to be had: until virtq_recover() state is an owned copy. */
+	bool is_stuck;
+	uint32_t stuck_epoch;
 
 	struct guestmem *mem; /* owned reference */
 	uint32_t size;
@@ -86,26 +126,20 @@ struct virtq {
 	uint32_t kick_serial;	      /* changes with kick_fd */
 	bool is_started;
 	bool is_enabled;
-	bool is_broken;
-	bool is_waiting;   /* for memory that went a moment ago to come back */
-	gint64 shrunk_us;  /* when a region last went (g_get_monotonic_time()) */
+	bool is_waiting;  /* for memory that went a moment ago to come back */
+	gint64 shrunk_us; /* when a region last went (g_get_monotonic_time()) */
 	bool has_event_idx;
 	bool has_indirect;
 
-	uint32_t epoch;
-	uint32_t n_out; /* popped in this epoch, not yet pushed: at most size */
-	uint16_t last_avail; /* next entry of the avail ring to pop */
-	uint16_t used_index; /* next entry of the used ring to write */
-	uint16_t signalled;  /* used_index at the last interrupt */
-	bool is_signalled_valid;
-	bool is_notify_due; /* pushed since the last virtq_notify() */
-	GQueue deferred;    /* struct virtq_chain.link */
+	GQueue deferred; /* struct virtq_chain.link */
 	/* VIRTQ_MAX_CHAIN entries each: an indirect table, and what a walk finds. */
 	struct vring_desc *scratch;
 	struct virtq_buffer *found;
 };
 
-void virtq_init(struct virtq *vq, unsigned int index);
+/* state: borrowed, as virtq_state_init() or virtq_recover() left it. NULL: one process. */
+void virtq_init(struct virtq *vq, unsigned int index, struct virtq_state *state);
+/* A state that was given stays as it is. */
 void virtq_finish(struct virtq *vq);
 
 /* ---- transport side ---- */
@@ -131,7 +165,29 @@ uint16_t virtq_stop(struct virtq *vq);
 /* The device was reset: stop, and forget every chain that is out. */
 void virtq_reset(struct virtq *vq);
 
+/* The setup as it is now, but for the memory table. The descriptors are borrowed. */
+void virtq_get_view(const struct virtq *vq, struct virtq_view *view_out);
+/*
+ * True: the device's process had the lock for longer than VIRTQ_PATIENCE_MS.
+ * It must be killed, and virtq_recover() called. Until then the queue does not
+ * run, and every change of the transport is heeded, without a wait. But a push
+ * that was under way may still be written, so GET_VRING_BASE is to be answered
+ * after the recovery, with what virtq_stop() says then.
+ */
+bool virtq_is_stuck(const struct virtq *vq);
+/*
+ * The device's process has ended, nothing of it runs any more. What it had
+ * popped and not pushed is lost; a pop or push that it was in has been, or has
+ * not been. The guest is interrupted, in case that this was not done. As the
+ * guest may have been asked for no kicks, whoever comes next looks at the
+ * rings first. The caller holds no chain of this queue.
+ */
+void virtq_recover(struct virtq *vq);
+
 /* ---- device side ---- */
+
+/* From now on this view, with the rings looked up in mem; its descriptors are consumed. */
+void virtq_set_view(struct virtq *vq, const struct virtq_view *consume_fds, struct guestmem *mem);
 
 /* A duplicate of the kick descriptor, or -1 if not started, and its serial. */
 int virtq_kick_fd_dup(struct virtq *vq, uint32_t *serial_out);
@@ -139,6 +195,16 @@ int virtq_kick_fd_dup(struct virtq *vq, uint32_t *serial_out);
 /* chain_out is written on VIRTQ_OK only. Never VIRTQ_E_INVALID. */
 enum virtq_status virtq_pop(struct virtq *vq, struct virtq_chain **chain_out)
 	G_GNUC_WARN_UNUSED_RESULT;
+
+/*
+ * The lost chain that was popped first, as if popped now: to be pushed. If the
+ * guest has spoilt its descriptors meanwhile it has no buffers. Returns as
+ * virtq_pop(). Before anything else is popped, so that the order is kept.
+ */
+enum virtq_status virtq_pop_lost(struct virtq *vq, struct virtq_chain **chain_out)
+	G_GNUC_WARN_UNUSED_RESULT;
+/* Is there one to pop now? */
+bool virtq_has_lost(struct virtq *vq);
 
 /*
  * Copy of the readable bytes at offset; false if they are not all there. From

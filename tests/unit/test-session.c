@@ -121,7 +121,7 @@ static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(loop_init(&f->loop, NULL, NULL), ==, 0);
 	f->ram = unit_memfd(RAM_BYTES);
 	for (unsigned int i = 0; i < N_QUEUES; i++) {
-		virtq_init(&f->queues[i], i);
+		virtq_init(&f->queues[i], i, NULL);
 	}
 	options = (struct session_options){
 		.device_features = DEVICE_FEATURES,

@@ -56,7 +56,7 @@ static void setup_with(struct fixture *f, bool has_event_idx)
 	f->in = guestram_alloc(f->ram, 0, 65536, 16);
 	f->out = guestram_alloc(f->ram, 0, 65536, 16);
 	f->table = guestram_alloc(f->ram, 1, 65536 * 2, 16);
-	virtq_init(&f->vq, 0);
+	virtq_init(&f->vq, 0, NULL);
 	virtq_set_memory(&f->vq, f->mem);
 	virtq_set_features(&f->vq, has_event_idx, true);
 	start(f, 0);
@@ -891,7 +891,7 @@ static void test_sizes(void)
 {
 	struct virtq vq;
 
-	virtq_init(&vq, 0);
+	virtq_init(&vq, 0, NULL);
 	for (uint32_t size = 0; size < 2050; size++) {
 		bool is_good = size > 0 && size <= VIRTQ_MAX_SIZE && (size & (size - 1)) == 0;
 

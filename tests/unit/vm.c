@@ -44,7 +44,7 @@ void vm_init(struct vm *vm)
 
 		vm->rings[i] = ring;
 		vm->slots[i] = guestram_alloc(vm->ram, 2, VM_RING_SIZE * 2ull * VM_SLOT_BYTES, 8);
-		virtq_init(vq, i);
+		virtq_init(vq, i, NULL);
 		virtq_set_memory(vq, vm->mem);
 		virtq_set_features(vq, true, true);
 		g_assert_cmpint(virtq_set_size(vq, VM_RING_SIZE), ==, VIRTQ_OK);
