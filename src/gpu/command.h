@@ -62,6 +62,7 @@ struct command {
 	enum gpu_resp answer;	     /* to give when the fence is done */
 	uint32_t waits_for;	  /* scanouts whose pictures are not on their way, a bit each */
 	gint64 deadline_us;	  /* to wait until, g_get_monotonic_time() */
+	uint64_t charged_bytes;	  /* of device.waiting_bytes; 0: it is none of those */
 	GList link;		  /* struct timeline.waiting, struct device.held */
 };
 

@@ -84,8 +84,7 @@ enum gpu_resp handle_ctx_destroy(struct device *dev, struct command *command)
 	/* Nobody will signal the fences of its rings any more. */
 	struct command *waiting;
 	while ((waiting = fences_take_context(&dev->fences, id)) != NULL) {
-		command_complete(waiting, waiting->answer,
-				 device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT));
+		device_complete(dev, waiting, waiting->answer);
 	}
 	return GPU_RESP_OK_NODATA;
 }

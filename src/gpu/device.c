@@ -3,6 +3,9 @@
 
 #include "util/log.h"
 
+/* What fence.c and the renderer keep of a command that waits. */
+#define FENCE_OVERHEAD_BYTES 384
+
 bool device_has_feature(const struct device *dev, unsigned int bit)
 {
 	return (dev->features & 1ull << bit) != 0;
@@ -20,9 +23,40 @@ struct context *device_find_context(struct device *dev, uint32_t id)
 
 /* ---- answers ---- */
 
-static void complete(struct device *dev, struct command *command, enum gpu_resp resp)
+bool device_charge(struct device *dev, struct command *command, size_t size_bytes)
 {
-	command_complete(command, resp, device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT));
+	bool is_first = command->charged_bytes == 0;
+
+	if ((is_first && dev->n_waiting >= DEVICE_MAX_WAITING) ||
+	    size_bytes > DEVICE_MAX_WAITING_BYTES - dev->waiting_bytes) {
+		return false;
+	}
+	dev->n_waiting += is_first;
+	dev->waiting_bytes += size_bytes;
+	command->charged_bytes += size_bytes;
+	return true;
+}
+
+bool device_may_wait(struct device *dev, struct command *command)
+{
+	const struct virtq_chain *chain = command->chain;
+	size_t n_buffers = (size_t)chain->n_readable + chain->n_writable;
+
+	return command->charged_bytes > 0 ||
+	       device_charge(dev, command,
+			     sizeof(*command) + sizeof(*chain) +
+				     n_buffers * sizeof(chain->buffers[0]) +
+				     FENCE_OVERHEAD_BYTES);
+}
+
+void device_complete(struct device *dev, struct command *consume_command, enum gpu_resp resp)
+{
+	if (consume_command->charged_bytes > 0) {
+		dev->n_waiting--;
+		dev->waiting_bytes -= consume_command->charged_bytes;
+	}
+	command_complete(consume_command, resp,
+			 device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT));
 }
 
 static void fence_signaled(void *data, const struct renderer_fence *fence)
@@ -31,7 +65,7 @@ static void fence_signaled(void *data, const struct renderer_fence *fence)
 	struct command *command;
 
 	while ((command = fences_take(&dev->fences, fence)) != NULL) {
-		complete(dev, command, command->answer);
+		device_complete(dev, command, command->answer);
 	}
 }
 
@@ -49,17 +83,22 @@ static const struct renderer_listener renderer_listener = {
 	.breathe = breathe,
 };
 
+static bool is_fenced(const struct device *dev, const struct command *command)
+{
+	return (command->request.header.flags & VIRTIO_GPU_FLAG_FENCE) != 0 &&
+	       dev->renderer->impl->fence_create != NULL;
+}
+
 void device_answer(struct device *dev, struct command *consume_command, enum gpu_resp resp)
 {
 	const struct virtio_gpu_ctrl_hdr *header = &consume_command->request.header;
-	const struct renderer_impl *impl = dev->renderer->impl;
 	struct renderer_fence fence;
 	bool has_ring = header->flags & VIRTIO_GPU_FLAG_INFO_RING_IDX &&
 			device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT);
 
-	if (!(header->flags & VIRTIO_GPU_FLAG_FENCE) || impl->fence_create == NULL ||
+	if (!is_fenced(dev, consume_command) ||
 	    (has_ring && device_find_context(dev, header->ctx_id) == NULL)) {
-		complete(dev, consume_command, resp);
+		device_complete(dev, consume_command, resp);
 		return;
 	}
 	/*
@@ -70,11 +109,11 @@ void device_answer(struct device *dev, struct command *consume_command, enum gpu
 	consume_command->answer = resp;
 	fences_add(&dev->fences, consume_command, has_ring ? header->ctx_id : 0, has_ring,
 		   has_ring ? header->ring_idx : 0, &fence);
-	if (impl->fence_create(dev->renderer, &fence) != GPU_RESP_OK_NODATA) {
+	if (dev->renderer->impl->fence_create(dev->renderer, &fence) != GPU_RESP_OK_NODATA) {
 		log_warn("the renderer makes no fence: the command is done with those before it");
 		struct command *done = fences_forgo_last(&dev->fences, &fence);
 		if (done != NULL) {
-			complete(dev, done, done->answer);
+			device_complete(dev, done, done->answer);
 		}
 	}
 }
@@ -84,6 +123,11 @@ void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *co
 	struct command *command = command_create(vq, consume_chain);
 	enum gpu_resp resp = command_decode(command);
 
+	if (is_fenced(dev, command) && !device_may_wait(dev, command)) {
+		log_warn("%u commands wait for their fences; one more is refused", dev->n_waiting);
+		device_complete(dev, command, GPU_RESP_ERR_OUT_OF_MEMORY);
+		return;
+	}
 	if (resp != GPU_RESP_OK_NODATA) {
 		log_debug("bad command 0x%x on queue %u: answered 0x%x",
 			  command->request.header.type, vq->index, (unsigned int)resp);
@@ -172,6 +216,8 @@ void device_reset(struct device *dev)
 	scanout_drop_held(dev);
 	fences_reset(&dev->fences);
 	g_hash_table_remove_all(dev->questions);
+	dev->n_waiting = 0;
+	dev->waiting_bytes = 0;
 	for (GList *link = contexts; link != NULL; link = link->next) {
 		device_remove_context(dev, link->data);
 	}

@@ -21,6 +21,13 @@
 
 #define DEVICE_MAX_RESOURCES 262144
 #define DEVICE_MAX_CONTEXTS 1024
+/*
+ * Commands that wait for a fence or the display, and what they take. The rings
+ * hold half as many; but a ring can be set up anew while what came through it
+ * still waits.
+ */
+#define DEVICE_MAX_WAITING 4096
+#define DEVICE_MAX_WAITING_BYTES (32u << 20)
 #define DEVICE_DEFAULT_WIDTH 1280
 #define DEVICE_DEFAULT_HEIGHT 800
 
@@ -58,6 +65,8 @@ struct device {
 	uint32_t slow_scanouts; /* a bit each: they let a flush wait for too long, and wait still */
 	GHashTable *questions; /* token -> struct command, pending on the display */
 	uint64_t last_token;
+	uint32_t n_waiting;	/* commands that wait, or may have to */
+	uint64_t waiting_bytes; /* that they take */
 	struct virtio_gpu_resp_display_info info; /* the last one known, host byte order */
 	void *arena; /* of SUBMIT_3D, reused */
 	size_t arena_bytes;
@@ -100,6 +109,12 @@ struct resource *device_find_resource(struct device *dev, uint32_t id);
 struct context *device_find_context(struct device *dev, uint32_t id);
 /* Answer a command that was pending, or just ran: at once or when its fence is done. */
 void device_answer(struct device *dev, struct command *consume_command, enum gpu_resp resp);
+/* The same for one whose fence is done, or of no account. */
+void device_complete(struct device *dev, struct command *consume_command, enum gpu_resp resp);
+/* May it wait? False: those that do are too many, and this one is to be answered now. */
+bool device_may_wait(struct device *dev, struct command *command);
+/* Memory that it holds until it is completed. False: there is too much of that. */
+bool device_charge(struct device *dev, struct command *command, size_t size_bytes);
 
 /* Out of the renderer, the table and memory. */
 void device_remove_resource(struct device *dev, struct resource *resource);

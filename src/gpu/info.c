@@ -52,7 +52,7 @@ static void fill_info(struct device *dev, struct command *command)
 enum gpu_resp handle_get_display_info(struct device *dev, struct command *command)
 {
 	command->token = ++dev->last_token;
-	if (display_request_info(dev->display, command->token)) {
+	if (device_may_wait(dev, command) && display_request_info(dev->display, command->token)) {
 		return wait_for_display(dev, command);
 	}
 	fill_info(dev, command);
@@ -106,7 +106,8 @@ enum gpu_resp handle_get_edid(struct device *dev, struct command *command)
 		return GPU_RESP_ERR_INVALID_SCANOUT_ID;
 	}
 	command->token = ++dev->last_token;
-	if (display_request_edid(dev->display, command->token, scanout_id)) {
+	if (device_may_wait(dev, command) &&
+	    display_request_edid(dev->display, command->token, scanout_id)) {
 		return wait_for_display(dev, command);
 	}
 	fill_own_edid(dev, command, scanout_id);
@@ -169,11 +170,14 @@ enum gpu_resp handle_get_capset(struct device *dev, struct command *command)
 	if (capset == NULL || request->capset_version > capset->max_version) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	command->long_response = g_try_malloc0(header_bytes + capset->max_size_bytes);
+	size_t size = header_bytes + capset->max_size_bytes;
+	if (device_charge(dev, command, size)) {
+		command->long_response = g_try_malloc0(size);
+	}
 	if (command->long_response == NULL) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	command->response_bytes = header_bytes + capset->max_size_bytes;
+	command->response_bytes = size;
 	return dev->renderer->impl->context->get_capset(
 		dev->renderer, capset, request->capset_version,
 		(char *)command->long_response + header_bytes);

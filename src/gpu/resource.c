@@ -5,16 +5,16 @@
 
 struct resource *resource_create(struct quota *quota, uint32_t id, const struct resource_desc *desc)
 {
-	if (quota_charge(quota, sizeof(struct resource)) != QUOTA_OK) {
+	if (quota_charge(quota, RESOURCE_OVERHEAD_BYTES) != QUOTA_OK) {
 		return NULL;
 	}
 	struct resource *resource = g_try_new(struct resource, 1);
 	if (resource == NULL) {
-		quota_release(quota, sizeof(struct resource));
+		quota_release(quota, RESOURCE_OVERHEAD_BYTES);
 		return NULL;
 	}
 	*resource = (struct resource){ .id = id, .desc = *desc };
-	resource->charged_bytes = sizeof(struct resource);
+	resource->charged_bytes = RESOURCE_OVERHEAD_BYTES;
 	return resource;
 }
 

@@ -18,6 +18,11 @@
 #define RESOURCE_MAX_ENTRIES 16384
 /* How often entries may cross from one memory region into the next. */
 #define RESOURCE_MAX_CROSSINGS 16
+/*
+ * What one takes beside its pixels and its list: struct resource, the
+ * renderer's, a frame's, a place in their tables, its record in another process.
+ */
+#define RESOURCE_OVERHEAD_BYTES 1024
 /* Beyond any GL driver's textures and any display. */
 #define RESOURCE_MAX_SIDE 16384
 
@@ -30,7 +35,7 @@ struct resource_entry {
 struct resource {
 	uint32_t id;
 	struct resource_desc desc;
-	uint64_t charged_bytes; /* of the device's quota, for this struct and its lists */
+	uint64_t charged_bytes; /* of the device's quota, for all but the pixels */
 
 	bool has_backing; /* the guest attached one */
 	struct resource_entry *entries; /* owned */
@@ -43,7 +48,7 @@ struct resource {
 	uint8_t uuid[16];
 };
 
-/* Charges the struct. NULL without memory. */
+/* Charges RESOURCE_OVERHEAD_BYTES. NULL without memory. */
 struct resource *resource_create(struct quota *quota, uint32_t id,
 				 const struct resource_desc *desc);
 /* The renderer's part was destroyed and the backing detached before. */

@@ -87,9 +87,12 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 	return GPU_RESP_OK_NODATA;
 }
 
-/* Hold the answer until no scanout of the mask waits, or for too long. */
+/* Hold the answer until no scanout of the mask waits, or for too long, if it may be. */
 static enum gpu_resp hold(struct device *dev, struct command *command, uint32_t scanouts)
 {
+	if (!device_may_wait(dev, command)) {
+		return GPU_RESP_OK_NODATA;
+	}
 	command->waits_for = scanouts;
 	command->deadline_us = g_get_monotonic_time() + HOLD_US;
 	g_queue_push_tail_link(&dev->held, &command->link);
