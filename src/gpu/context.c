@@ -33,6 +33,25 @@ static bool is_offered(const struct device *dev, uint32_t capset_id)
 	return false;
 }
 
+static struct context *add(struct device *dev, uint32_t id, uint32_t capset_id)
+{
+	struct context *context = g_new(struct context, 1);
+
+	*context = (struct context){ .id = id, .capset_id = capset_id };
+	g_hash_table_insert(dev->contexts, GUINT_TO_POINTER(id), context);
+	return context;
+}
+
+bool device_add_lost_context(struct device *dev, uint32_t id, uint32_t capset_id)
+{
+	if (id == 0 || device_find_context_or_lost(dev, id) != NULL ||
+	    g_hash_table_size(dev->contexts) >= DEVICE_MAX_CONTEXTS) {
+		return false;
+	}
+	add(dev, id, capset_id)->is_lost = true;
+	return true;
+}
+
 enum gpu_resp handle_ctx_create(struct device *dev, struct command *command)
 {
 	const struct virtio_gpu_ctx_create *request = &command->request.ctx_create;
@@ -40,7 +59,7 @@ enum gpu_resp handle_ctx_create(struct device *dev, struct command *command)
 	uint32_t capset_id = 0;
 	char shown[2 * sizeof(request->debug_name)];
 
-	if (id == 0 || device_find_context(dev, id) != NULL) {
+	if (id == 0 || device_find_context_or_lost(dev, id) != NULL) {
 		return GPU_RESP_ERR_INVALID_CONTEXT_ID;
 	}
 	if (request->nlen > sizeof(request->debug_name)) {
@@ -62,9 +81,7 @@ enum gpu_resp handle_ctx_create(struct device *dev, struct command *command)
 	if (resp != GPU_RESP_OK_NODATA) {
 		return resp;
 	}
-	struct context *context = g_new(struct context, 1);
-	*context = (struct context){ .id = id, .capset_id = capset_id };
-	g_hash_table_insert(dev->contexts, GUINT_TO_POINTER(id), context);
+	record_context(dev, add(dev, id, capset_id));
 	log_debug("ctx %u: capset %u, '%s'", id, capset_id,
 		  log_escape(request->debug_name, name_bytes, shown, sizeof(shown)));
 	return GPU_RESP_OK_NODATA;
@@ -74,11 +91,12 @@ enum gpu_resp handle_ctx_destroy(struct device *dev, struct command *command)
 {
 	uint32_t id = command->request.header.ctx_id;
 
-	struct context *context = device_find_context(dev, id);
+	struct context *context = device_find_context_or_lost(dev, id);
 
 	if (context == NULL) {
 		return GPU_RESP_ERR_INVALID_CONTEXT_ID;
 	}
+	record_drop(dev, RECORD_CONTEXT, id); /* first, as in RESOURCE_UNREF */
 	device_remove_context(dev, context);
 
 	/* Nobody will signal the fences of its rings any more. */

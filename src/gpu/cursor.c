@@ -6,13 +6,23 @@
 
 #define SIDE DISPLAY_CURSOR_SIDE
 
-static void hide(struct device *dev, const struct virtio_gpu_cursor_pos *pos)
+/* Where it is is recorded no more often than whether it is to be seen. */
+static void place(struct device *dev, const struct virtio_gpu_cursor_pos *pos, bool is_visible)
 {
 	struct cursor *cursor = &dev->cursors[pos->scanout_id];
+	bool has_changed = cursor->is_visible != is_visible;
 
-	cursor->is_visible = false;
+	cursor->is_visible = is_visible;
 	cursor->x = pos->x;
 	cursor->y = pos->y;
+	if (has_changed) {
+		record_cursor(dev, pos->scanout_id);
+	}
+}
+
+static void hide(struct device *dev, const struct virtio_gpu_cursor_pos *pos)
+{
+	place(dev, pos, false);
 	display_cursor_hide(dev->display, pos->scanout_id, pos->x, pos->y);
 }
 
@@ -56,12 +66,17 @@ static void settle_alpha(uint32_t *pixels, uint32_t width, uint32_t height)
 	}
 }
 
-/* The resource's picture in the top left corner, the rest transparent. */
-static void take_image(struct cursor *cursor, const struct frame *frame, bool has_alpha)
+static bool reserve_image(struct cursor *cursor)
 {
 	if (cursor->pixels == NULL) {
-		cursor->pixels = g_new(uint32_t, SIDE * SIDE);
+		cursor->pixels = g_try_new(uint32_t, SIDE * SIDE);
 	}
+	return cursor->pixels != NULL;
+}
+
+/* The picture in the top left corner, the rest transparent. */
+static void fill_image(struct cursor *cursor, const struct frame *frame, bool has_alpha)
+{
 	memset(cursor->pixels, 0, SIDE * SIDE * sizeof(uint32_t));
 	for (uint32_t y = 0; frame != NULL && y < frame->height; y++) {
 		memcpy(cursor->pixels + y * SIDE, frame_pixel(frame, 0, y),
@@ -70,6 +85,36 @@ static void take_image(struct cursor *cursor, const struct frame *frame, bool ha
 	if (frame != NULL && !has_alpha) {
 		settle_alpha(cursor->pixels, frame->width, frame->height);
 	}
+}
+
+/* resource is no larger than a cursor. */
+static enum gpu_resp take_image(struct device *dev, struct cursor *cursor,
+				const struct resource *resource)
+{
+	const struct rect all = { 0, 0, resource->desc.width, resource->desc.height };
+	struct frame *frame = NULL;
+	uint32_t pixman_format;
+	bool has_alpha = true;
+	enum gpu_resp resp =
+		dev->renderer->impl->resource_read(dev->renderer, resource->id, &all, &frame);
+
+	if (resp != GPU_RESP_OK_NODATA) {
+		return resp;
+	}
+	renderer_format_info(resource->desc.format, &pixman_format, &has_alpha);
+	if (reserve_image(cursor)) {
+		fill_image(cursor, frame, has_alpha);
+	} else {
+		resp = GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	frame_unref(frame);
+	return resp;
+}
+
+static bool is_cursor_sized(const struct resource *resource)
+{
+	return resource->desc.width > 0 && resource->desc.width <= SIDE &&
+	       resource->desc.height > 0 && resource->desc.height <= SIDE;
 }
 
 enum gpu_resp handle_update_cursor(struct device *dev, struct command *command)
@@ -87,29 +132,20 @@ enum gpu_resp handle_update_cursor(struct device *dev, struct command *command)
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	const struct rect all = { 0, 0, resource->desc.width, resource->desc.height };
-	if (all.width > SIDE || all.height > SIDE || rect_is_empty(&all) ||
-	    request->hot_x >= SIDE || request->hot_y >= SIDE) {
+	if (!is_cursor_sized(resource) || request->hot_x >= SIDE || request->hot_y >= SIDE) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	struct frame *frame = NULL;
-	enum gpu_resp resp =
-		dev->renderer->impl->resource_read(dev->renderer, resource->id, &all, &frame);
+	struct cursor *cursor = &dev->cursors[request->pos.scanout_id];
+	enum gpu_resp resp = take_image(dev, cursor, resource);
 	if (resp != GPU_RESP_OK_NODATA) {
 		return resp;
 	}
-
-	struct cursor *cursor = &dev->cursors[request->pos.scanout_id];
-	uint32_t pixman_format;
-	bool has_alpha = true;
-	renderer_format_info(resource->desc.format, &pixman_format, &has_alpha);
-	take_image(cursor, frame, has_alpha);
-	frame_unref(frame);
 	cursor->is_visible = true;
 	cursor->x = request->pos.x;
 	cursor->y = request->pos.y;
 	cursor->hot_x = request->hot_x;
 	cursor->hot_y = request->hot_y;
+	record_cursor(dev, request->pos.scanout_id);
 	send(dev, request->pos.scanout_id, true);
 	return GPU_RESP_OK_NODATA;
 }
@@ -126,10 +162,7 @@ enum gpu_resp handle_move_cursor(struct device *dev, struct command *command)
 		hide(dev, &request->pos);
 		return GPU_RESP_OK_NODATA;
 	}
-	struct cursor *cursor = &dev->cursors[request->pos.scanout_id];
-	cursor->x = request->pos.x;
-	cursor->y = request->pos.y;
-	cursor->is_visible = true;
+	place(dev, &request->pos, true);
 	send(dev, request->pos.scanout_id, false);
 	return GPU_RESP_OK_NODATA;
 }
@@ -145,4 +178,20 @@ void cursor_replay(struct device *dev, uint32_t scanout_id)
 	if (!cursor->is_visible) {
 		display_cursor_hide(dev->display, scanout_id, cursor->x, cursor->y);
 	}
+}
+
+bool cursor_restore(struct device *dev, uint32_t scanout_id, const struct cursor *state)
+{
+	if (scanout_id >= DISPLAY_MAX_SCANOUTS || dev->cursors[scanout_id].pixels != NULL ||
+	    state->hot_x >= SIDE || state->hot_y >= SIDE) {
+		return false;
+	}
+	struct cursor restored = *state;
+	restored.pixels = NULL;
+	if (!reserve_image(&restored)) {
+		return false;
+	}
+	memcpy(restored.pixels, state->pixels, SIDE * SIDE * sizeof(uint32_t));
+	dev->cursors[scanout_id] = restored;
+	return true;
 }

@@ -11,14 +11,28 @@ bool device_has_feature(const struct device *dev, unsigned int bit)
 	return (dev->features & 1ull << bit) != 0;
 }
 
-struct resource *device_find_resource(struct device *dev, uint32_t id)
+struct resource *device_find_resource_or_lost(struct device *dev, uint32_t id)
 {
 	return g_hash_table_lookup(dev->resources, GUINT_TO_POINTER(id));
 }
 
-struct context *device_find_context(struct device *dev, uint32_t id)
+struct resource *device_find_resource(struct device *dev, uint32_t id)
+{
+	struct resource *resource = device_find_resource_or_lost(dev, id);
+
+	return resource != NULL && !resource->is_lost ? resource : NULL;
+}
+
+struct context *device_find_context_or_lost(struct device *dev, uint32_t id)
 {
 	return g_hash_table_lookup(dev->contexts, GUINT_TO_POINTER(id));
+}
+
+struct context *device_find_context(struct device *dev, uint32_t id)
+{
+	struct context *context = device_find_context_or_lost(dev, id);
+
+	return context != NULL && !context->is_lost ? context : NULL;
 }
 
 /* ---- answers ---- */
@@ -73,7 +87,7 @@ static void breathe(void *data)
 {
 	struct device *dev = data;
 
-	if (dev->breathe != NULL) {
+	if (dev->breathe != NULL && !dev->is_restoring) {
 		dev->breathe(dev->breathe_data);
 	}
 }
@@ -118,6 +132,14 @@ void device_answer(struct device *dev, struct command *consume_command, enum gpu
 	}
 }
 
+/* Without contexts there are no 3D commands; but what is left of lost ones can be ended. */
+static bool is_offered(struct device *dev, const struct command *command)
+{
+	return !command->type->is_3d || dev->renderer->impl->context != NULL ||
+	       (command->type->type == VIRTIO_GPU_CMD_CTX_DESTROY &&
+		device_find_context_or_lost(dev, command->request.header.ctx_id) != NULL);
+}
+
 void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *consume_chain)
 {
 	struct command *command = command_create(vq, consume_chain);
@@ -131,7 +153,7 @@ void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *co
 	if (resp != GPU_RESP_OK_NODATA) {
 		log_debug("bad command 0x%x on queue %u: answered 0x%x",
 			  command->request.header.type, vq->index, (unsigned int)resp);
-	} else if (command->type->is_3d && dev->renderer->impl->context == NULL) {
+	} else if (!is_offered(dev, command)) {
 		resp = GPU_RESP_ERR_UNSPEC;
 	} else {
 		resp = command->type->handle(dev, command);
@@ -178,6 +200,7 @@ void device_init(struct device *dev, struct renderer *renderer, struct display *
 
 void device_finish(struct device *dev)
 {
+	device_set_recorder(dev, NULL, NULL);
 	device_reset(dev);
 	fences_finish(&dev->fences);
 	g_hash_table_destroy(dev->questions);
@@ -185,20 +208,25 @@ void device_finish(struct device *dev)
 	g_hash_table_destroy(dev->resources);
 	guestmem_unref(dev->mem);
 	g_free(dev->arena);
+	g_free(dev->record);
 	*dev = (struct device){ 0 };
 }
 
 void device_remove_resource(struct device *dev, struct resource *resource)
 {
 	resource_detach(resource, dev->renderer, dev->quota);
-	dev->renderer->impl->resource_destroy(dev->renderer, resource->id);
+	if (!resource->is_lost) {
+		dev->renderer->impl->resource_destroy(dev->renderer, resource->id);
+	}
 	g_hash_table_remove(dev->resources, GUINT_TO_POINTER(resource->id));
 	resource_destroy(resource, dev->quota);
 }
 
 void device_remove_context(struct device *dev, struct context *context)
 {
-	dev->renderer->impl->context->destroy(dev->renderer, context->id);
+	if (!context->is_lost) {
+		dev->renderer->impl->context->destroy(dev->renderer, context->id);
+	}
 	g_hash_table_remove(dev->contexts, GUINT_TO_POINTER(context->id));
 	g_free(context);
 }
@@ -208,6 +236,7 @@ void device_reset(struct device *dev)
 	g_autoptr(GList) contexts = g_hash_table_get_values(dev->contexts);
 	g_autoptr(GList) resources = g_hash_table_get_values(dev->resources);
 
+	record_drop_all(dev);
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		scanout_disable(dev, i);
 		g_free(dev->cursors[i].pixels);

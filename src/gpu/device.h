@@ -14,6 +14,7 @@
 #include "display/display.h"
 #include "gpu/command.h"
 #include "gpu/fence.h"
+#include "gpu/record.h"
 #include "gpu/resource.h"
 #include "renderer/renderer.h"
 #include "virtio/guestmem.h"
@@ -32,7 +33,7 @@
 #define DEVICE_DEFAULT_HEIGHT 800
 
 struct scanout {
-	uint32_t resource_id; /* 0: off */
+	uint32_t resource_id; /* 0: off; of a lost one the display keeps its last picture */
 	struct rect view;     /* in the resource */
 	bool is_flushed;      /* since it was set */
 	bool is_full_due;     /* the display has not seen all of view yet */
@@ -47,6 +48,7 @@ struct cursor {
 struct context {
 	uint32_t id;
 	uint32_t capset_id;
+	bool is_lost; /* only the id is left, the renderer knows it not: see record.h */
 };
 
 struct device {
@@ -72,11 +74,16 @@ struct device {
 	size_t arena_bytes;
 	void (*breathe)(void *data); /* see device_set_breather() */
 	void *breathe_data;
+	const struct recorder *recorder; /* borrowed; NULL: no records */
+	void *recorder_data;
+	void *record; /* RECORD_MAX_BYTES to make one in */
+	bool is_restoring;
 };
 
 /* Borrows all three. */
 void device_init(struct device *dev, struct renderer *renderer, struct display *display,
 		 struct quota *quota);
+/* Drops no record. */
 void device_finish(struct device *dev);
 
 /* Execute a popped chain; it is pushed now or later, exactly once. */
@@ -102,11 +109,27 @@ gint64 device_expire(struct device *dev);
  */
 void device_set_breather(struct device *dev, void (*breathe)(void *data), void *data);
 
+/* Borrowed. NULL: no records are kept, and they cost nothing. */
+void device_set_recorder(struct device *dev, const struct recorder *recorder, void *data);
+/*
+ * Make of a device before this one what a record says of it: after memory and
+ * features are set and before the first command; resources first, then
+ * contexts, scanouts, cursors. The display is told nothing. The bytes are
+ * checked as a guest's. False: refused; nothing is made of it, and unless one
+ * like it was taken before, it is dropped. A 2D resource that there is no
+ * memory for is lost, and its record says so from then on.
+ */
+bool device_restore(struct device *dev, enum record_kind kind, uint32_t id, const void *bytes,
+		    size_t n_bytes);
+
 /* ---- for the handlers ---- */
 
 bool device_has_feature(const struct device *dev, unsigned int bit);
+/* NULL: there is none, or it is lost. The others find those too, whose ids are taken. */
 struct resource *device_find_resource(struct device *dev, uint32_t id);
 struct context *device_find_context(struct device *dev, uint32_t id);
+struct resource *device_find_resource_or_lost(struct device *dev, uint32_t id);
+struct context *device_find_context_or_lost(struct device *dev, uint32_t id);
 /* Answer a command that was pending, or just ran: at once or when its fence is done. */
 void device_answer(struct device *dev, struct command *consume_command, enum gpu_resp resp);
 /* The same for one whose fence is done, or of no account. */
@@ -116,13 +139,21 @@ bool device_may_wait(struct device *dev, struct command *command);
 /* Memory that it holds until it is completed. False: there is too much of that. */
 bool device_charge(struct device *dev, struct command *command, size_t size_bytes);
 
+/* resource_commands.c, context.c: into the table, checked. No record is made. */
+enum gpu_resp device_create_2d(struct device *dev, uint32_t id, uint32_t format, uint32_t width,
+			       uint32_t height, struct resource **resource_out);
+struct resource *device_add_lost_resource(struct device *dev, uint32_t id); /* or NULL */
+bool device_add_lost_context(struct device *dev, uint32_t id, uint32_t capset_id);
 /* Out of the renderer, the table and memory. */
 void device_remove_resource(struct device *dev, struct resource *resource);
 void device_remove_context(struct device *dev, struct context *context);
 
-/* scanout.c, cursor.c: parts of replay and reset. */
+/* scanout.c, cursor.c: parts of replay, reset and restore. */
 void scanout_disable(struct device *dev, uint32_t scanout_id);
 void scanout_disable_resource(struct device *dev, uint32_t resource_id);
 void scanout_drop_held(struct device *dev);
 void scanout_replay(struct device *dev, uint32_t scanout_id);
 void cursor_replay(struct device *dev, uint32_t scanout_id);
+/* state is copied, with its pixels. False: refused. */
+bool scanout_restore(struct device *dev, uint32_t scanout_id, const struct scanout *state);
+bool cursor_restore(struct device *dev, uint32_t scanout_id, const struct cursor *state);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "gpu/resource.h"
 
+#include "gpu/record.h"
 #include "util/log.h"
 
 struct resource *resource_create(struct quota *quota, uint32_t id, const struct resource_desc *desc)
@@ -113,7 +114,7 @@ static enum gpu_resp map(struct resource *resource, struct renderer *renderer, s
 
 static uint64_t list_bytes(uint32_t n_entries)
 {
-	return n_entries * (uint64_t)sizeof(struct resource_entry) +
+	return n_entries * (uint64_t)(sizeof(struct resource_entry) + RECORD_ENTRY_BYTES) +
 	       ((uint64_t)n_entries + RESOURCE_MAX_CROSSINGS) * sizeof(struct iovec);
 }
 
@@ -130,15 +131,17 @@ static void forget_backing(struct resource *resource, struct quota *quota)
 	quota_release(quota, size);
 }
 
-enum gpu_resp resource_attach(struct resource *resource, struct renderer *renderer,
-			      struct quota *quota, struct guestmem *mem,
-			      struct resource_entry *entries, uint32_t n_entries)
+/* entries is the resource's now. False, and it is not, without memory. */
+static bool take_entries(struct resource *resource, struct quota *quota,
+			 struct resource_entry *entries, uint32_t n_entries)
 {
+	if (quota_charge(quota, list_bytes(n_entries)) != QUOTA_OK) {
+		return false;
+	}
 	struct iovec *iov = g_try_new(struct iovec, (gsize)n_entries + RESOURCE_MAX_CROSSINGS);
-
-	if (iov == NULL || quota_charge(quota, list_bytes(n_entries)) != QUOTA_OK) {
-		g_free(iov);
-		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	if (iov == NULL) {
+		quota_release(quota, list_bytes(n_entries));
+		return false;
 	}
 	resource->charged_bytes += list_bytes(n_entries);
 	resource->entries = entries;
@@ -148,6 +151,16 @@ enum gpu_resp resource_attach(struct resource *resource, struct renderer *render
 		resource->backing.size_bytes += entries[i].length_bytes;
 	}
 	resource->has_backing = true;
+	return true;
+}
+
+enum gpu_resp resource_attach(struct resource *resource, struct renderer *renderer,
+			      struct quota *quota, struct guestmem *mem,
+			      struct resource_entry *entries, uint32_t n_entries)
+{
+	if (!take_entries(resource, quota, entries, n_entries)) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
 	enum gpu_resp resp = map(resource, renderer, mem);
 	if (resp != GPU_RESP_OK_NODATA) {
 		resource->entries = NULL; /* still the caller's */
@@ -161,6 +174,30 @@ void resource_detach(struct resource *resource, struct renderer *renderer, struc
 	if (resource->has_backing) {
 		unmap(resource, renderer);
 		forget_backing(resource, quota);
+	}
+}
+
+bool resource_adopt(struct resource *resource, struct renderer *renderer, struct quota *quota,
+		    struct guestmem *mem, struct resource_entry *entries, uint32_t n_entries)
+{
+	if (!take_entries(resource, quota, entries, n_entries)) {
+		return false;
+	}
+	resource_remap(resource, renderer, mem);
+	return true;
+}
+
+void resource_refill(const struct resource *resource, struct renderer *renderer)
+{
+	uint64_t row_bytes = (uint64_t)resource->desc.width * sizeof(uint32_t);
+	uint64_t n_rows = MIN(resource->backing.size_bytes / row_bytes, resource->desc.height);
+	const struct rect rows = { 0, 0, resource->desc.width, (uint32_t)n_rows };
+
+	if (resource->mem == NULL || n_rows == 0) {
+		return;
+	}
+	if (renderer->impl->transfer_2d(renderer, resource->id, &rows, 0) != GPU_RESP_OK_NODATA) {
+		log_debug("res %u: its picture can't be had back", resource->id);
 	}
 }
 

@@ -34,6 +34,7 @@ struct resource_entry {
 /* Owned by device.resources. */
 struct resource {
 	uint32_t id;
+	bool is_lost; /* only the id is left, the renderer knows it not: see record.h */
 	struct resource_desc desc;
 	uint64_t charged_bytes; /* of the device's quota, for all but the pixels */
 
@@ -61,6 +62,14 @@ void resource_destroy(struct resource *resource, struct quota *quota);
 enum gpu_resp resource_attach(struct resource *resource, struct renderer *renderer,
 			      struct quota *quota, struct guestmem *mem,
 			      struct resource_entry *entries, uint32_t n_entries);
+/*
+ * The same for a backing that was attached in another process: its pages need
+ * not be mapped at present. False without memory.
+ */
+bool resource_adopt(struct resource *resource, struct renderer *renderer, struct quota *quota,
+		    struct guestmem *mem, struct resource_entry *entries, uint32_t n_entries);
+/* Of a 2D resource: have the renderer take all that the backing, as far as it goes, holds of it. */
+void resource_refill(const struct resource *resource, struct renderer *renderer);
 void resource_detach(struct resource *resource, struct renderer *renderer, struct quota *quota);
 
 /* The table changed: have the renderer use the pages where they are now, or not at all. */

@@ -8,17 +8,29 @@
 #include "gpu/handlers.h"
 #include "util/checked.h"
 
-/* Make, in the renderer and in the table, what has been checked. */
-static enum gpu_resp create(struct device *dev, uint32_t id, const struct resource_desc *desc)
+static bool is_free(struct device *dev, uint32_t id)
 {
-	if (id == 0 || device_find_resource(dev, id) != NULL) {
+	return id != 0 && device_find_resource_or_lost(dev, id) == NULL;
+}
+
+/* Of a free id, in no table yet. NULL without memory, or if there are too many. */
+static struct resource *allocate(struct device *dev, uint32_t id, const struct resource_desc *desc)
+{
+	if (g_hash_table_size(dev->resources) >= DEVICE_MAX_RESOURCES) {
+		return NULL;
+	}
+	return resource_create(dev->quota, id, desc);
+}
+
+/* Make, in the renderer and in the table, what has been checked. */
+static enum gpu_resp create(struct device *dev, uint32_t id, const struct resource_desc *desc,
+			    struct resource **resource_out)
+{
+	if (!is_free(dev, id)) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
 	display_reclaim(dev->display);
-	if (g_hash_table_size(dev->resources) >= DEVICE_MAX_RESOURCES) {
-		return GPU_RESP_ERR_OUT_OF_MEMORY;
-	}
-	struct resource *resource = resource_create(dev->quota, id, desc);
+	struct resource *resource = allocate(dev, id, desc);
 	if (resource == NULL) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
@@ -28,24 +40,25 @@ static enum gpu_resp create(struct device *dev, uint32_t id, const struct resour
 		return resp;
 	}
 	g_hash_table_insert(dev->resources, GUINT_TO_POINTER(id), resource);
+	*resource_out = resource;
 	return GPU_RESP_OK_NODATA;
 }
 
-enum gpu_resp handle_resource_create_2d(struct device *dev, struct command *command)
+enum gpu_resp device_create_2d(struct device *dev, uint32_t id, uint32_t format, uint32_t width,
+			       uint32_t height, struct resource **resource_out)
 {
-	const struct virtio_gpu_resource_create_2d *request = &command->request.resource_create_2d;
 	struct resource_desc desc = {
 		.is_2d = true,
 		.target = 2, /* PIPE_TEXTURE_2D */
-		.format = request->format,
-		.width = request->width,
-		.height = request->height,
+		.format = format,
+		.width = width,
+		.height = height,
 		.depth = 1,
 		.array_size = 1,
 	};
 	uint32_t pixman_format;
 
-	if (request->resource_id == 0 || device_find_resource(dev, request->resource_id) != NULL) {
+	if (!is_free(dev, id)) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
 	if (!renderer_format_info(desc.format, &pixman_format, NULL) || desc.width == 0 ||
@@ -55,7 +68,32 @@ enum gpu_resp handle_resource_create_2d(struct device *dev, struct command *comm
 	if (desc.width > RESOURCE_MAX_SIDE || desc.height > RESOURCE_MAX_SIDE) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	return create(dev, request->resource_id, &desc);
+	return create(dev, id, &desc, resource_out);
+}
+
+struct resource *device_add_lost_resource(struct device *dev, uint32_t id)
+{
+	const struct resource_desc unknown = { 0 };
+	struct resource *resource = is_free(dev, id) ? allocate(dev, id, &unknown) : NULL;
+
+	if (resource != NULL) {
+		resource->is_lost = true;
+		g_hash_table_insert(dev->resources, GUINT_TO_POINTER(id), resource);
+	}
+	return resource;
+}
+
+enum gpu_resp handle_resource_create_2d(struct device *dev, struct command *command)
+{
+	const struct virtio_gpu_resource_create_2d *request = &command->request.resource_create_2d;
+	struct resource *resource;
+	enum gpu_resp resp = device_create_2d(dev, request->resource_id, request->format,
+					      request->width, request->height, &resource);
+
+	if (resp == GPU_RESP_OK_NODATA) {
+		record_resource(dev, resource);
+	}
+	return resp;
 }
 
 enum gpu_resp handle_resource_create_3d(struct device *dev, struct command *command)
@@ -73,19 +111,26 @@ enum gpu_resp handle_resource_create_3d(struct device *dev, struct command *comm
 		.nr_samples = request->nr_samples,
 		.flags = request->flags,
 	};
+	struct resource *resource;
+	enum gpu_resp resp = create(dev, request->resource_id, &desc, &resource);
 
-	return create(dev, request->resource_id, &desc);
+	if (resp == GPU_RESP_OK_NODATA) {
+		record_resource(dev, resource);
+	}
+	return resp;
 }
 
 enum gpu_resp handle_resource_unref(struct device *dev, struct command *command)
 {
-	struct resource *resource =
-		device_find_resource(dev, command->request.resource_unref.resource_id);
+	uint32_t id = command->request.resource_unref.resource_id;
+	struct resource *resource = device_find_resource_or_lost(dev, id);
 
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	scanout_disable_resource(dev, resource->id);
+	scanout_disable_resource(dev, id);
+	/* First: should the renderer die of it, the guest has done with it all the same. */
+	record_drop(dev, RECORD_RESOURCE, id);
 	device_remove_resource(dev, resource);
 	return GPU_RESP_OK_NODATA;
 }
@@ -119,6 +164,14 @@ static struct resource_entry *read_entries(const struct command *command, uint32
 	return entries;
 }
 
+/* Of others the record holds nothing that could have changed. */
+static void record_if_2d(struct device *dev, const struct resource *resource)
+{
+	if (resource->desc.is_2d) {
+		record_resource(dev, resource);
+	}
+}
+
 enum gpu_resp handle_resource_attach_backing(struct device *dev, struct command *command)
 {
 	const struct virtio_gpu_resource_attach_backing *request =
@@ -141,18 +194,27 @@ enum gpu_resp handle_resource_attach_backing(struct device *dev, struct command 
 			       request->nr_entries);
 	if (resp != GPU_RESP_OK_NODATA) {
 		g_free(entries);
+		return resp;
 	}
+	record_if_2d(dev, resource);
 	return resp;
 }
 
 enum gpu_resp handle_resource_detach_backing(struct device *dev, struct command *command)
 {
-	struct resource *resource = device_find_resource(
+	struct resource *resource = device_find_resource_or_lost(
 		dev, command->request.resource_detach_backing.resource_id);
 
+	/* Of a lost one nobody knows whether it had one; the guest does. */
+	if (resource != NULL && resource->is_lost) {
+		return GPU_RESP_OK_NODATA;
+	}
 	if (resource == NULL || !resource->has_backing) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+	struct resource without = *resource;
+	without.n_entries = 0;
+	record_if_2d(dev, &without); /* first, as in RESOURCE_UNREF */
 	resource_detach(resource, dev->renderer, dev->quota);
 	return GPU_RESP_OK_NODATA;
 }
@@ -231,6 +293,7 @@ enum gpu_resp handle_resource_assign_uuid(struct device *dev, struct command *co
 		resource->uuid[6] = (uint8_t)((resource->uuid[6] & 0x0f) | 0x40);
 		resource->uuid[8] = (uint8_t)((resource->uuid[8] & 0x3f) | 0x80);
 		resource->has_uuid = true;
+		record_if_2d(dev, resource);
 	}
 	memcpy(command->response.resource_uuid.uuid, resource->uuid, sizeof(resource->uuid));
 	command->response_bytes = sizeof(command->response.resource_uuid);

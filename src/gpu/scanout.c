@@ -22,6 +22,7 @@ void scanout_disable(struct device *dev, uint32_t scanout_id)
 	if (scanout->resource_id != 0) {
 		*scanout = (struct scanout){ 0 };
 		display_disable(dev->display, scanout_id);
+		record_drop(dev, RECORD_SCANOUT, scanout_id);
 	}
 }
 
@@ -32,6 +33,13 @@ void scanout_disable_resource(struct device *dev, uint32_t resource_id)
 			scanout_disable(dev, i);
 		}
 	}
+}
+
+static bool is_showable(const struct resource *resource, const struct rect *view)
+{
+	return rect_is_inside(view, resource->desc.width, resource->desc.height) &&
+	       view->width >= DISPLAY_MIN_SIDE && view->height >= DISPLAY_MIN_SIDE &&
+	       view->width <= DISPLAY_MAX_SIDE && view->height <= DISPLAY_MAX_SIDE;
 }
 
 enum gpu_resp handle_set_scanout(struct device *dev, struct command *command)
@@ -51,9 +59,7 @@ enum gpu_resp handle_set_scanout(struct device *dev, struct command *command)
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (!rect_is_inside(&view, resource->desc.width, resource->desc.height) ||
-	    view.width < DISPLAY_MIN_SIDE || view.height < DISPLAY_MIN_SIDE ||
-	    view.width > DISPLAY_MAX_SIDE || view.height > DISPLAY_MAX_SIDE) {
+	if (!is_showable(resource, &view)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	dev->scanouts[request->scanout_id] = (struct scanout){
@@ -61,6 +67,7 @@ enum gpu_resp handle_set_scanout(struct device *dev, struct command *command)
 		.view = view,
 		.is_full_due = true,
 	};
+	record_scanout(dev, request->scanout_id);
 	return GPU_RESP_OK_NODATA;
 }
 
@@ -156,6 +163,14 @@ static enum gpu_resp flush(struct device *dev, uint32_t scanout_id, const struct
 					show(dev, scanout_id, &damage, is_waiting_out);
 }
 
+static void mark_flushed(struct device *dev, uint32_t scanout_id)
+{
+	if (!dev->scanouts[scanout_id].is_flushed) {
+		dev->scanouts[scanout_id].is_flushed = true;
+		record_scanout(dev, scanout_id);
+	}
+}
+
 enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 {
 	const struct virtio_gpu_resource_flush *request = &command->request.resource_flush;
@@ -178,7 +193,7 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 		if (dev->scanouts[i].resource_id != resource->id) {
 			continue;
 		}
-		dev->scanouts[i].is_flushed = true;
+		mark_flushed(dev, i);
 		if (!display_is_watched(dev->display)) {
 			dev->scanouts[i].is_full_due = true;
 			continue;
@@ -198,10 +213,27 @@ void scanout_replay(struct device *dev, uint32_t scanout_id)
 	struct scanout *scanout = &dev->scanouts[scanout_id];
 
 	scanout->is_full_due = true;
-	/* What was never flushed is not to be seen yet. */
-	if (scanout->resource_id != 0 && scanout->is_flushed) {
+	/* What was never flushed is not to be seen yet, and what is lost not any more. */
+	if (scanout->is_flushed && device_find_resource(dev, scanout->resource_id) != NULL) {
 		bool ignored;
 
 		show(dev, scanout_id, &scanout->view, &ignored);
 	}
+}
+
+/*
+ * One whose resource is lost stays as it is: the display shows its last
+ * picture until the guest shows another, or ends the scanout or the resource.
+ */
+bool scanout_restore(struct device *dev, uint32_t scanout_id, const struct scanout *state)
+{
+	const struct resource *resource = device_find_resource_or_lost(dev, state->resource_id);
+
+	if (scanout_id >= DISPLAY_MAX_SCANOUTS || dev->scanouts[scanout_id].resource_id != 0 ||
+	    resource == NULL || (!resource->is_lost && !is_showable(resource, &state->view))) {
+		return false;
+	}
+	dev->scanouts[scanout_id] = *state;
+	dev->scanouts[scanout_id].is_full_due = true;
+	return true;
 }

@@ -3,23 +3,37 @@
 
 #include <string.h>
 
-void setup(struct fixture *f, gconstpointer impl)
+void start_device(struct fixture *f, const struct renderer_impl *impl)
 {
-	const struct renderer_options options = { 0 };
+	const struct renderer_options options = {
+		.use_egl = true,
+		.use_gles = true,
+		.use_surfaceless = true,
+	};
 
-	vm_init(&f->vm);
-	quota_init(&f->quota, RIG_QUOTA_BYTES);
 	g_assert_cmpint(renderer_create(impl, &options, &f->quota, &f->renderer), ==, 0);
-	f->display = logbook_create();
 	device_init(&f->dev, f->renderer, &f->display->base, &f->quota);
 	device_set_memory(&f->dev, f->vm.mem);
 }
 
-void teardown(struct fixture *f, gconstpointer impl G_GNUC_UNUSED)
+void stop_device(struct fixture *f)
 {
 	device_finish(&f->dev);
-	display_destroy(&f->display->base);
 	renderer_destroy(f->renderer);
+}
+
+void setup(struct fixture *f, gconstpointer impl)
+{
+	vm_init(&f->vm);
+	quota_init(&f->quota, RIG_QUOTA_BYTES);
+	f->display = logbook_create();
+	start_device(f, impl);
+}
+
+void teardown(struct fixture *f, gconstpointer impl G_GNUC_UNUSED)
+{
+	stop_device(f);
+	display_destroy(&f->display->base);
 	/* Whatever the guest left behind was given back. */
 	g_assert_cmpuint(quota_used(&f->quota), ==, 0);
 	vm_finish(&f->vm);

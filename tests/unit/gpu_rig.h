@@ -46,6 +46,9 @@ struct fixture {
 /* impl: a const struct renderer_impl. teardown asserts that all of the quota was given back. */
 void setup(struct fixture *f, gconstpointer impl);
 void teardown(struct fixture *f, gconstpointer impl);
+/* Parts of these: the device and its renderer go, and others come. */
+void start_device(struct fixture *f, const struct renderer_impl *impl);
+void stop_device(struct fixture *f);
 
 /* Take what was answered; GPU_RESP_PENDING if nothing was. */
 enum gpu_resp take(struct fixture *f, enum command_queue queue);
