@@ -20,6 +20,7 @@
 
 /* Each is a GL context: 2.4 MB of host memory with llvmpipe, before it draws. */
 #define MAX_CONTEXTS 256
+#define CONTEXT_BYTES (2560u << 10)
 #define NAME_MAX_BYTES 64
 
 static bool has_context(struct virgl *virgl, uint32_t ctx_id)
@@ -71,13 +72,16 @@ static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_
 	if (has_context(virgl, ctx_id)) {
 		return GPU_RESP_ERR_INVALID_CONTEXT_ID;
 	}
-	if (g_hash_table_size(virgl->contexts) >= MAX_CONTEXTS) {
+	if (g_hash_table_size(virgl->contexts) >= MAX_CONTEXTS ||
+	    quota_charge(r->quota, CONTEXT_BYTES) != QUOTA_OK) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	memcpy(name_z, name, MIN(name_bytes, sizeof(name_z) - 1));
 	int error = create_in_library(ctx_id, capset_id, name_z);
 	if (error == 0) {
 		g_hash_table_add(virgl->contexts, GUINT_TO_POINTER(ctx_id));
+	} else {
+		quota_release(r->quota, CONTEXT_BYTES);
 	}
 	return resp_from_error(error);
 }
@@ -88,6 +92,7 @@ static void context_destroy(struct renderer *r, uint32_t ctx_id)
 
 	if (g_hash_table_remove(virgl->contexts, GUINT_TO_POINTER(ctx_id))) {
 		virgl_library.context_destroy(ctx_id);
+		quota_release(r->quota, CONTEXT_BYTES);
 		virgl_fences_guard(&virgl->fences);
 	}
 }
@@ -100,6 +105,7 @@ void virgl_contexts_destroy_all(struct virgl *virgl)
 	g_hash_table_iter_init(&iter, virgl->contexts);
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {
 		virgl_library.context_destroy(GPOINTER_TO_UINT(key));
+		quota_release(virgl->base.quota, CONTEXT_BYTES);
 		g_hash_table_iter_remove(&iter);
 	}
 }

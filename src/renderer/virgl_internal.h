@@ -95,6 +95,9 @@ enum gpu_resp virgl_transfer_2d(struct renderer *r, uint32_t id, const struct re
 enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id,
 				const struct transfer_3d *transfer);
 
+/* virgl_size.c: bytes, of a description that virgl_resource_create() has checked. */
+uint64_t virgl_size_estimate(const struct resource_desc *desc);
+
 /* virgl_read.c */
 uint32_t virgl_read_format(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,

@@ -9,9 +9,9 @@
  * drivers allocate anyway; 2^28 texels of the largest kind, 16 bytes, are the
  * 4 GiB it can't count, hence "fewer than".
  *
- * Memory of textures and buffers is the GL driver's. What it takes for one is
- * its secret; an estimate, four bytes a texel and a third more for mipmaps, is
- * charged to the quota, so that a guest's resources as a whole have a bound.
+ * Memory of textures and buffers is the GL driver's. An estimate of it
+ * (virgl_size.c) is charged to the quota, so that a guest's resources as a
+ * whole have a bound.
  *
  * Of the eight 2D formats the library knows four everywhere and the others,
  * those with alpha in the first byte, not or only on desktop GL. A 2D resource
@@ -82,16 +82,6 @@ static bool is_subsampled(uint32_t format)
 
 	return format == r8g8_b8g8 || format == g8r8_g8b8 || format == r8g8_r8b8 ||
 	       format == g8r8_b8r8;
-}
-
-/* After check_desc(), so that nothing can overflow. */
-static uint64_t estimate_bytes(const struct resource_desc *desc)
-{
-	if (desc->target == TARGET_BUFFER) {
-		return desc->width;
-	}
-	uint64_t size = count_texels(desc) * BYTES_2D;
-	return desc->last_level > 0 ? size + size / 3 : size;
 }
 
 static enum gpu_resp check_desc(const struct resource_desc *desc)
@@ -198,7 +188,7 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 	if (find(r, id) != NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	uint64_t size = estimate_bytes(desc);
+	uint64_t size = virgl_size_estimate(desc);
 	if (quota_charge(r->quota, size) != QUOTA_OK) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
