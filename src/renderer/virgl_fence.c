@@ -46,6 +46,8 @@
 #define FIRST_SERIAL (UINT32_MAX - 63)
 #define SELF_TEST_TIMEOUT_MS 5000
 #define TIMER_NS (2 * 1000 * 1000)
+/* Of those of commands that a reset has dropped, too, while the GPU goes on with its work. */
+#define MAX_PENDING 16384
 
 struct pending_fence {
 	uint64_t serial;
@@ -217,8 +219,11 @@ void virgl_dispatch(struct renderer *r)
 enum gpu_resp virgl_fence_create(struct renderer *r, const struct renderer_fence *fence)
 {
 	struct virgl_fences *fences = &virgl_from_base(r)->fences;
-	int error = issue(fences, fence->ctx_id);
 
+	if (fences->pending.length >= MAX_PENDING) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	int error = issue(fences, fence->ctx_id);
 	if (error != 0) {
 		log_debug("ctx %u: no fence (%d)", fence->ctx_id, error);
 		return GPU_RESP_ERR_UNSPEC;

@@ -1055,6 +1055,26 @@ static void test_ring_fences(void)
 }
 
 /* The library's thread signals them while this thread does something else. */
+/* Nobody looks what has been signalled, as when resets come one after the other. */
+static void test_too_many_fences(void)
+{
+	enum { MAX = 16384 };
+	struct test test;
+
+	if (!setup(&test)) {
+		return;
+	}
+	for (uint64_t seq = 1; seq <= MAX; seq++) {
+		g_assert_cmphex(create_fence(&test, 0, -1, seq), ==, GPU_RESP_OK_NODATA);
+	}
+	g_assert_cmphex(create_fence(&test, 0, -1, MAX + 1), ==, GPU_RESP_ERR_OUT_OF_MEMORY);
+	wait_for(&test, MAX);
+	check_fence_order(&test, 1, MAX);
+	g_assert_cmphex(create_fence(&test, 0, -1, MAX + 2), ==, GPU_RESP_OK_NODATA);
+	wait_for(&test, MAX + 1);
+	teardown(&test);
+}
+
 static void test_fences_come_by_callback(void)
 {
 	struct virgl *virgl;
@@ -1526,6 +1546,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/virgl/3d/packed-formats", test_packed_formats);
 	g_test_add_func("/virgl/3d/capsets", test_capsets);
 	g_test_add_func("/virgl/fence/order", test_fences);
+	g_test_add_func("/virgl/fence/too-many", test_too_many_fences);
 	g_test_add_func("/virgl/fence/rings", test_ring_fences);
 	g_test_add_func("/virgl/fence/callback", test_fences_come_by_callback);
 	g_test_add_func("/virgl/fence/timer", test_fences_come_by_timer);
