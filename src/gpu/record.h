@@ -32,8 +32,8 @@ enum record_kind {
  * Called on the device thread, from inside the command that is the reason: of
  * what is made once it is there, of what ends before it does. So a device that
  * dies of a command leaves what the guest must take for granted whatever it is
- * answered. Never for SUBMIT_3D and transfers, once for all flushes of a
- * scanout and all moves of a cursor.
+ * answered. Never for SUBMIT_3D, transfers, and moves of a cursor that neither
+ * show nor hide it; once for all flushes of a scanout.
  */
 struct recorder {
 	/* The record of that kind and id is now this one. bytes is borrowed. */
