@@ -21,8 +21,6 @@
 #include "util/loop.h"
 #include "vhost/session.h"
 
-/* Host memory that resources may take: several 4K screens and a game's textures. */
-#define MAX_HOSTMEM_BYTES (2ull << 30)
 /* A renderer may be stuck in a driver; the process ends all the same. */
 #define TEARDOWN_LIMIT_US (700 * 1000)
 
@@ -210,7 +208,7 @@ int backend_run(int consume_fd, const struct options *options, const struct rend
 		.num_scanouts = htole32(n_scanouts),
 		.num_capsets = htole32(caps->n_capsets),
 	};
-	quota_init(&backend->quota, MAX_HOSTMEM_BYTES);
+	quota_init(&backend->quota, options->max_hostmem_bytes);
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_init(&backend->queues[i], i, NULL);
 	}

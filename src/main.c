@@ -116,19 +116,36 @@ static int serve_fd(const struct options *options, const struct renderer_caps *c
 	return listener_run(options->fd, options, caps);
 }
 
+/* Does the socket that was passed listen? 1, 0, or -1 after saying why it won't do. */
+static int check_fd(const struct options *options)
+{
+	int is_listening = sock_is_listening(options->fd);
+
+	if (is_listening < 0) {
+		log_failure("--fd: %d is not an open socket (allowed: a connected or listening "
+			    "Unix socket)",
+			    options->fd);
+		return -1;
+	}
+	if (!is_listening && options->max_clients != 1) {
+		log_failure("--max-clients %u: a connected --fd is one front-end (allowed with it: "
+			    "1)",
+			    options->max_clients);
+		return -1;
+	}
+	return is_listening;
+}
+
 static int run(const struct options *options)
 {
 	struct renderer_caps caps;
 	int is_listening = 0;
 
 	if (options->fd >= 0) {
-		is_listening = sock_is_listening(options->fd);
-		if (is_listening < 0) {
-			log_failure("--fd: %d is not an open socket (allowed: a connected or "
-				    "listening Unix socket)",
-				    options->fd);
-			return EXIT_WRONG_USE;
-		}
+		is_listening = check_fd(options);
+	}
+	if (is_listening < 0) {
+		return EXIT_WRONG_USE;
 	}
 	switch (probe_run(options, &caps)) {
 	case PROBE_OK:

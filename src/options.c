@@ -23,9 +23,19 @@ struct raw {
 	char **capsets;
 	char *use_egl, *use_glx, *use_gles, *use_surfaceless;
 	char *gpu_device;
+	char *max_hostmem, *max_clients, *max_crashes;
 	gboolean is_headless, is_virgl, is_version;
 	char **rest;
 };
+
+/* Several 4K screens and a game's textures. */
+#define DEFAULT_HOSTMEM_BYTES (UINT64_C(2) << 30)
+/* Less shows no screen; more has no machine, and leaves sums of sizes far from 64 bits. */
+#define MIN_HOSTMEM_BYTES (UINT64_C(1) << 20)
+#define MAX_HOSTMEM_BYTES (UINT64_C(1) << 50)
+#define MAX_CLIENTS 1024
+#define DEFAULT_CRASHES 5
+#define MAX_CRASHES 1000000
 
 struct mode {
 	const char *name; /* as renderer_find() has it; NULL: not in this build */
@@ -74,6 +84,9 @@ static void raw_finish(struct raw *raw)
 	g_free(raw->use_gles);
 	g_free(raw->use_surfaceless);
 	g_free(raw->gpu_device);
+	g_free(raw->max_hostmem);
+	g_free(raw->max_clients);
+	g_free(raw->max_crashes);
 	g_strfreev(raw->rest);
 }
 
@@ -131,6 +144,17 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "No display output; display info and EDID of our own", NULL },
 		{ "virgl", 0, 0, G_OPTION_ARG_NONE, &raw->is_virgl,
 		  "OpenGL for the guest: the same as --gpu-mode virglrenderer", NULL },
+		{ "max-hostmem", 0, 0, G_OPTION_ARG_FILENAME, &raw->max_hostmem,
+		  "Host memory that a guest may hold; bytes, or with K, M, G or T behind [2G]",
+		  "SIZE" },
+		{ "max-clients", 0, 0, G_OPTION_ARG_FILENAME, &raw->max_clients,
+		  "Front-ends that are served at once, each in a process of its own; "
+		  "further ones wait [1]",
+		  "N" },
+		{ "max-crashes", 0, 0, G_OPTION_ARG_FILENAME, &raw->max_crashes,
+		  "Crashes in a row of the process that renders, before a guest is left with 2D "
+		  "[5]",
+		  "N" },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &raw->is_version, "Print the version",
 		  NULL },
 		{ G_OPTION_REMAINING, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME_ARRAY,
@@ -155,7 +179,10 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		context, "A GPU for virtual machines: vhost-user back-end of a virtio-gpu device.");
 	g_option_context_set_description(
 		context, "Exit status: 0 ended as asked, 1 the host lacks something, 2 wrong use.\n"
-			 "VHOST_DEVICE_GPU_LOG (or RUST_LOG) = error, warn, info, debug, trace.");
+			 "VHOST_DEVICE_GPU_LOG (or RUST_LOG) = error, warn, info, debug, trace.\n"
+			 "Of each level a process logs 10 lines at once, then one a second (info and "
+			 "debug: 10 a\n"
+			 "second), and says how many it left out; with trace it logs all.");
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse_strv(context, &words, &error)) {
 		complain("%s (see --help)", error->message);
@@ -181,6 +208,67 @@ static bool parse_bool(const char *option, const char *text, bool *value_out)
 	}
 	*value_out = text[0] == 't';
 	return true;
+}
+
+/* How far a unit's letter shifts; -1: it is none. */
+static int unit_shift(const char *unit)
+{
+	static const char letters[] = "KMGT";
+	const char *found;
+
+	if (*unit == '\0') {
+		return 0;
+	}
+	found = strchr(letters, g_ascii_toupper(*unit));
+	return found != NULL && unit[1] == '\0' ? 10 * (int)(found - letters + 1) : -1;
+}
+
+/* "64M". NULL text leaves *bytes_out as it is. */
+static bool parse_size(const char *option, const char *text, uint64_t *bytes_out)
+{
+	if (text == NULL) {
+		return true;
+	}
+	size_t n_digits = strspn(text, "0123456789");
+	g_autofree char *digits = g_strndup(text, n_digits);
+	int shift = unit_shift(text + n_digits);
+	guint64 value;
+
+	if (shift < 0 ||
+	    !g_ascii_string_to_unsigned(digits, 10, 0, MAX_HOSTMEM_BYTES >> shift, &value, NULL) ||
+	    value << shift < MIN_HOSTMEM_BYTES) {
+		complain("%s: invalid value '%s' (allowed: 1M to 1024T; bytes, or with K, M, G or "
+			 "T behind)",
+			 option, text);
+		return false;
+	}
+	*bytes_out = value << shift;
+	return true;
+}
+
+/* 1 to max. NULL text leaves *count_out as it is. */
+static bool parse_count(const char *option, const char *text, unsigned int max,
+			unsigned int *count_out)
+{
+	guint64 value;
+
+	if (text == NULL) {
+		return true;
+	}
+	if (!g_ascii_string_to_unsigned(text, 10, 1, max, &value, NULL)) {
+		complain("%s: invalid value '%s' (allowed: 1 to %u)", option, text, max);
+		return false;
+	}
+	*count_out = (unsigned int)value;
+	return true;
+}
+
+static bool parse_limits(const struct raw *raw, struct options *options)
+{
+	return parse_size("--max-hostmem", raw->max_hostmem, &options->max_hostmem_bytes) &&
+	       parse_count("--max-clients", raw->max_clients, MAX_CLIENTS,
+			   &options->max_clients) &&
+	       parse_count("--max-crashes", raw->max_crashes, MAX_CRASHES, &options->max_crashes);
 }
 
 /* The index in modes[], or -1 after a complaint. */
@@ -308,7 +396,8 @@ static enum options_result check(struct raw *raw, struct options *options)
 	if (!check_socket(raw, options) || !parse_bool("--use-egl", raw->use_egl, &renderer->use_egl) ||
 	    !parse_bool("--use-glx", raw->use_glx, &renderer->use_glx) ||
 	    !parse_bool("--use-gles", raw->use_gles, &renderer->use_gles) ||
-	    !parse_bool("--use-surfaceless", raw->use_surfaceless, &renderer->use_surfaceless)) {
+	    !parse_bool("--use-surfaceless", raw->use_surfaceless, &renderer->use_surfaceless) ||
+	    !parse_limits(raw, options)) {
 		return OPTIONS_WRONG;
 	}
 	int index = parse_mode(raw);
@@ -339,6 +428,9 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 	struct options options = {
 		.fd = -1,
 		.renderer = { .use_egl = true, .use_gles = true, .use_surfaceless = true },
+		.max_hostmem_bytes = DEFAULT_HOSTMEM_BYTES,
+		.max_clients = 1,
+		.max_crashes = DEFAULT_CRASHES,
 	};
 	enum options_result result = OPTIONS_WRONG;
 

@@ -19,6 +19,9 @@ struct options {
 	const char *gpu_mode; /* static; a name that renderer_find() knows */
 	struct renderer_options renderer; /* strings owned */
 	bool is_headless;
+	uint64_t max_hostmem_bytes; /* of each front-end's guest */
+	unsigned int max_clients;   /* front-ends at once */
+	unsigned int max_crashes;   /* of the process that renders, in a row */
 };
 
 /* options_out is written on OPTIONS_RUN only; then options_finish() frees it. */

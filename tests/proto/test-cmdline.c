@@ -63,6 +63,11 @@ static const struct wrong_use wrong_uses[] = {
 	 {"--gpu-device", "2d", "virglrenderer"}},
 	{{"-s", "@SOCKET@", "-g", "null", "--render-node", "/dev/null"}, {"null", "virglrenderer"}},
 	{{"-s", "@SOCKET@", "-g", "2d", "--virgl"}, {"--virgl", "2d"}},
+	{{"-s", "@SOCKET@", "--max-hostmem", "0"}, {"--max-hostmem", "0", "1M"}},
+	{{"-s", "@SOCKET@", "--max-hostmem", "9999999999G"}, {"--max-hostmem", "9999999999G"}},
+	{{"-s", "@SOCKET@", "--max-clients", "0"}, {"--max-clients", "0", "1 to"}},
+	{{"-s", "@SOCKET@", "--max-clients", "-1"}, {"--max-clients", "-1", "1 to"}},
+	{{"-s", "@SOCKET@", "--max-crashes", "many"}, {"--max-crashes", "many", "1 to"}},
 	{{"-s", "@SOCKET@", "--bogus"}, {"--bogus"}},
 	{{"-s", "@SOCKET@", "-x"}, {"-x"}},
 	{{"-s", "@SOCKET@", "more"}, {"more"}},
@@ -221,7 +226,8 @@ static void test_help(const void *data)
 	static const char *const options[] = {
 		"--socket-path", "--fd",       "--gpu-mode", "--capset",
 		"--use-egl",	 "--use-glx",  "--use-gles", "--use-surfaceless",
-		"--gpu-device",	 "--headless", "--virgl",    "--version"};
+		"--gpu-device",	 "--headless", "--virgl",    "--max-hostmem",
+		"--max-clients", "--max-crashes", "--version"};
 
 	(void)data;
 	struct daemon *daemon = daemon_spawn(help, NULL, -1);
@@ -277,6 +283,8 @@ static const struct right_use right_uses[] = {
 	{{"-s", "@SOCKET@", "-g", "2d", "--use-egl", "false", "--use-glx=true", "--use-gles=false"},
 	 false},
 	{{"-s", "@SOCKET@", "--use-surfaceless=true"}, false},
+	{{"-s", "@SOCKET@", "--max-hostmem", "64M", "--max-clients=3", "--max-crashes", "2"},
+	 false},
 };
 
 static const struct right_use right_virgl_uses[] = {

@@ -95,6 +95,42 @@ static void test_good(gconstpointer data)
 	options_finish(&options);
 }
 
+static const struct limits {
+	const char *command_line;
+	uint64_t hostmem_bytes;
+	unsigned int clients, crashes;
+} limits[] = {
+	{ "-s a", UINT64_C(2) << 30, 1, 5 },
+	{ "-s a --max-hostmem 1048576", 1 << 20, 1, 5 },
+	{ "-s a --max-hostmem 1048577", (1 << 20) + 1, 1, 5 },
+	{ "-s a --max-hostmem=1024K", 1 << 20, 1, 5 },
+	{ "-s a --max-hostmem 64M", 64 << 20, 1, 5 },
+	{ "-s a --max-hostmem 64m", 64 << 20, 1, 5 },
+	{ "-s a --max-hostmem 3G", UINT64_C(3) << 30, 1, 5 },
+	{ "-s a --max-hostmem 1T", UINT64_C(1) << 40, 1, 5 },
+	{ "-s a --max-hostmem 1024T", UINT64_C(1) << 50, 1, 5 },
+	{ "-s a --max-hostmem 1125899906842624", UINT64_C(1) << 50, 1, 5 },
+	{ "-s a --max-hostmem 064M", 64 << 20, 1, 5 },
+	{ "-s a --max-hostmem 64M --max-hostmem 32M", 32 << 20, 1, 5 },
+	{ "-s a --max-clients 7", UINT64_C(2) << 30, 7, 5 },
+	{ "-s a --max-clients=1024 --max-crashes=1", UINT64_C(2) << 30, 1024, 1 },
+	{ "--fd 3 --max-crashes 1000000", UINT64_C(2) << 30, 1, 1000000 },
+};
+
+static void test_limits(gconstpointer data)
+{
+	const struct limits *expected = data;
+	struct options options;
+	g_autofree char *complaint = NULL;
+
+	g_assert_cmpint(parse(expected->command_line, &options, &complaint), ==, OPTIONS_RUN);
+	g_assert_cmpstr(complaint, ==, "");
+	g_assert_cmpuint(options.max_hostmem_bytes, ==, expected->hostmem_bytes);
+	g_assert_cmpuint(options.max_clients, ==, expected->clients);
+	g_assert_cmpuint(options.max_crashes, ==, expected->crashes);
+	options_finish(&options);
+}
+
 /* ---- wrong use ---- */
 
 static const struct wrong {
@@ -140,6 +176,33 @@ static const struct wrong {
 	{ "-s a -x", OPTIONS_WRONG, { "-x", "--help", NULL } },
 	{ "-s", OPTIONS_WRONG, { "-s", NULL, NULL } },
 	{ "-s a --headless=no", OPTIONS_WRONG, { "--headless=no", "no value", NULL } },
+	{ "-s a --max-hostmem 0", OPTIONS_WRONG, { "--max-hostmem", "'0'", "1M to 1024T" } },
+	{ "-s a --max-hostmem=", OPTIONS_WRONG, { "--max-hostmem", "''", "allowed" } },
+	{ "-s a --max-hostmem -1G", OPTIONS_WRONG, { "--max-hostmem", "'-1G'", "allowed" } },
+	{ "-s a --max-hostmem +1G", OPTIONS_WRONG, { "--max-hostmem", "'+1G'", "allowed" } },
+	{ "-s a --max-hostmem 1023K", OPTIONS_WRONG, { "--max-hostmem", "'1023K'", "1M" } },
+	{ "-s a --max-hostmem 1025T", OPTIONS_WRONG, { "--max-hostmem", "'1025T'", "1024T" } },
+	{ "-s a --max-hostmem 18446744073709551617M", OPTIONS_WRONG,
+	  { "--max-hostmem", "'18446744073709551617M'", "1024T" } },
+	{ "-s a --max-hostmem 17592186044417M", OPTIONS_WRONG,
+	  { "--max-hostmem", "'17592186044417M'", "1024T" } },
+	{ "-s a --max-hostmem 2GB", OPTIONS_WRONG, { "--max-hostmem", "'2GB'", "K, M, G or T" } },
+	{ "-s a --max-hostmem 2P", OPTIONS_WRONG, { "--max-hostmem", "'2P'", "K, M, G or T" } },
+	{ "-s a --max-hostmem 1.5G", OPTIONS_WRONG, { "--max-hostmem", "'1.5G'", "allowed" } },
+	{ "-s a --max-hostmem G", OPTIONS_WRONG, { "--max-hostmem", "'G'", "allowed" } },
+	{ "-s a --max-hostmem 0x10000000", OPTIONS_WRONG,
+	  { "--max-hostmem", "'0x10000000'", "allowed" } },
+	{ "-s a --max-clients 0", OPTIONS_WRONG, { "--max-clients", "'0'", "1 to 1024" } },
+	{ "-s a --max-clients 1025", OPTIONS_WRONG, { "--max-clients", "'1025'", "1 to 1024" } },
+	{ "-s a --max-clients -2", OPTIONS_WRONG, { "--max-clients", "'-2'", "1 to 1024" } },
+	{ "-s a --max-clients 2x", OPTIONS_WRONG, { "--max-clients", "'2x'", "1 to 1024" } },
+	{ "-s a --max-clients=", OPTIONS_WRONG, { "--max-clients", "''", "1 to 1024" } },
+	{ "-s a --max-clients 4294967297", OPTIONS_WRONG,
+	  { "--max-clients", "'4294967297'", "1 to 1024" } },
+	{ "-s a --max-crashes 0", OPTIONS_WRONG, { "--max-crashes", "'0'", "1 to 1000000" } },
+	{ "-s a --max-crashes no", OPTIONS_WRONG, { "--max-crashes", "'no'", "1 to 1000000" } },
+	{ "-s a --max-crashes 18446744073709551617", OPTIONS_WRONG,
+	  { "--max-crashes", "'18446744073709551617'", "1 to 1000000" } },
 	/* Right, but of a build that has it. */
 	{ "-s a -g gfxstream", OPTIONS_UNAVAILABLE, { "gfxstream", "not built", NULL } },
 	{ "-s a -g gfxstream -c gfxstream-gles,gfxstream-vulkan", OPTIONS_UNAVAILABLE,
@@ -239,6 +302,7 @@ static void test_help(void)
 		"--socket-path", "--fd",	      "--gpu-mode",   "--capset",
 		"--use-egl",	 "--use-glx",	      "--use-gles",   "--use-surfaceless",
 		"--gpu-device",	 "--render-node",     "--headless",   "--virgl",
+		"--max-hostmem", "--max-clients",     "--max-crashes", "10 lines at once",
 		"--version",	 "Exit status",	      "VHOST_DEVICE_GPU_LOG", NULL,
 	};
 
@@ -256,6 +320,11 @@ int main(int argc, char **argv)
 		g_autofree char *path = g_strdup_printf("/options/good/%zu", i);
 
 		g_test_add_data_func(path, &goods[i], test_good);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(limits); i++) {
+		g_autofree char *path = g_strdup_printf("/options/limits/%zu", i);
+
+		g_test_add_data_func(path, &limits[i], test_limits);
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(wrongs); i++) {
 		g_autofree char *path = g_strdup_printf("/options/wrong/%zu", i);
