@@ -45,7 +45,7 @@ static void write_line(enum log_level level, const char *line, size_t length)
 	}
 	log_escape(line, length, shown, sizeof(shown));
 	remember(shown);
-	log_at_limited(level, "virglrenderer: %s", shown);
+	log_at(level, "virglrenderer: %s", shown);
 }
 
 static void write_lines(enum log_level level, const char *text)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 1024
-#define LIMIT_PER_SECOND 10
+#define LINES_AT_ONCE 10
 
 enum log_level log_threshold = LOG_LEVEL_WARN;
 
@@ -55,42 +55,62 @@ void log_write(enum log_level level, const char *format, ...)
 	write_line(level, text);
 }
 
+/*
+ * What a level may still say. A line costs time, and time passes: since_us is
+ * when the last line would have been due if all had come at the highest pace.
+ */
+struct budget {
+	gint64 line_us; /* what one costs */
+	gint64 since_us;
+	unsigned int n_left_out;
+};
+
+/*
+ * What is logged where nobody has asked for it must not fill a disk over the
+ * months that a VM runs; what is asked for is read.
+ */
+static struct budget budgets[] = {
+	[LOG_LEVEL_ERROR] = { .line_us = G_USEC_PER_SEC },
+	[LOG_LEVEL_WARN] = { .line_us = G_USEC_PER_SEC },
+	[LOG_LEVEL_INFO] = { .line_us = G_USEC_PER_SEC / 10 },
+	[LOG_LEVEL_DEBUG] = { .line_us = G_USEC_PER_SEC / 10 },
+};
+
+/* Returns false if the line has to be left out, else how many were before it. */
+static bool take_line(struct budget *budget, unsigned int *n_left_out)
+{
+	gint64 now_us = g_get_monotonic_time();
+
+	budget->since_us = MAX(budget->since_us, now_us - LINES_AT_ONCE * budget->line_us);
+	if (budget->since_us + budget->line_us > now_us) {
+		budget->n_left_out++;
+		return false;
+	}
+	budget->since_us += budget->line_us;
+	*n_left_out = budget->n_left_out;
+	budget->n_left_out = 0;
+	return true;
+}
+
 void log_write_limited(enum log_level level, const char *format, ...)
 {
 	static GMutex lock;
-	static gint64 window_start_us;
-	static unsigned int n_in_window;
-	static unsigned int n_dropped;
-	unsigned int report = 0;
-	bool drop = false;
-
-	g_mutex_lock(&lock);
-	gint64 now_us = g_get_monotonic_time();
-	if (window_start_us == 0 || now_us - window_start_us >= G_USEC_PER_SEC) {
-		window_start_us = now_us;
-		n_in_window = 0;
-		report = n_dropped;
-		n_dropped = 0;
-	}
-	if (log_threshold >= LOG_LEVEL_TRACE) {
-		/* Whoever asks for everything gets everything. */
-	} else if (n_in_window >= LIMIT_PER_SECOND) {
-		n_dropped++;
-		drop = true;
-	} else {
-		n_in_window++;
-	}
-	g_mutex_unlock(&lock);
-
-	if (report > 0) {
-		log_write(level, "(%u messages left out)", report);
-	}
-	if (drop) {
-		return;
-	}
-
+	unsigned int n_left_out = 0;
 	char text[LINE_MAX_BYTES];
 	va_list args;
+
+	/* Whoever asks for everything gets everything. */
+	if (log_threshold < LOG_LEVEL_TRACE) {
+		g_mutex_lock(&lock);
+		bool is_allowed = take_line(&budgets[level], &n_left_out);
+		g_mutex_unlock(&lock);
+		if (!is_allowed) {
+			return;
+		}
+	}
+	if (n_left_out > 0) {
+		log_write(level, "(%u messages left out)", n_left_out);
+	}
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -171,8 +191,8 @@ static GLogWriterOutput from_glib(GLogLevelFlags flags, const GLogField *fields,
 		level = LOG_LEVEL_WARN;
 	}
 	for (gsize i = 0; i < n_fields; i++) {
-		if (level <= log_threshold && strcmp(fields[i].key, "MESSAGE") == 0) {
-			log_write(level, "glib: %s", (const char *)fields[i].value);
+		if (strcmp(fields[i].key, "MESSAGE") == 0) {
+			log_at(level, "glib: %s", (const char *)fields[i].value);
 		}
 	}
 	return G_LOG_WRITER_HANDLED;

@@ -2,9 +2,14 @@
 /*
  * Messages for the operator, on stderr, one write(2) per line.
  *
- * error: the operator must act. warn: a peer misbehaved (rate-limited, a guest
- * must not be able to fill a disk). info: life of the process. debug: the
- * guest did something odd. trace: every command.
+ * error: the operator must act. warn: a peer misbehaved. info: life of the
+ * process. debug: the guest did something odd. trace: every command.
+ *
+ * A guest or a front-end can cause lines of each level, and must neither fill
+ * a disk nor hide what others cause. So each level has a limit of its own:
+ * errors and warnings ten at once, then one a second; info and debug ten at
+ * once, then ten a second. How many were left out is said before the next one.
+ * Only trace has all of all levels.
  *
  * Any thread may log. Guest-controlled strings never reach a format argument
  * unescaped: use log_escape().
@@ -36,20 +41,13 @@ void log_init(void);
 
 void log_write(enum log_level level, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* At most 10 lines a second over the whole process; says how many it dropped. */
+/* As log_write() within the limits above; level: from error to debug. */
 void log_write_limited(enum log_level level, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* Printable copy of guest bytes, at most size - 1 characters, always terminated. */
 const char *log_escape(const void *bytes, size_t length, char *buffer, size_t size);
 
 #define log_at(level, ...)                                                                         \
-	do {                                                                                       \
-		if (G_UNLIKELY((level) <= log_threshold)) {                                        \
-			log_write((level), __VA_ARGS__);                                           \
-		}                                                                                  \
-	} while (0)
-
-#define log_at_limited(level, ...)                                                                 \
 	do {                                                                                       \
 		if (G_UNLIKELY((level) <= log_threshold)) {                                        \
 			log_write_limited((level), __VA_ARGS__);                                   \
@@ -60,7 +58,12 @@ const char *log_escape(const void *bytes, size_t length, char *buffer, size_t si
 #define log_failure(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_warn(...) log_at_limited(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_warn(...) log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...) log_at_limited(LOG_LEVEL_DEBUG, __VA_ARGS__)
-#define log_trace(...) log_at(LOG_LEVEL_TRACE, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_trace(...)                                                                             \
+	do {                                                                                       \
+		if (G_UNLIKELY(log_threshold >= LOG_LEVEL_TRACE)) {                                \
+			log_write(LOG_LEVEL_TRACE, __VA_ARGS__);                                   \
+		}                                                                                  \
+	} while (0)

@@ -87,7 +87,7 @@ static void test_full_stderr_is_survived(void)
 	g_assert_no_errno(fcntl(ends[1], F_SETFL, flags));
 	g_assert_no_errno(dup2(ends[1], STDERR_FILENO));
 	for (int i = 0; i < 100; i++) {
-		log_error("nobody reads this");
+		log_failure("nobody reads this");
 	}
 	g_assert_no_errno(dup2(saved, STDERR_FILENO));
 	close(saved);
@@ -271,6 +271,96 @@ static void test_rate_is_limited(void)
 	g_assert_nonnull(strstr(after, ": warn: after\n"));
 }
 
+/* How many a text says were left out, all told. */
+static unsigned int sum_left_out(const char *text)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	unsigned int sum = 0;
+
+	for (char **line = lines; *line != NULL; line++) {
+		const char *at = strstr(*line, ": (");
+
+		if (at != NULL && strstr(at, " messages left out)") != NULL) {
+			sum += (unsigned int)g_ascii_strtoull(at + 3, NULL, 10);
+		}
+	}
+	return sum;
+}
+
+static unsigned int count_ending(const char *text, const char *ending)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	unsigned int n = 0;
+
+	for (char **line = lines; *line != NULL; line++) {
+		n += g_str_has_suffix(*line, ending) ? 1 : 0;
+	}
+	return n;
+}
+
+/* 100,000 lines of one level, and after a second one more. What was said of them in *text_out. */
+static gint64 flood(enum log_level level, char **text_out)
+{
+	gint64 start_us = g_get_monotonic_time();
+
+	unit_capture_begin();
+	for (int i = 0; i < 100000; i++) {
+		log_at(level, "same");
+	}
+	wait_for_new_window();
+	gint64 took_us = g_get_monotonic_time() - start_us;
+	log_at(level, "same");
+	*text_out = unit_capture_end();
+	return took_us;
+}
+
+static const struct pace {
+	enum log_level level;
+	unsigned int per_second;
+} paces[] = {
+	{ LOG_LEVEL_ERROR, 1 },
+	{ LOG_LEVEL_WARN, 1 },
+	{ LOG_LEVEL_INFO, 10 },
+	{ LOG_LEVEL_DEBUG, 10 },
+};
+
+static void test_pace(gconstpointer data)
+{
+	const struct pace *pace = data;
+	g_autofree char *text = NULL, *before = NULL;
+
+	log_threshold = LOG_LEVEL_DEBUG;
+	/* What earlier tests left out is said here. */
+	flood(pace->level, &before);
+	gint64 took_us = flood(pace->level, &text);
+	unsigned int n_said = count_ending(text, ": same");
+	gint64 allowed = 11 + took_us * pace->per_second / G_USEC_PER_SEC;
+
+	g_assert_cmpuint(n_said, >=, 1);
+	g_assert_cmpint(n_said, <=, allowed);
+	g_assert_cmpuint(n_said + sum_left_out(text), ==, 100001);
+	log_threshold = LOG_LEVEL_WARN;
+}
+
+/* A guest that makes us say much of one level hides nothing of another. */
+static void test_levels_do_not_share(void)
+{
+	log_threshold = LOG_LEVEL_DEBUG;
+	/* Warnings are allowed one a second. */
+	wait_for_new_window();
+	unit_capture_begin();
+	for (int i = 0; i < 1000; i++) {
+		log_debug("much");
+		log_info("much");
+	}
+	log_warn("seen");
+	log_error("seen");
+	g_autofree char *text = unit_capture_end();
+	g_assert_nonnull(strstr(text, ": warn: seen\n"));
+	g_assert_nonnull(strstr(text, ": error: seen\n"));
+	log_threshold = LOG_LEVEL_WARN;
+}
+
 static void test_trace_is_not_limited(void)
 {
 	log_threshold = LOG_LEVEL_TRACE;
@@ -287,7 +377,7 @@ static void *warn_often(void *data G_GNUC_UNUSED)
 {
 	for (int i = 0; i < 1000; i++) {
 		log_warn("from a thread");
-		log_error("whole line");
+		log_failure("whole line");
 	}
 	return NULL;
 }
@@ -334,6 +424,12 @@ int main(int argc, char **argv)
 	g_test_add_func("/log/escape", test_escape);
 	g_test_add_func("/log/escape-stays-in-its-buffer", test_escape_stays_in_its_buffer);
 	g_test_add_func("/log/rate-is-limited", test_rate_is_limited);
+	for (size_t i = 0; i < G_N_ELEMENTS(paces); i++) {
+		g_autofree char *path = g_strdup_printf("/log/pace/%d", paces[i].level);
+
+		g_test_add_data_func(path, &paces[i], test_pace);
+	}
+	g_test_add_func("/log/levels-do-not-share", test_levels_do_not_share);
 	g_test_add_func("/log/trace-is-not-limited", test_trace_is_not_limited);
 	g_test_add_func("/log/threads", test_threads);
 	return g_test_run();
