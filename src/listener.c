@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * A process per front-end: whatever a guest or a GPU driver leaves behind ends
- * with it, and nothing of one VM can reach the next. This process holds the
+ * with it, and nothing of one VM can reach another. This process holds the
  * socket and little else, and stays single-threaded so that forking is safe.
+ *
+ * A front-end does not come back when it is hung up on (QEMU's display is lost
+ * then until the VM is restarted). So nobody who was accepted is sent away for
+ * want of a process: they are kept, and forking is tried again.
  */
 #include "listener.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -29,18 +34,25 @@ struct listener {
 	const struct renderer_caps *caps;
 	struct loop loop;
 	int fd, signal_fd;
+	int waiting_fd; /* owned, -1: none; accepted, and there was no process to be had for it */
 	struct loop_source source, signal_source;
 	struct loop_timer retry_timer, kill_timer;
-	pid_t child; /* 0: none */
+	pid_t *children; /* owned; room for options->max_clients */
+	unsigned int n_children;
+	bool is_short; /* of descriptors or processes, and that was said */
 	bool is_ending;
 	bool is_child; /* in the child, after it has served */
 	int exit_status;
 };
 
+/* As long as there is room for one more, and nobody waits who was here before. */
 static void listen_on(struct listener *listener)
 {
+	if (listener->n_children >= listener->options->max_clients || listener->waiting_fd >= 0 ||
+	    listener->source.is_added || listener->is_ending) {
+		return;
+	}
 	int error = loop_add(&listener->loop, &listener->source, listener->fd, EPOLLIN);
-
 	if (error < 0) {
 		log_failure("waiting for front-ends: %s", g_strerror(-error));
 		listener->exit_status = 1;
@@ -48,19 +60,41 @@ static void listen_on(struct listener *listener)
 	}
 }
 
-/*
- * Child: nothing of the listener stays open. The epoll instance is the
- * parent's too, so that no source may be removed from it here.
- */
-static void become_backend(struct listener *listener, int consume_fd, pid_t parent)
+/* errno says what there is not enough of. */
+static void wait_for_room(struct listener *listener, const char *action)
 {
-	listener->is_child = true;
+	if (!listener->is_short) {
+		log_error("%s: %s; it is tried again until it works", action, g_strerror(errno));
+		listener->is_short = true;
+	}
+	loop_remove(&listener->loop, &listener->source);
+	loop_timer_arm(&listener->loop, &listener->retry_timer, RETRY_US);
+}
+
+/*
+ * Child: of all that is open here only its front-end and the standard streams
+ * are its own. The epoll instance is the parent's too, so that no source may be
+ * removed from it here.
+ */
+static void close_others(struct listener *listener, int own_fd)
+{
 	loop_finish(&listener->loop);
-	loop_quit(&listener->loop);
 	close(listener->fd);
 	close(listener->signal_fd);
 	listener->fd = -1;
 	listener->signal_fd = -1;
+	/* What whoever started us left open; not on kernels before 5.9. */
+	if (own_fd > STDERR_FILENO + 1) {
+		close_range(STDERR_FILENO + 1, (unsigned int)own_fd - 1, 0);
+	}
+	close_range((unsigned int)own_fd + 1, UINT_MAX, 0);
+}
+
+static void become_backend(struct listener *listener, int consume_fd, pid_t parent)
+{
+	listener->is_child = true;
+	loop_quit(&listener->loop);
+	close_others(listener, consume_fd);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent) {
 		close(consume_fd);
@@ -69,66 +103,114 @@ static void become_backend(struct listener *listener, int consume_fd, pid_t pare
 	listener->exit_status = backend_run(consume_fd, listener->options, listener->caps);
 }
 
+static void add_child(struct listener *listener, pid_t child)
+{
+	listener->children[listener->n_children++] = child;
+	log_info("process %d serves a front-end (%u of %u)", (int)child, listener->n_children,
+		 listener->options->max_clients);
+	if (listener->is_short) {
+		log_info("front-ends are served again");
+		listener->is_short = false;
+	}
+	if (listener->n_children >= listener->options->max_clients) {
+		loop_remove(&listener->loop, &listener->source);
+	}
+}
+
+static void serve(struct listener *listener, int consume_fd)
+{
+	pid_t parent = getpid();
+	pid_t child = fork();
+
+	if (child == 0) {
+		become_backend(listener, consume_fd, parent);
+	} else if (child > 0) {
+		close(consume_fd);
+		add_child(listener, child);
+	} else {
+		listener->waiting_fd = consume_fd;
+		wait_for_room(listener, "starting a process for a front-end");
+	}
+}
+
 static void dispatch_accept(void *data, uint32_t events G_GNUC_UNUSED)
 {
 	struct listener *listener = data;
-	pid_t parent = getpid();
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-			log_error("accepting a front-end: %s", g_strerror(errno));
-			loop_remove(&listener->loop, &listener->source);
-			loop_timer_arm(&listener->loop, &listener->retry_timer, RETRY_US);
-		}
-		return;
+	if (fd >= 0) {
+		serve(listener, fd);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		wait_for_room(listener, "accepting a front-end");
 	}
-	pid_t child = fork();
-	if (child == 0) {
-		become_backend(listener, fd, parent);
-		return;
-	}
-	close(fd);
-	loop_remove(&listener->loop, &listener->source);
-	if (child < 0) {
-		log_error("starting a process for a front-end: %s", g_strerror(errno));
-		loop_timer_arm(&listener->loop, &listener->retry_timer, RETRY_US);
-		return;
-	}
-	log_info("a front-end is served by process %d", (int)child);
-	listener->child = child;
 }
 
 static void retry(void *data)
 {
-	listen_on(data);
-}
-
-static void kill_child(void *data)
-{
 	struct listener *listener = data;
+	int fd = listener->waiting_fd;
 
-	kill(listener->child, SIGKILL);
-}
-
-static void handle_child_end(struct listener *listener)
-{
-	int status;
-
-	if (listener->child == 0 || waitpid(listener->child, &status, WNOHANG) <= 0) {
-		return;
+	listener->waiting_fd = -1;
+	if (fd >= 0) {
+		serve(listener, fd);
 	}
-	if (WIFSIGNALED(status) && !listener->is_ending) {
-		log_error("process %d, which served a front-end, died of: %s",
-			  (int)listener->child, g_strsignal(WTERMSIG(status)));
-	}
-	listener->child = 0;
-	loop_timer_disarm(&listener->loop, &listener->kill_timer);
-	if (listener->is_ending) {
-		loop_quit(&listener->loop);
-	} else {
+	if (!listener->is_child) {
 		listen_on(listener);
 	}
+}
+
+/* -1: no child of ours. */
+static int find_child(const struct listener *listener, pid_t pid)
+{
+	for (unsigned int i = 0; i < listener->n_children; i++) {
+		if (listener->children[i] == pid) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+static void handle_end(struct listener *listener, pid_t pid, int status)
+{
+	int index = find_child(listener, pid);
+
+	if (index < 0) {
+		return;
+	}
+	listener->children[index] = listener->children[--listener->n_children];
+	if (WIFSIGNALED(status) && !listener->is_ending) {
+		log_error("process %d, which served a front-end, died of signal %d (%s)", (int)pid,
+			  WTERMSIG(status), g_strsignal(WTERMSIG(status)));
+	} else {
+		log_info("process %d has served its front-end, %u others go on", (int)pid,
+			 listener->n_children);
+	}
+}
+
+static void reap(struct listener *listener)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		handle_end(listener, pid, status);
+	}
+	if (listener->is_ending && listener->n_children == 0) {
+		loop_quit(&listener->loop);
+	}
+	listen_on(listener);
+}
+
+static void signal_children(struct listener *listener, int signal_number)
+{
+	for (unsigned int i = 0; i < listener->n_children; i++) {
+		kill(listener->children[i], signal_number);
+	}
+}
+
+static void kill_children(void *data)
+{
+	signal_children(data, SIGKILL);
 }
 
 static void begin_end(struct listener *listener)
@@ -136,11 +218,11 @@ static void begin_end(struct listener *listener)
 	listener->is_ending = true;
 	loop_remove(&listener->loop, &listener->source);
 	loop_timer_disarm(&listener->loop, &listener->retry_timer);
-	if (listener->child == 0) {
+	if (listener->n_children == 0) {
 		loop_quit(&listener->loop);
 		return;
 	}
-	kill(listener->child, SIGTERM);
+	signal_children(listener, SIGTERM);
 	loop_timer_arm(&listener->loop, &listener->kill_timer, CHILD_LIMIT_US);
 }
 
@@ -151,7 +233,7 @@ static void dispatch_signal(void *data, uint32_t events G_GNUC_UNUSED)
 
 	while (read(listener->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD) {
-			handle_child_end(listener);
+			reap(listener);
 		} else if (!listener->is_ending) {
 			begin_end(listener);
 		}
@@ -176,6 +258,22 @@ static int watch_signals(struct listener *listener)
 	return loop_add(&listener->loop, &listener->signal_source, listener->signal_fd, EPOLLIN);
 }
 
+static void close_fd(int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
+static void finish(struct listener *listener)
+{
+	close_fd(listener->signal_fd);
+	close_fd(listener->fd);
+	close_fd(listener->waiting_fd);
+	loop_finish(&listener->loop);
+	g_free(listener->children);
+}
+
 int listener_run(int consume_fd, const struct options *options, const struct renderer_caps *caps)
 {
 	struct listener listener = {
@@ -183,13 +281,15 @@ int listener_run(int consume_fd, const struct options *options, const struct ren
 		.caps = caps,
 		.fd = consume_fd,
 		.signal_fd = -1,
+		.waiting_fd = -1,
+		.children = g_new0(pid_t, options->max_clients),
 	};
 
 	listener.source = (struct loop_source){ .dispatch = dispatch_accept, .data = &listener };
 	listener.signal_source =
 		(struct loop_source){ .dispatch = dispatch_signal, .data = &listener };
 	listener.retry_timer = (struct loop_timer){ .expired = retry, .data = &listener };
-	listener.kill_timer = (struct loop_timer){ .expired = kill_child, .data = &listener };
+	listener.kill_timer = (struct loop_timer){ .expired = kill_children, .data = &listener };
 
 	int error = loop_init(&listener.loop, NULL, NULL);
 	if (error == 0) {
@@ -203,12 +303,6 @@ int listener_run(int consume_fd, const struct options *options, const struct ren
 		log_failure("waiting for front-ends: %s", g_strerror(-error));
 		listener.exit_status = 1;
 	}
-	if (listener.signal_fd >= 0) {
-		close(listener.signal_fd);
-	}
-	if (listener.fd >= 0) {
-		close(listener.fd);
-	}
-	loop_finish(&listener.loop);
+	finish(&listener);
 	return listener.exit_status;
 }

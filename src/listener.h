@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* Serves front-ends one after the other, each in a process of its own. */
+/*
+ * Serves front-ends, each in a process of its own: one after the other, and as
+ * many at once as options->max_clients allows.
+ */
 #pragma once
 
 #include "options.h"
@@ -7,7 +10,9 @@
 
 /*
  * Accept on consume_fd until SIGTERM or SIGINT (both must be blocked). While
- * one front-end is served the others wait to be accepted. Returns the exit
- * status of the process; in a child that has served, that of the child.
+ * all places are taken further front-ends wait to be accepted. The end of one
+ * process concerns no other; when this one is told to end, it ends all of them
+ * first. Returns the exit status of the process; in a child that has served,
+ * that of the child.
  */
 int listener_run(int consume_fd, const struct options *options, const struct renderer_caps *caps);

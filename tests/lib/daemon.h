@@ -21,6 +21,7 @@ struct daemon {
 	char *socket_path; /* in dir; exists only if the arguments asked for it */
 	bool is_reaped;
 	int wait_status;
+	bool may_lose_processes; /* the test kills what the daemon has started */
 };
 
 /*
@@ -57,5 +58,10 @@ unsigned int daemon_count_fds(const struct daemon *daemon);
 unsigned int daemon_count_children(const struct daemon *daemon);
 /* Of the listening process alone. */
 uint64_t daemon_rss_bytes(const struct daemon *daemon);
+/* The processes that @pid has started itself; free with g_array_unref(). */
+GArray *daemon_children(pid_t pid);
+/* Over the daemon and all its descendants: memory of their own making. Neither files nor guest
+ * memory. */
+uint64_t daemon_held_bytes(const struct daemon *daemon);
 
 #endif
