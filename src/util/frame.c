@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "util/frame.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,6 +28,13 @@ struct frame_store {
 
 /* ---- memory ---- */
 
+static struct arena *shared; /* borrowed; NULL: frames are this process's own */
+
+void frame_share(struct arena *arena)
+{
+	shared = arena;
+}
+
 static size_t page_bytes(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
@@ -34,7 +42,7 @@ static size_t page_bytes(void)
 
 static bool is_mapped_size(size_t size_bytes)
 {
-	return size_bytes >= FRAME_MIN_MAPPED_BYTES;
+	return shared != NULL || size_bytes >= FRAME_MIN_MAPPED_BYTES;
 }
 
 /* What is taken for that many bytes: whole pages, huge ones if that is little more. */
@@ -46,7 +54,7 @@ static size_t round_up(size_t size_bytes)
 	if (!is_mapped_size(size_bytes)) {
 		return size_bytes;
 	}
-	return huge - size_bytes <= size_bytes / 16 ? huge : pages;
+	return shared == NULL && huge - size_bytes <= size_bytes / 16 ? huge : pages;
 }
 
 /* Pages, all zero; at a huge page's boundary if one fits. NULL without memory. */
@@ -76,6 +84,9 @@ static void *map(size_t size_bytes)
 
 static void *allocate(size_t size_bytes, bool is_zeroed)
 {
+	if (shared != NULL) {
+		return arena_allocate(shared, size_bytes);
+	}
 	if (is_mapped_size(size_bytes)) {
 		return map(size_bytes);
 	}
@@ -84,7 +95,9 @@ static void *allocate(size_t size_bytes, bool is_zeroed)
 
 static void release(void *pixels, size_t size_bytes)
 {
-	if (is_mapped_size(size_bytes)) {
+	if (shared != NULL) {
+		arena_free(shared, pixels, size_bytes);
+	} else if (is_mapped_size(size_bytes)) {
 		munmap(pixels, size_bytes);
 	} else {
 		g_free(pixels);
@@ -192,6 +205,23 @@ struct frame *frame_create(struct quota *quota, uint32_t width, uint32_t height)
 	return frame;
 }
 
+struct frame *frame_borrow(const void *pixels, uint32_t width, uint32_t height,
+			   const struct frame_lender *lender, void *data)
+{
+	struct frame *frame = g_new(struct frame, 1);
+
+	*frame = (struct frame){
+		.width = width,
+		.height = height,
+		.stride_bytes = (size_t)width * sizeof(uint32_t),
+		.pixels = (uint32_t *)(uintptr_t)pixels,
+		.lender = lender,
+		.lender_data = data,
+	};
+	g_atomic_ref_count_init(&frame->refs);
+	return frame;
+}
+
 struct frame *frame_ref(struct frame *frame)
 {
 	g_atomic_ref_count_inc(&frame->refs);
@@ -203,14 +233,31 @@ void frame_unref(struct frame *frame)
 	if (frame == NULL || !g_atomic_ref_count_dec(&frame->refs)) {
 		return;
 	}
-	give_back(frame->store, frame->pixels);
-	store_unref(frame->store);
+	if (frame->store != NULL) {
+		give_back(frame->store, frame->pixels);
+		store_unref(frame->store);
+	} else {
+		frame->lender->done(frame->lender_data);
+	}
 	g_free(frame);
+}
+
+void frame_was_sent(const struct frame *frame)
+{
+	if (frame->lender != NULL && frame->lender->sent != NULL) {
+		frame->lender->sent(frame->lender_data);
+	}
 }
 
 bool frame_is_mapped(const struct frame *frame)
 {
-	return is_mapped_size(frame->store->size_bytes);
+	/* Of a borrowed one they are pages of an arena. */
+	return frame->store == NULL || is_mapped_size(frame->store->size_bytes);
+}
+
+uint64_t frame_offset(const struct frame *frame)
+{
+	return arena_offset(shared, frame->pixels);
 }
 
 /* Copy the rows [from, to), whole. */
@@ -240,6 +287,7 @@ bool frame_make_writable(struct frame **frame, const struct rect *overwritten)
 	struct frame *old = *frame;
 	struct frame_store *store = old->store;
 
+	assert(store != NULL);
 	if (g_atomic_ref_count_compare(&old->refs, 1)) {
 		if (++store->n_unshared >= SPARE_PATIENCE) {
 			store->n_unshared = 0;

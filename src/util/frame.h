@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/arena.h"
 #include "util/quota.h"
 #include "util/rect.h"
 
@@ -27,16 +28,39 @@
 
 struct frame_store;
 
+/* Whose pixels a borrowed frame has. Called on any thread. */
+struct frame_lender {
+	void (*sent)(void *data); /* optional: they are on their way, all of them */
+	void (*done)(void *data); /* they are not used any more */
+};
+
 struct frame {
 	gatomicrefcount refs;
 	uint32_t width, height; /* pixels */
 	size_t stride_bytes;
 	uint32_t *pixels;
-	struct frame_store *store; /* owned reference: where pixels come from and go back to */
+	struct frame_store *store; /* owned reference: where pixels come from and go back to; or NULL */
+	const struct frame_lender *lender; /* borrowed, if there is no store */
+	void *lender_data;
 };
+
+/*
+ * From now on this process makes its frames in arena (borrowed, outlives every
+ * frame), so that another process can read them: frame_offset(). Call it
+ * before there is a second thread.
+ */
+void frame_share(struct arena *arena);
 
 /* All zero. NULL if the quota (borrowed, outlives every frame) or the memory does not allow it. */
 struct frame *frame_create(struct quota *quota, uint32_t width, uint32_t height);
+/*
+ * A frame around pixels of somebody else's, width * 4 bytes a row, never
+ * written here: not for frame_make_writable(). lender is borrowed.
+ */
+struct frame *frame_borrow(const void *pixels, uint32_t width, uint32_t height,
+			   const struct frame_lender *lender, void *data);
+/* For displays: a picture of it has been sent. */
+void frame_was_sent(const struct frame *frame);
 struct frame *frame_ref(struct frame *frame);
 void frame_unref(struct frame *frame); /* NULL is fine */
 
@@ -52,6 +76,9 @@ bool frame_make_writable(struct frame **frame, const struct rect *overwritten);
  * lent to the kernel (vmsplice(2)).
  */
 bool frame_is_mapped(const struct frame *frame);
+
+/* Where in the arena its pixels begin. Only after frame_share(). */
+uint64_t frame_offset(const struct frame *frame);
 
 /* All zero, when what was to be written there did not come. rect is inside. */
 void frame_clear(struct frame *frame, const struct rect *rect);

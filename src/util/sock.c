@@ -147,30 +147,39 @@ ssize_t sock_receive(int fd, void *buffer, size_t size_bytes, int fds_out[SOCK_M
 	return n;
 }
 
-ssize_t sock_send(int fd, const struct iovec *iov, size_t n_iov, int fd_borrow)
+ssize_t sock_send_fds(int fd, const struct iovec *iov, size_t n_iov, const int *fds, size_t n_fds)
 {
 	union {
 		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .bytes = { 0 } };
+		char bytes[CMSG_SPACE(SOCK_MAX_FDS * sizeof(int))];
+	} control;
 	struct msghdr message = {
 		.msg_iov = (struct iovec *)(uintptr_t)iov,
 		.msg_iovlen = n_iov,
 	};
 	ssize_t n;
 
-	if (fd_borrow >= 0) {
+	if (n_fds > SOCK_MAX_FDS) {
+		return -EINVAL;
+	}
+	if (n_fds > 0) {
+		memset(&control, 0, sizeof(control));
 		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
+		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd_borrow, sizeof(int));
+		control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
 	}
 	do {
 		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
+}
+
+ssize_t sock_send(int fd, const struct iovec *iov, size_t n_iov, int fd_borrow)
+{
+	return sock_send_fds(fd, iov, n_iov, &fd_borrow, fd_borrow >= 0 ? 1 : 0);
 }
 
 uint64_t sock_unread_bytes(int fd)

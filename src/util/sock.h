@@ -39,6 +39,9 @@ ssize_t sock_receive(int fd, void *buffer, size_t size_bytes, int fds_out[SOCK_M
 /* As sendmsg(2) with no wait and no SIGPIPE; fd_borrow -1: none. Bytes or -errno. */
 ssize_t sock_send(int fd, const struct iovec *iov, size_t n_iov, int fd_borrow)
 	G_GNUC_WARN_UNUSED_RESULT;
+/* The same with up to SOCK_MAX_FDS descriptors, borrowed. */
+ssize_t sock_send_fds(int fd, const struct iovec *iov, size_t n_iov, const int *fds, size_t n_fds)
+	G_GNUC_WARN_UNUSED_RESULT;
 
 /* No less than what the peer has not read yet of what was sent; UINT64_MAX if that can't be told. */
 uint64_t sock_unread_bytes(int fd);
