@@ -2,6 +2,7 @@
 #include "virtio/guestmem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@ struct mapping {
 	gatomicrefcount refs;
 	void *base;
 	size_t size_bytes;
+	uint64_t id;
+	int fd; /* owned, or -1: not kept */
 };
 
 struct region {
@@ -31,10 +34,20 @@ struct guestmem {
 	struct region regions[]; /* sorted by gpa */
 };
 
+static bool are_files_kept;
+
+void guestmem_keep_files(void)
+{
+	are_files_kept = true;
+}
+
 static void mapping_unref(struct mapping *mapping)
 {
 	if (g_atomic_ref_count_dec(&mapping->refs)) {
 		munmap(mapping->base, mapping->size_bytes);
+		if (mapping->fd >= 0) {
+			close(mapping->fd);
+		}
 		g_free(mapping);
 	}
 }
@@ -75,6 +88,16 @@ size_t guestmem_n_regions(const struct guestmem *mem)
 	return mem->n_regions;
 }
 
+void guestmem_region(const struct guestmem *mem, size_t i, struct guestmem_region_desc *desc_out,
+		     uint64_t *id_out, int *fd_borrow_out)
+{
+	const struct region *region = &mem->regions[i];
+
+	*desc_out = region->desc;
+	*id_out = region->mapping->id;
+	*fd_borrow_out = region->mapping->fd;
+}
+
 /* The alignment that mmap wants of an offset into this file. */
 static uint64_t page_size_of(int fd)
 {
@@ -86,9 +109,23 @@ static uint64_t page_size_of(int fd)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static struct mapping *mapping_create(void *base, size_t size_bytes, int consume_fd)
+{
+	static uint64_t last_id; /* tables are made by one thread */
+	struct mapping *mapping = g_new0(struct mapping, 1);
+
+	g_atomic_ref_count_init(&mapping->refs);
+	mapping->base = base;
+	mapping->size_bytes = size_bytes;
+	mapping->id = ++last_id;
+	mapping->fd = consume_fd;
+	return mapping;
+}
+
 /* Sets region->mapping and hva. */
 static int region_map(struct region *region, int fd)
 {
+	int kept_fd = -1;
 	uint64_t page = page_size_of(fd);
 	uint64_t slack = region->desc.mmap_offset_bytes % page;
 	uint64_t start = region->desc.mmap_offset_bytes - slack;
@@ -105,18 +142,26 @@ static int region_map(struct region *region, int fd)
 	if (S_ISREG(info.st_mode) && (uint64_t)info.st_size < end) {
 		return -EFBIG;
 	}
+	if (are_files_kept) {
+		kept_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (kept_fd < 0) {
+			return -errno;
+		}
+	}
 	void *base = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
 			  fd, (off_t)start);
 	if (base == MAP_FAILED) {
-		return -errno;
+		int error = -errno;
+
+		if (kept_fd >= 0) {
+			close(kept_fd);
+		}
+		return error;
 	}
 	/* A core dump of ours is no place for the guest's secrets. */
 	madvise(base, (size_t)size, MADV_DONTDUMP);
 
-	region->mapping = g_new0(struct mapping, 1);
-	g_atomic_ref_count_init(&region->mapping->refs);
-	region->mapping->base = base;
-	region->mapping->size_bytes = (size_t)size;
+	region->mapping = mapping_create(base, (size_t)size, kept_fd);
 	region->hva = (char *)base + slack;
 	return 0;
 }

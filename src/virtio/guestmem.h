@@ -55,6 +55,18 @@ int guestmem_remove(struct guestmem *mem, const struct guestmem_region_desc *des
 
 size_t guestmem_n_regions(const struct guestmem *mem);
 
+/*
+ * To share tables with another process: from now on this one keeps the
+ * descriptor of each region that it maps. Call it before the first region.
+ */
+void guestmem_keep_files(void);
+/*
+ * Region i. id names its mapping: it is the same in each table that shares it,
+ * and never used again. fd_borrow_out: -1 unless descriptors are kept.
+ */
+void guestmem_region(const struct guestmem *mem, size_t i, struct guestmem_region_desc *desc_out,
+		     uint64_t *id_out, int *fd_borrow_out);
+
 /* The bytes of a front-end range that lies in one region, or NULL. Alive as long as mem. */
 void *guestmem_at_uva(const struct guestmem *mem, struct uva uva, uint64_t length_bytes);
 
