@@ -24,6 +24,7 @@
 struct display_picture {
 	struct frame *frame;
 	struct rect view; /* inside frame; its size is the scanout's size */
+	uint32_t serial;  /* the caller's, who is told by taken() */
 };
 
 struct display_cursor {
@@ -40,8 +41,11 @@ struct display_cursor {
 struct display_listener {
 	/* A new channel is there and knows nothing: show everything again. */
 	void (*ready)(void *data);
-	/* The picture that update() said is waiting is on its way, or nobody wants it any more. */
-	void (*taken)(void *data, uint32_t scanout_id);
+	/*
+	 * The picture that update() said is waiting is on its way, or nobody
+	 * wants it any more. serial: of the last one that became part of it.
+	 */
+	void (*taken)(void *data, uint32_t scanout_id, uint32_t serial);
 	/*
 	 * Answers to request_info and request_edid, each token exactly once. NULL:
 	 * the front-end has none, or did not answer in time. Values as on the

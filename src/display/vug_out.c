@@ -159,6 +159,9 @@ int vug_out_send(struct vug_out *out, int fd, uint64_t max_bytes)
 			return -EAGAIN;
 		}
 	}
+	if (out->frame != NULL) {
+		frame_was_sent(out->frame);
+	}
 	if (out->has_lent) {
 		vug_loans_add(&out->loans, out->frame, out->channel_bytes);
 	} else {

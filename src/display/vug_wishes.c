@@ -21,7 +21,8 @@ static void say_taken(struct vug_wishes *w, const struct vug_picture_wish *wish,
 		      uint32_t scanout_id)
 {
 	if (wish->is_awaited) {
-		w->display->listener->taken(w->display->listener_data, scanout_id);
+		w->display->listener->taken(w->display->listener_data, scanout_id,
+						wish->serial);
 	}
 }
 
@@ -42,6 +43,7 @@ void vug_wishes_add_picture(struct vug_wishes *w, uint32_t scanout_id,
 		wish->damage = *damage;
 	}
 	wish->view = picture->view;
+	wish->serial = picture->serial;
 	wish->is_off = false;
 	g_mutex_unlock(&w->lock);
 	frame_unref(old);

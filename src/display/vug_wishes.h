@@ -19,6 +19,7 @@
 struct vug_picture_wish {
 	struct frame *frame; /* owned reference; NULL: nothing new */
 	struct rect view;
+	uint32_t serial;
 	struct rect damage; /* not yet sent, in scanout coordinates */
 	bool is_off;	    /* SCANOUT(0, 0) is due */
 	bool is_awaited;    /* say when it is taken */

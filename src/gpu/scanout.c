@@ -203,6 +203,9 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 			resp = one;
 		}
 		waiting |= (uint32_t)is_waiting << i;
+		if (!is_waiting) {
+			dev->slow_scanouts &= ~(1u << i); /* it reads on */
+		}
 	}
 	waiting &= ~dev->slow_scanouts;
 	return resp == GPU_RESP_OK_NODATA && waiting != 0 ? hold(dev, command, waiting) : resp;

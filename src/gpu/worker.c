@@ -153,7 +153,7 @@ static void display_ready(void *data)
 	g_mutex_unlock(&worker->lock);
 }
 
-static void display_taken(void *data, uint32_t scanout_id)
+static void display_taken(void *data, uint32_t scanout_id, uint32_t serial G_GNUC_UNUSED)
 {
 	struct worker *worker = data;
 

@@ -63,7 +63,7 @@ static void ready(void *data)
 	g_mutex_unlock(&f->lock);
 }
 
-static void taken(void *data, uint32_t scanout_id)
+static void taken(void *data, uint32_t scanout_id, uint32_t serial G_GNUC_UNUSED)
 {
 	struct fixture *f = data;
 
@@ -427,7 +427,7 @@ static struct frame *make_frame(struct fixture *f, uint32_t width, uint32_t heig
 static bool show_view(struct fixture *f, uint32_t scanout_id, struct frame *frame,
 		      const struct rect *view, const struct rect *damage)
 {
-	const struct display_picture picture = { frame, *view };
+	const struct display_picture picture = { .frame = frame, .view = *view };
 
 	return display_update(f->display, scanout_id, &picture, damage);
 }
@@ -1388,7 +1388,7 @@ static void test_headless(void)
 	quota_init(&quota, QUOTA_BYTES);
 	struct display *d = display_create_headless();
 	struct frame *frame = frame_create(&quota, 16, 16);
-	const struct display_picture picture = { frame, { 0, 0, 16, 16 } };
+	const struct display_picture picture = { .frame = frame, .view = { 0, 0, 16, 16 } };
 	g_assert_false(display_is_watched(d));
 	g_assert_false(display_request_info(d, 1));
 	g_assert_false(display_request_edid(d, 1, 0));
