@@ -275,6 +275,7 @@ static int handle_set_vring_num(struct session *session, struct conn_message *me
 	if (vq == NULL || virtq_set_size(vq, message->payload.vring_state.num) != VIRTQ_OK) {
 		return -EINVAL;
 	}
+	session->listener->queue_changed(session->data, vq->index);
 	return 0;
 }
 
@@ -308,7 +309,11 @@ static int handle_set_vring_base(struct session *session, struct conn_message *m
 		session->has_run = false;
 		session->listener->reset(session->data);
 	}
-	return virtq_set_base(vq, (uint16_t)base) == VIRTQ_OK ? 0 : -EINVAL;
+	if (virtq_set_base(vq, (uint16_t)base) != VIRTQ_OK) {
+		return -EINVAL;
+	}
+	session->listener->queue_changed(session->data, index);
+	return 0;
 }
 
 static int handle_get_vring_base(struct session *session, struct conn_message *message)
@@ -375,6 +380,7 @@ static int handle_set_vring_call(struct session *session, struct conn_message *m
 		return error;
 	}
 	virtq_set_call(vq, fd);
+	session->listener->queue_changed(session->data, vq->index);
 	return 0;
 }
 
@@ -387,6 +393,7 @@ static int handle_set_vring_err(struct session *session, struct conn_message *me
 		return error;
 	}
 	virtq_set_err(vq, fd);
+	session->listener->queue_changed(session->data, vq->index);
 	return 0;
 }
 

@@ -26,14 +26,13 @@ static uint64_t add_region(struct rig *rig, uint64_t gpa, uint64_t size, uint64_
 	return request_region(rig, VHOST_USER_ADD_MEM_REG, region, fd);
 }
 
-static void test_add_mem_reg(const void *data)
+static void test_add_mem_reg(const void *data G_GNUC_UNUSED)
 {
 	struct rig *rig = proto_rig_handshaken();
 	const uint64_t mib = 1 << 20, uva = UINT64_C(0x600000000000);
 	int fd = memfd_create("region", MFD_CLOEXEC), event_fd = eventfd(0, EFD_CLOEXEC);
 	int pipe_fds[2];
 
-	(void)data;
 	g_assert_no_errno(ftruncate(fd, (off_t)mib));
 	g_assert_no_errno(pipe(pipe_fds));
 	unsigned int n_fds = daemon_count_fds(rig->daemon);
@@ -66,12 +65,11 @@ static void test_add_mem_reg(const void *data)
 	rig_destroy(rig);
 }
 
-static void test_rem_mem_reg(const void *data)
+static void test_rem_mem_reg(const void *data G_GNUC_UNUSED)
 {
 	struct rig *rig = proto_rig_handshaken();
 	struct vhost_user_mem_region region = rig->ram->regions[0].wire;
 
-	(void)data;
 	g_assert_cmpuint(request_region(rig, VHOST_USER_REM_MEM_REG, region, -1), !=, 0);
 	frontend_add_memory(rig->frontend, rig->ram);
 	struct vhost_user_mem_region other = region;
@@ -86,14 +84,13 @@ static void test_rem_mem_reg(const void *data)
 	rig_destroy(rig);
 }
 
-static void test_max_mem_slots(const void *data)
+static void test_max_mem_slots(const void *data G_GNUC_UNUSED)
 {
 	struct rig *rig = proto_rig_handshaken();
 	uint64_t n_slots = frontend_get_u64(rig->frontend, VHOST_USER_GET_MAX_MEM_SLOTS);
 	const uint64_t uva = UINT64_C(0x600000000000), step = 1 << 20;
 	int fd = memfd_create("region", MFD_CLOEXEC);
 
-	(void)data;
 	g_assert_no_errno(ftruncate(fd, 4096));
 	g_assert_cmpuint(n_slots, <=, 4096);
 	for (uint64_t i = 0; i < n_slots; i++) {
@@ -124,7 +121,7 @@ static uint64_t set_mem_table(struct rig *rig, uint32_t claimed,
 				8 + n_regions * (uint32_t)sizeof(*regions), fds, n_regions);
 }
 
-static void test_set_mem_table(const void *data)
+static void test_set_mem_table(const void *data G_GNUC_UNUSED)
 {
 	struct rig *rig = proto_rig_handshaken();
 	const uint64_t uva = UINT64_C(0x600000000000);
@@ -134,7 +131,6 @@ static void test_set_mem_table(const void *data)
 							 {4096, 8192, uva + 65536, 4096}};
 	const struct vhost_user_mem_region empty[1] = {{0, 0, uva, 0}};
 
-	(void)data;
 	g_assert_cmpuint(set_mem_table(rig, 2, good, 2), ==, 0);
 	g_assert_cmpuint(set_mem_table(rig, 2, overlap, 2), !=, 0);
 	g_assert_cmpuint(set_mem_table(rig, 1, empty, 1), !=, 0);
@@ -153,14 +149,13 @@ static uint64_t set_vring(struct rig *rig, uint32_t request, uint32_t index, uin
 	return frontend_request(rig->frontend, request, &state, sizeof(state), NULL, 0);
 }
 
-static void test_vring_index(const void *data)
+static void test_vring_index(const void *data G_GNUC_UNUSED)
 {
 	static const uint32_t requests[] = {VHOST_USER_SET_VRING_NUM, VHOST_USER_SET_VRING_BASE,
 					    VHOST_USER_SET_VRING_ENABLE};
 	static const uint32_t indexes[] = {2, 3, 255, 256, 0x80000000, UINT32_MAX};
 	struct rig *rig = proto_rig_handshaken();
 
-	(void)data;
 	for (size_t i = 0; i < G_N_ELEMENTS(indexes); i++) {
 		for (size_t j = 0; j < G_N_ELEMENTS(requests); j++) {
 			g_assert_cmpuint(set_vring(rig, requests[j], indexes[i], 0), !=, 0);
@@ -184,12 +179,11 @@ static void test_vring_index(const void *data)
 	rig_destroy(rig);
 }
 
-static void test_vring_num(const void *data)
+static void test_vring_num(const void *data G_GNUC_UNUSED)
 {
 	static const uint32_t bad[] = {0, 3, 255, 2048, 32768, 65536, 0x10000 + 256, UINT32_MAX};
 	struct rig *rig = proto_rig_handshaken();
 
-	(void)data;
 	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
 		g_assert_cmpuint(set_vring(rig, VHOST_USER_SET_VRING_NUM, 0, bad[i]), !=, 0);
 	}
@@ -201,11 +195,10 @@ static void test_vring_num(const void *data)
 	rig_destroy(rig);
 }
 
-static void test_vring_sizes(const void *data)
+static void test_vring_sizes(const void *data G_GNUC_UNUSED)
 {
 	static const uint16_t sizes[] = {2, 4, 64, 1024};
 
-	(void)data;
 	for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
 		struct rig *rig = rig_create(&(struct rig_options){.ring_size = sizes[i]});
 		for (unsigned int j = 0; j < 3u * sizes[i]; j++) {
@@ -244,11 +237,10 @@ static void check_bad_addr(uint64_t desc_delta, uint64_t avail_delta, uint64_t u
 	rig_destroy(rig);
 }
 
-static void test_vring_addr(const void *data)
+static void test_vring_addr(const void *data G_GNUC_UNUSED)
 {
 	const uint64_t away = UINT64_C(0x100000000000);
 
-	(void)data;
 	check_bad_addr(away, 0, 0);
 	check_bad_addr(0, away, 0);
 	check_bad_addr(0, 0, away);
@@ -259,14 +251,13 @@ static void test_vring_addr(const void *data)
 	check_bad_addr((UINT64_C(32) << 20) - 4096 + 16, 0, 0);
 }
 
-static void test_kick_before_enable(const void *data)
+static void test_kick_before_enable(const void *data G_GNUC_UNUSED)
 {
 	struct rig *rig = proto_rig_handshaken();
 	struct virtio_gpu_ctrl_hdr cmd = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
 	struct vgpu_chain chain = {
 		.request = &cmd, .request_size = sizeof(cmd), .response_size = 408};
 
-	(void)data;
 	frontend_set_features(rig->frontend, rig->acked_features);
 	frontend_add_memory(rig->frontend, rig->ram);
 	frontend_start_ring(rig->frontend, rig->control, 0, true);
@@ -285,7 +276,7 @@ static void test_kick_before_enable(const void *data)
 
 /* As above, and what was put in the ring before it was set up at all is served with no kick
  * whatever. */
-static void test_avail_before_start(const void *data)
+static void test_avail_before_start(const void *data G_GNUC_UNUSED)
 {
 	struct rig *rig = proto_rig_handshaken();
 	struct virtio_gpu_ctrl_hdr cmd = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
@@ -293,7 +284,6 @@ static void test_avail_before_start(const void *data)
 		.request = &cmd, .request_size = sizeof(cmd), .response_size = 408};
 	struct vgpu_call *call = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
 
-	(void)data;
 	ring_kick_always(rig->control);
 	rig_start(rig, 0, 0);
 	g_assert_true(vgpu_wait(rig->vgpu, call, VGPU_ANSWER_MS));
@@ -303,12 +293,11 @@ static void test_avail_before_start(const void *data)
 
 static void test_enable_off(const void *data)
 {
-	struct rig *rig = rig_create_mode("null");
+	struct rig *rig = rig_create_mode(data);
 	struct virtio_gpu_ctrl_hdr cmd = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
 	struct vgpu_chain chain = {
 		.request = &cmd, .request_size = sizeof(cmd), .response_size = 408};
 
-	(void)data;
 	rig_assert_serves(rig);
 	frontend_set_vring(rig->frontend, VHOST_USER_SET_VRING_ENABLE, 0, 0);
 	uint16_t used = ring_used_idx(rig->control);
@@ -326,12 +315,11 @@ static void test_enable_off(const void *data)
 
 static void test_get_vring_base(const void *data)
 {
-	struct rig *rig = rig_create_mode("null");
+	struct rig *rig = rig_create_mode(data);
 	struct virtio_gpu_ctrl_hdr cmd = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
 	struct vgpu_chain chain = {
 		.request = &cmd, .request_size = sizeof(cmd), .response_size = 408};
 
-	(void)data;
 	for (unsigned int i = 0; i < 7; i++) {
 		vgpu_resource_unref(rig->vgpu, 1);
 	}
@@ -356,10 +344,9 @@ static void test_get_vring_base(const void *data)
 /* 65,536 commands later the indexes start again at 0. */
 static void test_index_wraps(const void *data)
 {
-	struct rig *rig = rig_create_mode("null");
+	struct rig *rig = rig_create_mode(data);
 
 	/* By hand at the end of the range: rings that have run for long look like this. */
-	(void)data;
 	frontend_stop_ring(rig->frontend, 0);
 	rig->control->avail_idx = 65530;
 	rig->control->last_used = 65530;
@@ -377,12 +364,11 @@ static void test_index_wraps(const void *data)
 
 static void test_vring_call(const void *data)
 {
-	struct rig *rig = rig_create_mode("null");
+	struct rig *rig = rig_create_mode(data);
 	int old_fd = rig->control->call_fd;
 	eventfd_t value;
 
 	/* QEMU replaces it while the ring runs; interrupts go to the new one from then on. */
-	(void)data;
 	rig_assert_serves(rig);
 	rig->control->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	frontend_set_vring_fd(rig->frontend, VHOST_USER_SET_VRING_CALL, 0, rig->control->call_fd);
@@ -403,7 +389,7 @@ static bool has_used_one(void *data)
 
 static void test_vring_call_nofd(const void *data)
 {
-	struct rig *rig = rig_create_mode("null");
+	struct rig *rig = rig_create_mode(data);
 	uint64_t value = 0 | VHOST_USER_VRING_NOFD;
 	struct virtio_gpu_ctrl_hdr cmd = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
 	struct vgpu_chain chain = {
@@ -411,7 +397,6 @@ static void test_vring_call_nofd(const void *data)
 	struct vring_used_elem elem;
 
 	/* The driver polls. */
-	(void)data;
 	g_assert_cmpuint(frontend_request(rig->frontend, VHOST_USER_SET_VRING_CALL, &value,
 					  sizeof(value), NULL, 0),
 			 ==, 0);
@@ -427,10 +412,9 @@ static void test_vring_call_nofd(const void *data)
 /* A ring that the device is to poll: it may be refused, and must not disturb anything. */
 static void test_vring_kick_nofd(const void *data)
 {
-	struct rig *rig = rig_create_mode("null");
+	struct rig *rig = rig_create_mode(data);
 	uint64_t value = 1 | VHOST_USER_VRING_NOFD;
 
-	(void)data;
 	frontend_request(rig->frontend, VHOST_USER_SET_VRING_KICK, &value, sizeof(value), NULL, 0);
 	rig_assert_serves(rig);
 	value = 1 | VHOST_USER_VRING_NOFD;
@@ -444,11 +428,10 @@ static void test_vring_kick_nofd(const void *data)
 /* A kick or call that is no eventfd: files are always readable, pipes end. */
 static void test_vring_fd_kinds(const void *data)
 {
-	struct rig *rig = rig_create_mode("null");
+	struct rig *rig = rig_create_mode(data);
 	uint64_t index = 1;
 	int pipe_fds[2];
 
-	(void)data;
 	g_assert_no_errno(pipe(pipe_fds));
 	close(pipe_fds[1]);
 	int fds[2] = {rig->ram->regions[0].memfd, pipe_fds[0]};
@@ -465,6 +448,15 @@ static void test_vring_fd_kinds(const void *data)
 	rig_destroy(rig);
 }
 
+/* The device is a thread of the process that is asked, or in a process of its own. */
+static const char thread_mode[] = "null", process_mode[] = "virglrenderer";
+
+static void add(const char *name, suite_fn fn)
+{
+	suite_add(fn, thread_mode, "/proto/vhost/%s", name);
+	suite_add(fn, process_mode, "/proto/vhost/%s/%s", process_mode, name);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -478,12 +470,12 @@ int main(int argc, char **argv)
 	suite_add(test_vring_addr, NULL, "/proto/vhost/vring_addr");
 	suite_add(test_kick_before_enable, NULL, "/proto/vhost/kick_before_enable");
 	suite_add(test_avail_before_start, NULL, "/proto/vhost/avail_before_start");
-	suite_add(test_enable_off, NULL, "/proto/vhost/enable_off");
-	suite_add(test_get_vring_base, NULL, "/proto/vhost/get_vring_base");
-	suite_add(test_index_wraps, NULL, "/proto/vhost/index_wraps");
-	suite_add(test_vring_call, NULL, "/proto/vhost/vring_call");
-	suite_add(test_vring_call_nofd, NULL, "/proto/vhost/vring_call_nofd");
-	suite_add(test_vring_kick_nofd, NULL, "/proto/vhost/vring_kick_nofd");
-	suite_add(test_vring_fd_kinds, NULL, "/proto/vhost/vring_fd_kinds");
+	add("enable_off", test_enable_off);
+	add("get_vring_base", test_get_vring_base);
+	add("index_wraps", test_index_wraps);
+	add("vring_call", test_vring_call);
+	add("vring_call_nofd", test_vring_call_nofd);
+	add("vring_kick_nofd", test_vring_kick_nofd);
+	add("vring_fd_kinds", test_vring_fd_kinds);
 	return suite_run();
 }

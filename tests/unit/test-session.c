@@ -632,7 +632,8 @@ static void test_queue_life(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	set_mem_table(f);
 	g_string_truncate(f->log, 0);
 	start_queue(f, 1, 5);
-	assert_upcalls(f, "queue 1\nqueue 1\nqueue 1\n"); /* address, kick, enable */
+	/* size, address, base, call, kick, enable: each is the device's to know */
+	assert_upcalls(f, "queue 1\nqueue 1\nqueue 1\nqueue 1\nqueue 1\nqueue 1\n");
 	uint32_t serial;
 	int kick = virtq_kick_fd_dup(&f->queues[1], &serial);
 	g_assert_cmpint(kick, >=, 0);
