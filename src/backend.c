@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Joins the two halves that know nothing of each other: the session, which
- * speaks vhost-user, and the worker, which is the device. This thread is the
+ * speaks vhost-user, and the engine, which runs the device. This thread is the
  * transport thread.
  */
 #include "backend.h"
@@ -15,8 +15,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "display/display.h"
+#include "engine/engine.h"
 #include "gpu/command.h"
-#include "gpu/worker.h"
 #include "util/log.h"
 #include "util/loop.h"
 #include "vhost/session.h"
@@ -27,13 +28,14 @@
 struct backend {
 	struct loop loop;
 	struct virtq queues[COMMAND_N_QUEUES];
+	unsigned int n_queues; /* that were initialised */
 	struct quota quota;
 	struct virtio_gpu_config config;
 	struct session session;
-	struct worker *worker;
+	struct engine *engine;
 	struct loop_source signal_source;
 	int signal_fd;
-	int has_failed; /* atomic, set by the device thread */
+	int has_failed; /* atomic, set by the engine */
 	int exit_status;
 };
 
@@ -41,42 +43,42 @@ static void features_changed(void *data, uint64_t features)
 {
 	struct backend *backend = data;
 
-	worker_set_features(backend->worker, features);
+	engine_set_features(backend->engine, features);
 }
 
 static void memory_changed(void *data, struct guestmem *mem)
 {
 	struct backend *backend = data;
 
-	worker_set_memory(backend->worker, mem);
+	engine_set_memory(backend->engine, mem);
 }
 
 static void queue_changed(void *data, unsigned int index)
 {
 	struct backend *backend = data;
 
-	worker_queue_changed(backend->worker, index);
+	engine_queue_changed(backend->engine, index);
 }
 
 static void quiesce(void *data)
 {
 	struct backend *backend = data;
 
-	worker_quiesce(backend->worker);
+	engine_quiesce(backend->engine);
 }
 
 static void reset(void *data)
 {
 	struct backend *backend = data;
 
-	worker_reset(backend->worker);
+	engine_reset(backend->engine);
 }
 
 static void display_socket(void *data, int consume_fd)
 {
 	struct backend *backend = data;
 
-	worker_set_display_socket(backend->worker, consume_fd);
+	engine_set_display_socket(backend->engine, consume_fd);
 }
 
 static void closed(void *data, bool has_failed)
@@ -97,8 +99,8 @@ static const struct session_listener session_listener = {
 	.closed = closed,
 };
 
-/* On the device thread. */
-static void worker_failed(void *data)
+/* On any thread. */
+static void engine_failed(void *data)
 {
 	struct backend *backend = data;
 
@@ -143,18 +145,25 @@ static int watch_signals(struct backend *backend)
 	return loop_add(&backend->loop, &backend->signal_source, backend->signal_fd, EPOLLIN);
 }
 
+static int create_engine(struct backend *backend, const struct options *options)
+{
+	const struct engine_options engine_options = {
+		.options = options,
+		.quota = &backend->quota,
+		.queues = backend->queues,
+		.loop = &backend->loop,
+		.failed = engine_failed,
+		.data = backend,
+	};
+
+	return renderer_find(options->gpu_mode)->is_foreign ?
+		       process_engine_create(&engine_options, &backend->engine) :
+		       thread_engine_create(&engine_options, &backend->engine);
+}
+
 static int start(struct backend *backend, int consume_fd, const struct options *options,
 		 const struct renderer_caps *caps)
 {
-	const struct worker_options worker_options = {
-		.renderer_impl = renderer_find(options->gpu_mode),
-		.renderer_options = options->renderer,
-		.quota = &backend->quota,
-		.queues = backend->queues,
-		.is_headless = options->is_headless,
-		.failed = worker_failed,
-		.data = backend,
-	};
 	const struct session_options session_options = {
 		.device_features = caps->features | 1ull << VIRTIO_GPU_F_EDID |
 				   1ull << VIRTIO_GPU_F_RESOURCE_UUID,
@@ -166,7 +175,14 @@ static int start(struct backend *backend, int consume_fd, const struct options *
 	int error = watch_signals(backend);
 
 	if (error == 0) {
-		error = worker_create(&worker_options, &backend->worker);
+		error = create_engine(backend, options);
+	}
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES && error == 0; i++) {
+		virtq_init(&backend->queues[i], i, engine_queue_state(backend->engine, i));
+		backend->n_queues++;
+	}
+	if (error == 0) {
+		error = engine_start(backend->engine);
 	}
 	if (error < 0) {
 		close(consume_fd);
@@ -174,6 +190,17 @@ static int start(struct backend *backend, int consume_fd, const struct options *
 	}
 	return session_init(&backend->session, &backend->loop, consume_fd, &session_options,
 			    &session_listener, backend);
+}
+
+static void finish_device(struct backend *backend)
+{
+	if (backend->engine != NULL) {
+		engine_stop(backend->engine);
+	}
+	for (unsigned int i = 0; i < backend->n_queues; i++) {
+		virtq_finish(&backend->queues[i]);
+	}
+	engine_destroy(backend->engine);
 }
 
 static int teardown_exit_status;
@@ -209,9 +236,6 @@ int backend_run(int consume_fd, const struct options *options, const struct rend
 		.num_capsets = htole32(caps->n_capsets),
 	};
 	quota_init(&backend->quota, options->max_hostmem_bytes);
-	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
-		virtq_init(&backend->queues[i], i, NULL);
-	}
 	int error = loop_init(&backend->loop, woken, backend);
 	if (error < 0) {
 		close(consume_fd);
@@ -228,10 +252,7 @@ int backend_run(int consume_fd, const struct options *options, const struct rend
 	}
 	int exit_status = backend->exit_status;
 	limit_teardown(exit_status);
-	worker_destroy(backend->worker);
-	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
-		virtq_finish(&backend->queues[i]);
-	}
+	finish_device(backend);
 	loop_finish(&backend->loop);
 	if (backend->signal_fd >= 0) {
 		close(backend->signal_fd);

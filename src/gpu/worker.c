@@ -325,6 +325,9 @@ static void heed_notes(struct worker *worker)
 
 static void set_busy(struct worker *worker, bool is_busy)
 {
+	if (worker->options.busy != NULL) {
+		worker->options.busy(worker->options.data, is_busy);
+	}
 	g_mutex_lock(&worker->lock);
 	worker->is_busy = is_busy;
 	/* GLib enters the kernel for a signal that nobody waits for as well. */
@@ -537,8 +540,6 @@ static void *thread_main(void *data)
 {
 	struct worker *worker = data;
 
-
-
 	/* Here, because GL contexts belong to the thread that made them. */
 	if (start_renderer(worker) < 0) {
 		worker->options.failed(worker->options.data);
@@ -546,7 +547,15 @@ static void *thread_main(void *data)
 	}
 	device_init(&worker->device, worker->renderer, worker->display, worker->options.quota);
 	device_set_breather(&worker->device, breathe, worker);
-	heed_notes(worker);
+	device_set_features(&worker->device, worker->options.features);
+	if (worker->options.mem != NULL) {
+		device_set_memory(&worker->device, worker->options.mem);
+		g_clear_pointer(&worker->options.mem, guestmem_unref);
+	}
+	/* Before any note: a reset that came meanwhile is of what is restored now as well. */
+	if (worker->options.started != NULL) {
+		worker->options.started(worker->options.data, &worker->device);
+	}
 
 	int error = loop_run(&worker->loop);
 	if (error < 0) {
@@ -571,6 +580,7 @@ static void worker_free(struct worker *worker)
 {
 	display_destroy(worker->display);
 	guestmem_unref(worker->new_mem);
+	guestmem_unref(worker->options.mem);
 	g_queue_clear_full(&worker->answers, g_free);
 	loop_finish(&worker->loop);
 	g_cond_clear(&worker->idle);
@@ -584,6 +594,9 @@ int worker_create(const struct worker_options *options, struct worker **worker_o
 	GError *thread_error = NULL;
 
 	worker->options = *options;
+	if (options->mem != NULL) {
+		guestmem_ref(options->mem);
+	}
 	g_mutex_init(&worker->lock);
 	g_cond_init(&worker->idle);
 	g_queue_init(&worker->answers);
@@ -599,10 +612,12 @@ int worker_create(const struct worker_options *options, struct worker **worker_o
 		};
 	}
 	int error = loop_init(&worker->loop, woken, worker);
-	if (error == 0 && options->is_headless) {
-		worker->display = display_create_headless();
-	} else if (error == 0) {
-		error = display_create_vhost_user_gpu(&display_listener, worker, &worker->display);
+	if (error == 0) {
+		error = options->create_display(options->data, &display_listener, worker,
+						&worker->display);
+	}
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		worker_queue_changed(worker, i);
 	}
 	if (error == 0) {
 		worker->thread =

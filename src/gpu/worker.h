@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "display/display.h"
+#include "gpu/device.h"
 #include "renderer/renderer.h"
 #include "util/quota.h"
 #include "virtio/guestmem.h"
@@ -22,10 +23,22 @@ struct worker_options {
 	struct renderer_options renderer_options; /* strings borrowed */
 	struct quota *quota;			  /* borrowed */
 	struct virtq *queues;			  /* borrowed; COMMAND_N_QUEUES of them */
-	bool is_headless;
+	uint64_t features;	/* known from the beginning */
+	struct guestmem *mem;	/* borrowed; known from the beginning, or NULL */
+
+	/* Where its pictures go; the display's upcalls go to that listener. 0 or -errno. */
+	int (*create_display)(void *data, const struct display_listener *listener,
+			      void *listener_data, struct display **display_out);
 	/* From the device thread, once, if it can't go on (no renderer). Only posts. */
 	void (*failed)(void *data);
-	void *data;
+	/*
+	 * Optional, on the device thread. started: the device is there and has
+	 * executed no command and heeded no note yet. busy: a command will be looked for and
+	 * executed; not busy: that is done.
+	 */
+	void (*started)(void *data, struct device *device);
+	void (*busy)(void *data, bool is_busy);
+	void *data; /* of these */
 };
 
 struct worker;

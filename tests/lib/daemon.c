@@ -324,6 +324,31 @@ static void for_each_process(pid_t pid, void (*fn)(pid_t pid, void *data), void 
 	}
 }
 
+struct wanted_process {
+	const char *name;
+	pid_t pid;
+};
+
+static void find_name(pid_t pid, void *data)
+{
+	struct wanted_process *wanted = data;
+	g_autofree char *path = g_strdup_printf("/proc/%d/comm", pid);
+	g_autofree char *name = NULL;
+
+	if (g_file_get_contents(path, &name, NULL, NULL) &&
+	    strcmp(g_strchomp(name), wanted->name) == 0) {
+		wanted->pid = pid;
+	}
+}
+
+pid_t daemon_find_process(const struct daemon *daemon, const char *name)
+{
+	struct wanted_process wanted = {.name = name};
+
+	for_each_process(daemon->pid, find_name, &wanted);
+	return wanted.pid;
+}
+
 static void count_fds(pid_t pid, void *data)
 {
 	unsigned int *count = data;

@@ -53,6 +53,8 @@ void daemon_assert_healthy(struct daemon *daemon);
 
 char *daemon_stderr(const struct daemon *daemon);
 char *daemon_stdout(const struct daemon *daemon);
+/* The one below the daemon that is called @name (its comm), or 0. */
+pid_t daemon_find_process(const struct daemon *daemon, const char *name);
 /* Over the daemon and all its descendants. */
 unsigned int daemon_count_fds(const struct daemon *daemon);
 unsigned int daemon_count_children(const struct daemon *daemon);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "engine/engine.h"
+
+int engine_start(struct engine *engine)
+{
+	return engine->impl->start(engine);
+}
+
+void engine_stop(struct engine *engine)
+{
+	engine->impl->stop(engine);
+}
+
+void engine_destroy(struct engine *engine)
+{
+	if (engine != NULL) {
+		engine->impl->destroy(engine);
+	}
+}
+
+struct virtq_state *engine_queue_state(struct engine *engine, unsigned int index)
+{
+	return engine->impl->queue_state != NULL ? engine->impl->queue_state(engine, index) : NULL;
+}
+
+void engine_set_features(struct engine *engine, uint64_t features)
+{
+	engine->impl->set_features(engine, features);
+}
+
+void engine_set_memory(struct engine *engine, struct guestmem *mem)
+{
+	engine->impl->set_memory(engine, mem);
+}
+
+void engine_queue_changed(struct engine *engine, unsigned int index)
+{
+	engine->impl->queue_changed(engine, index);
+}
+
+void engine_reset(struct engine *engine)
+{
+	engine->impl->reset(engine);
+}
+
+void engine_set_display_socket(struct engine *engine, int consume_fd)
+{
+	engine->impl->set_display_socket(engine, consume_fd);
+}
+
+void engine_quiesce(struct engine *engine)
+{
+	engine->impl->quiesce(engine);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The keeper's side of a process engine, in three files:
+ *
+ * process_engine.c  the life of renderer processes, and what a death means
+ * keeper_out.c      what a renderer process is told
+ * keeper_in.c       what it says
+ */
+#pragma once
+
+#include "display/display.h"
+#include "engine/engine.h"
+#include "engine/keepsakes.h"
+#include "engine/link.h"
+#include "engine/spawner.h"
+#include "util/arena.h"
+
+/* What a display answered, for a renderer process. */
+struct keeper_answer {
+	enum link_type type;
+	struct link_answer body;
+};
+
+struct process_engine {
+	struct engine base;
+	struct link_shared *shared; /* owned mapping, of the renderer processes as well */
+	struct spawner spawner;
+	struct loop_source spawner_source, link_source, news_source;
+	struct loop_timer watchdog, restart;
+	int news_fd; /* eventfd: of the display's threads, and of a device that got busy */
+	struct display *display;
+
+	/* The renderer process of the moment. */
+	int link_fd; /* -1: none */
+	pid_t pid;   /* 0: none */
+	bool is_running;       /* it has a device */
+	bool is_killed;	       /* we asked for its end */
+	bool is_3d_off;	       /* it is one of our own code */
+	unsigned int n_crashes; /* in a row */
+	gint64 started_us;
+	void *buffer; /* of link_receive() */
+	struct arena_view *view; /* its pictures; NULL: not known yet */
+	int held[LINK_N_SLOTS];	 /* atomic: pictures that our display reads, whoever made them */
+
+	/* What it is to know. */
+	uint64_t features;
+	struct guestmem *mem;
+	uint32_t generation;
+	struct keepsakes keepsakes;
+
+	/* And was not told yet. */
+	bool is_reset_due, is_features_due, is_memory_due;
+	uint32_t due_queues; /* a bit for each */
+	GQueue to_restore;   /* struct keepsake */
+	bool is_started;     /* START was sent */
+	GHashTable *told_regions; /* ids, of the last whole table */
+	struct guestmem *telling; /* this table is being told, from region next_region on; or NULL */
+	size_t next_region;
+	bool wants_output;
+
+	/* News of the display, from any thread. */
+	GMutex lock;
+	bool is_ready_due;
+	struct link_taken taken;
+	GQueue answers; /* struct keeper_answer */
+	unsigned int n_asked; /* questions that the display has not answered */
+};
+
+/* What a renderer process may ask of the display at a time: a ring's commands, with room to spare. */
+#define KEEPER_MAX_QUESTIONS 4096
+
+/* Look now and then whether the renderer process hangs. */
+void keeper_watch(struct process_engine *engine);
+
+/* Nothing is told yet to this renderer process. */
+void keeper_out_begin(struct process_engine *engine);
+void keeper_out_end(struct process_engine *engine);
+/* Tell what can be told without waiting. */
+void keeper_out_pump(struct process_engine *engine);
+/* That picture of that scanout, and those before it, wait no more: from any thread. */
+void keeper_picture_went(struct process_engine *engine, uint32_t scanout_id, uint32_t serial);
+/* Ask the display, or answer "none". False: too many are waiting. */
+bool keeper_out_ask(struct process_engine *engine, enum link_type answer_type, uint64_t token,
+		    uint32_t scanout_id);
+
+/* For display_create_*(), data: the engine. */
+extern const struct display_listener keeper_display_listener;
+
+/* Messages that are there, up to max. 0, -EAGAIN: there are no more; -EPIPE: it ended; -EBADMSG: it is out of its mind. */
+int keeper_in_take(struct process_engine *engine, unsigned int max) G_GNUC_WARN_UNUSED_RESULT;

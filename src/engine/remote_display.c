@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The keeper never waits for a display, so that messages to it are taken soon;
+ * what a slow display makes of them is its wishes' business. Whether a picture
+ * has to wait only the keeper knows; but when those before it are sent, it need
+ * not be asked.
+ */
+#include "engine/remote_display.h"
+
+#include "util/log.h"
+
+#define SLOT_WAIT_US 1000
+#define SLOT_WAITS 1000
+
+struct remote_display {
+	struct display base;
+	int link_fd;
+	struct link_shared *shared;
+	struct frame *frames[LINK_N_SLOTS]; /* owned references, while the keeper reads them */
+	unsigned int next_slot;
+	uint32_t last_serial;
+};
+
+static const struct display_impl remote_display_impl;
+
+static struct remote_display *from_base(struct display *d)
+{
+	g_assert(d->impl == &remote_display_impl);
+	return (struct remote_display *)(void *)d;
+}
+
+/*
+ * The keeper is gone if this fails, and who receives from it notices: then
+ * this process ends.
+ */
+static void tell_with(struct remote_display *remote, enum link_type type, const void *head,
+		      size_t head_bytes, const void *body, size_t body_bytes)
+{
+	int error = link_send_wait(remote->link_fd, type, head, head_bytes, body, body_bytes, NULL, 0);
+
+	if (error < 0) {
+		log_debug("telling the keeper: %s", g_strerror(-error));
+	}
+}
+
+static void tell(struct remote_display *remote, enum link_type type, const void *body,
+		 size_t size_bytes)
+{
+	tell_with(remote, type, body, size_bytes, NULL, 0);
+}
+
+static bool is_slot(const struct remote_display *remote, unsigned int slot, enum link_slot state)
+{
+	return g_atomic_int_get(&remote->shared->slots[slot]) == (int)state;
+}
+
+static bool is_free(const struct remote_display *remote, unsigned int slot)
+{
+	return is_slot(remote, slot, LINK_SLOT_FREE);
+}
+
+/* Returns how many were not sent yet. */
+static unsigned int reclaim(struct remote_display *remote)
+{
+	unsigned int n_waiting = 0;
+
+	for (unsigned int i = 0; i < LINK_N_SLOTS; i++) {
+		if (remote->frames[i] != NULL && is_free(remote, i)) {
+			g_clear_pointer(&remote->frames[i], frame_unref);
+		}
+		n_waiting += is_slot(remote, i, LINK_SLOT_WAITING);
+	}
+	return n_waiting;
+}
+
+static void remote_reclaim(struct display *d)
+{
+	reclaim(from_base(d));
+}
+
+static bool find_slot(struct remote_display *remote, unsigned int *slot_out)
+{
+	for (unsigned int i = 0; i < LINK_N_SLOTS; i++) {
+		unsigned int slot = (remote->next_slot + i) % LINK_N_SLOTS;
+
+		if (is_free(remote, slot)) {
+			remote->next_slot = slot + 1;
+			*slot_out = slot;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* There are more of them than a display holds pictures, but the keeper may be behind. */
+static bool await_slot(struct remote_display *remote, unsigned int *slot_out)
+{
+	for (unsigned int i = 0; i < SLOT_WAITS; i++) {
+		if (find_slot(remote, slot_out)) {
+			return true;
+		}
+		g_usleep(SLOT_WAIT_US);
+	}
+	return false;
+}
+
+static bool remote_is_watched(struct display *d)
+{
+	return g_atomic_int_get(&from_base(d)->shared->is_watched) != 0;
+}
+
+static bool remote_update(struct display *d, uint32_t scanout_id,
+			  const struct display_picture *picture, const struct rect *damage)
+{
+	struct remote_display *remote = from_base(d);
+	struct link_shared *shared = remote->shared;
+	struct link_picture message = {
+		.scanout_id = scanout_id,
+		.offset = frame_offset(picture->frame),
+		.width = picture->frame->width,
+		.height = picture->frame->height,
+		.view = picture->view,
+		.damage = *damage,
+	};
+
+	bool has_to_wait = reclaim(remote) > 0;
+	if (!await_slot(remote, &message.slot)) {
+		log_error("the keeper takes no pictures");
+		return false;
+	}
+	frame_unref(remote->frames[message.slot]);
+	remote->frames[message.slot] = frame_ref(picture->frame);
+	message.serial = remote->last_serial == UINT32_MAX ? 1 : remote->last_serial + 1;
+	remote->last_serial = message.serial;
+	g_atomic_int_set(&shared->slots[message.slot], LINK_SLOT_WAITING);
+	if (has_to_wait) {
+		__atomic_store_n(&shared->last_awaited[scanout_id], message.serial,
+				 __ATOMIC_SEQ_CST);
+		__atomic_store_n(&shared->awaited[scanout_id], message.serial, __ATOMIC_SEQ_CST);
+	}
+	tell(remote, LINK_PICTURE, &message, sizeof(message));
+	return has_to_wait;
+}
+
+static void remote_disable(struct display *d, uint32_t scanout_id)
+{
+	tell(from_base(d), LINK_OFF, &scanout_id, sizeof(scanout_id));
+}
+
+static void remote_cursor_set(struct display *d, const struct display_cursor *cursor)
+{
+	const struct link_cursor message = {
+		.scanout_id = cursor->scanout_id,
+		.x = cursor->x,
+		.y = cursor->y,
+		.hot_x = cursor->hot_x,
+		.hot_y = cursor->hot_y,
+	};
+
+	tell_with(from_base(d), LINK_CURSOR, &message, sizeof(message), cursor->pixels,
+		  cursor->pixels != NULL ? LINK_CURSOR_PIXELS_BYTES : 0);
+}
+
+static void remote_cursor_hide(struct display *d, uint32_t scanout_id, uint32_t x, uint32_t y)
+{
+	const struct link_cursor message = { .scanout_id = scanout_id, .x = x, .y = y };
+
+	tell(from_base(d), LINK_CURSOR_HIDE, &message, sizeof(message));
+}
+
+/* The keeper answers each, also where there is nobody to ask. */
+static bool remote_request_info(struct display *d, uint64_t token)
+{
+	const struct link_question message = { .token = token };
+
+	tell(from_base(d), LINK_ASK_INFO, &message, sizeof(message));
+	return true;
+}
+
+static bool remote_request_edid(struct display *d, uint64_t token, uint32_t scanout_id)
+{
+	const struct link_question message = { .token = token, .scanout_id = scanout_id };
+
+	tell(from_base(d), LINK_ASK_EDID, &message, sizeof(message));
+	return true;
+}
+
+static void remote_destroy(struct display *d)
+{
+	struct remote_display *remote = from_base(d);
+
+	for (unsigned int i = 0; i < LINK_N_SLOTS; i++) {
+		frame_unref(remote->frames[i]);
+	}
+	g_free(remote);
+}
+
+static const struct display_impl remote_display_impl = {
+	.name = "remote",
+	.destroy = remote_destroy,
+	.is_watched = remote_is_watched,
+	.update = remote_update,
+	.reclaim = remote_reclaim,
+	.disable = remote_disable,
+	.cursor_set = remote_cursor_set,
+	.cursor_hide = remote_cursor_hide,
+	.request_info = remote_request_info,
+	.request_edid = remote_request_edid,
+};
+
+struct display *display_create_remote(int link_fd, struct link_shared *shared,
+				      const struct display_listener *listener, void *data)
+{
+	struct remote_display *remote = g_new0(struct remote_display, 1);
+
+	display_init(&remote->base, &remote_display_impl, listener, data);
+	remote->link_fd = link_fd;
+	remote->shared = shared;
+	return &remote->base;
+}

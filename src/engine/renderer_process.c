@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "engine/renderer_process.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "engine/remote_display.h"
+#include "gpu/worker.h"
+#include "util/arena.h"
+#include "util/log.h"
+#include "util/loop.h"
+
+/* How many messages to take before the loop's other sources get their turn. */
+#define MESSAGES_PER_WAKEUP 16
+/* Address space for frames, for each byte that they may take, as free room comes in pieces. */
+#define ARENA_SLACK 2
+
+/* A region of guest memory, by the name that the keeper has for it. */
+struct known_region {
+	uint64_t id;
+	struct guestmem_region_desc desc;
+	int fd; /* of one that is wanted and not mapped yet; else -1 */
+};
+
+struct renderer_process {
+	struct renderer_process_options options;
+	int link_fd;
+	struct loop loop;
+	struct loop_source link_source;
+	void *buffer; /* of link_receive() */
+	struct quota quota;
+	struct arena *arena;
+	struct virtq queues[COMMAND_N_QUEUES];
+
+	struct guestmem *mem;
+	GArray *known;	/* struct known_region: what mem is made of */
+	GArray *wanted; /* struct known_region: of the table that comes in parts */
+
+	uint64_t features;
+	uint32_t generation; /* atomic; see struct link_record */
+	GQueue restored; /* struct link_record and bytes in a GBytes, until the device is there */
+	struct worker *worker; /* NULL until started */
+	const struct display_listener *listener; /* the worker's, of our display */
+	void *listener_data;
+	int has_failed; /* atomic, set by the device thread */
+	int exit_status;
+};
+
+/* ---- the device thread calls ---- */
+
+static int create_display(void *data, const struct display_listener *listener, void *listener_data,
+			  struct display **display_out)
+{
+	struct renderer_process *process = data;
+
+	process->listener = listener;
+	process->listener_data = listener_data;
+	*display_out = display_create_remote(process->link_fd, process->options.shared, listener,
+					     listener_data);
+	return 0;
+}
+
+static void tell_record(struct renderer_process *process, enum link_type type, uint32_t kind,
+			uint32_t id, const void *bytes, size_t n_bytes)
+{
+	const struct link_record head = {
+		.kind = kind,
+		.id = id,
+		.generation = __atomic_load_n(&process->generation, __ATOMIC_RELAXED),
+	};
+	int error = link_send_wait(process->link_fd, type, &head, sizeof(head), bytes, n_bytes,
+				   NULL, 0);
+
+	if (error < 0) {
+		log_debug("telling the keeper: %s", g_strerror(-error));
+	}
+}
+
+static void put_record(void *data, enum record_kind kind, uint32_t id, const void *bytes,
+		       size_t n_bytes)
+{
+	tell_record(data, LINK_PUT, kind, id, bytes, n_bytes);
+}
+
+static void drop_record(void *data, enum record_kind kind, uint32_t id)
+{
+	tell_record(data, LINK_DROP, kind, id, NULL, 0);
+}
+
+/* The keeper has dropped all by itself, but for those that came meanwhile. */
+static void drop_all_records(void *data)
+{
+	tell_record(data, LINK_DROP_ALL, 0, 0, NULL, 0);
+}
+
+static const struct recorder recorder = {
+	.put = put_record,
+	.drop = drop_record,
+	.drop_all = drop_all_records,
+};
+
+static void restore(struct device *device, GBytes *record)
+{
+	gsize size;
+	const char *bytes = g_bytes_get_data(record, &size);
+	struct link_record head;
+
+	memcpy(&head, bytes, sizeof(head));
+	if (!device_restore(device, head.kind, head.id, bytes + sizeof(head),
+			    size - sizeof(head))) {
+		log_warn("a record of kind %u, id %u can't be restored", head.kind, head.id);
+	}
+}
+
+static void started(void *data, struct device *device)
+{
+	struct renderer_process *process = data;
+	GBytes *record;
+
+	/* First, because what can't be restored is dropped. */
+	device_set_recorder(device, &recorder, process);
+	while ((record = g_queue_pop_head(&process->restored)) != NULL) {
+		restore(device, record);
+		g_bytes_unref(record);
+	}
+	if (link_send_wait(process->link_fd, LINK_RUNNING, NULL, 0, NULL, 0, NULL, 0) < 0) {
+		log_debug("the keeper is gone");
+	}
+}
+
+/* The keeper looks at us now and then, from the first command after a pause on. */
+static void busy(void *data, bool is_busy)
+{
+	const struct renderer_process *process = data;
+	struct link_shared *shared = process->options.shared;
+	uint64_t one = 1;
+
+	__atomic_store_n(&shared->busy_since_us, is_busy ? g_get_monotonic_time() : 0,
+			 __ATOMIC_RELAXED);
+	g_atomic_int_set(&shared->is_busy, is_busy);
+	if (is_busy && g_atomic_int_get(&shared->is_timed) == 0 &&
+	    g_atomic_int_compare_and_exchange(&shared->is_timed, 0, 1)) {
+		ssize_t ignored = write(process->options.busy_fd, &one, sizeof(one));
+		(void)ignored;
+	}
+}
+
+/* There is no renderer, which has said why. The keeper sees us end. */
+static void failed(void *data)
+{
+	struct renderer_process *process = data;
+
+	g_atomic_int_set(&process->has_failed, 1);
+	loop_wake(&process->loop);
+}
+
+static void woken(void *data)
+{
+	struct renderer_process *process = data;
+
+	if (g_atomic_int_get(&process->has_failed)) {
+		process->exit_status = 1;
+		loop_quit(&process->loop);
+	}
+}
+
+/* ---- the keeper's messages; each handler returns false for one that makes no sense ---- */
+
+static bool handle_reset(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_reset *reset = link_body(message, sizeof(*reset));
+
+	if (reset == NULL) {
+		return false;
+	}
+	__atomic_store_n(&process->generation, reset->generation, __ATOMIC_RELAXED);
+	if (process->worker != NULL) {
+		worker_reset(process->worker);
+	} else {
+		g_queue_clear_full(&process->restored, (GDestroyNotify)g_bytes_unref);
+	}
+	return true;
+}
+
+static bool handle_features(struct renderer_process *process, struct link_message *message)
+{
+	const uint64_t *features = link_body(message, sizeof(*features));
+
+	if (features == NULL) {
+		return false;
+	}
+	process->features = *features;
+	if (process->worker != NULL) {
+		worker_set_features(process->worker, *features);
+	}
+	return true;
+}
+
+static struct known_region *region_at(const GArray *regions, unsigned int i)
+{
+	return &g_array_index(regions, struct known_region, i);
+}
+
+static bool has_region(const GArray *regions, uint64_t id)
+{
+	for (unsigned int i = 0; i < regions->len; i++) {
+		if (region_at(regions, i)->id == id) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void forget_wanted(struct renderer_process *process)
+{
+	for (unsigned int i = 0; i < process->wanted->len; i++) {
+		int fd = region_at(process->wanted, i)->fd;
+
+		if (fd >= 0) {
+			close(fd);
+		}
+	}
+	g_array_set_size(process->wanted, 0);
+}
+
+/* False, after a word, if error says so; else changed is the table of the moment. */
+static bool change_table(struct renderer_process *process, int error, struct guestmem *changed)
+{
+	if (error < 0) {
+		log_error("mapping the guest's memory: %s", g_strerror(-error));
+		return false;
+	}
+	guestmem_unref(process->mem);
+	process->mem = changed;
+	return true;
+}
+
+/* Mappings that stay are the same ones, so that pointers into them stay good. */
+static bool make_table(struct renderer_process *process)
+{
+	struct guestmem *changed = NULL;
+	bool is_ok = true;
+
+	for (unsigned int i = 0; i < process->known->len && is_ok; i++) {
+		const struct known_region *region = region_at(process->known, i);
+
+		if (!has_region(process->wanted, region->id)) {
+			int error = guestmem_remove(process->mem, &region->desc, &changed);
+			is_ok = change_table(process, error, changed);
+		}
+	}
+	for (unsigned int i = 0; i < process->wanted->len && is_ok; i++) {
+		const struct known_region *region = region_at(process->wanted, i);
+
+		if (region->fd >= 0) {
+			int error =
+				guestmem_add(process->mem, &region->desc, region->fd, &changed);
+			is_ok = change_table(process, error, changed);
+		}
+	}
+	g_array_set_size(process->known, 0);
+	g_array_append_vals(process->known, process->wanted->data, process->wanted->len);
+	forget_wanted(process);
+	return is_ok;
+}
+
+static bool handle_memory(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_memory *part = link_body(message, sizeof(*part));
+	size_t n_fds = 0;
+
+	if (part == NULL || part->n_regions > LINK_MEMORY_REGIONS) {
+		return false;
+	}
+	if (part->is_first) {
+		forget_wanted(process);
+	}
+	for (uint32_t i = 0; i < part->n_regions; i++) {
+		struct known_region region = { part->regions[i].id, part->regions[i].desc, -1 };
+
+		if (part->regions[i].has_fd) {
+			if (n_fds >= message->n_fds) {
+				return false;
+			}
+			region.fd = link_take_fd(message, n_fds++);
+		}
+		g_array_append_val(process->wanted, region);
+	}
+	if (!part->is_last) {
+		return true;
+	}
+	if (!make_table(process)) {
+		return false;
+	}
+	if (process->worker != NULL) {
+		worker_set_memory(process->worker, process->mem);
+	}
+	return true;
+}
+
+static int take_next_fd(struct link_message *message, uint32_t has_fd, size_t *n_taken)
+{
+	return has_fd && *n_taken < message->n_fds ? link_take_fd(message, (*n_taken)++) : -1;
+}
+
+static bool handle_queue(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_queue *queue = link_body(message, sizeof(*queue));
+	size_t n_taken = 0;
+
+	if (queue == NULL || queue->index >= COMMAND_N_QUEUES) {
+		return false;
+	}
+	struct virtq_view view = queue->view;
+	view.kick_fd = take_next_fd(message, queue->has_kick, &n_taken);
+	view.call_fd = take_next_fd(message, queue->has_call, &n_taken);
+	view.err_fd = take_next_fd(message, queue->has_err, &n_taken);
+	virtq_set_view(&process->queues[queue->index], &view, process->mem);
+	if (process->worker != NULL) {
+		worker_queue_changed(process->worker, queue->index);
+	}
+	return true;
+}
+
+static bool handle_restore(struct renderer_process *process, struct link_message *message)
+{
+	if (message->size_bytes < sizeof(struct link_record) || process->worker != NULL) {
+		return false;
+	}
+	g_queue_push_tail(&process->restored, g_bytes_new(message->body, message->size_bytes));
+	return true;
+}
+
+static bool handle_start(struct renderer_process *process,
+			 struct link_message *message G_GNUC_UNUSED)
+{
+	const struct worker_options options = {
+		.renderer_impl = renderer_find(process->options.gpu_mode),
+		.renderer_options = process->options.options->renderer,
+		.quota = &process->quota,
+		.queues = process->queues,
+		.features = process->features,
+		.mem = process->mem,
+		.create_display = create_display,
+		.failed = failed,
+		.started = started,
+		.busy = busy,
+		.data = process,
+	};
+
+	return process->worker == NULL && worker_create(&options, &process->worker) == 0;
+}
+
+static bool handle_ready(struct renderer_process *process,
+			 struct link_message *message G_GNUC_UNUSED)
+{
+	process->listener->ready(process->listener_data);
+	return true;
+}
+
+static bool handle_taken(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_taken *taken = link_body(message, sizeof(*taken));
+
+	if (taken == NULL) {
+		return false;
+	}
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		uint32_t last = __atomic_load_n(&process->options.shared->last_awaited[i],
+						__ATOMIC_SEQ_CST);
+
+		if (taken->scanouts & 1u << i && taken->serials[i] == last) {
+			process->listener->taken(process->listener_data, i, last);
+		}
+	}
+	return true;
+}
+
+static bool handle_info(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_answer *answer = link_body(message, sizeof(*answer));
+
+	if (answer == NULL) {
+		return false;
+	}
+	process->listener->info(process->listener_data, answer->token,
+				answer->is_none ? NULL : &answer->info);
+	return true;
+}
+
+static bool handle_edid(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_answer *answer = link_body(message, sizeof(*answer));
+
+	if (answer == NULL) {
+		return false;
+	}
+	process->listener->edid(process->listener_data, answer->token,
+				answer->is_none ? NULL : &answer->edid);
+	return true;
+}
+
+static const struct {
+	bool (*handle)(struct renderer_process *process, struct link_message *message);
+	bool is_for_device; /* makes no sense before START */
+} handlers[] = {
+	[LINK_RESET] = { handle_reset, false },
+	[LINK_FEATURES] = { handle_features, false },
+	[LINK_MEMORY] = { handle_memory, false },
+	[LINK_QUEUE] = { handle_queue, false },
+	[LINK_RESTORE] = { handle_restore, false },
+	[LINK_START] = { handle_start, false },
+	[LINK_READY] = { handle_ready, true },
+	[LINK_TAKEN] = { handle_taken, true },
+	[LINK_INFO] = { handle_info, true },
+	[LINK_EDID] = { handle_edid, true },
+};
+
+static bool handle(struct renderer_process *process, struct link_message *message)
+{
+	return message->type < G_N_ELEMENTS(handlers) && handlers[message->type].handle != NULL &&
+	       (!handlers[message->type].is_for_device || process->worker != NULL) &&
+	       handlers[message->type].handle(process, message);
+}
+
+static void dispatch_link(void *data, uint32_t events G_GNUC_UNUSED)
+{
+	struct renderer_process *process = data;
+
+	for (unsigned int i = 0; i < MESSAGES_PER_WAKEUP; i++) {
+		struct link_message message;
+		int error = link_receive(process->link_fd, process->buffer, &message);
+
+		if (error == -EAGAIN) {
+			return;
+		}
+		/* The keeper has ended: nobody is left to render for. */
+		if (error < 0) {
+			loop_quit(&process->loop);
+			return;
+		}
+		bool is_handled = handle(process, &message);
+		link_message_finish(&message);
+		if (!is_handled) {
+			log_error("the keeper's message %u can't be followed",
+				  (unsigned int)message.type);
+			process->exit_status = 1;
+			loop_quit(&process->loop);
+			return;
+		}
+	}
+}
+
+/* ---- life ---- */
+
+static int start(struct renderer_process *process)
+{
+	struct link_hello hello;
+	int error = arena_create(process->options.quota_bytes * ARENA_SLACK, &process->arena);
+
+	if (error < 0) {
+		return error;
+	}
+	frame_share(process->arena);
+	hello.arena_bytes = arena_size_bytes(process->arena);
+	int fd = arena_fd(process->arena);
+	error = link_send_wait(process->link_fd, LINK_HELLO, &hello, sizeof(hello), NULL, 0, &fd,
+			       1);
+	if (error == 0) {
+		error = loop_init(&process->loop, woken, process);
+	}
+	if (error == 0) {
+		error = loop_add(&process->loop, &process->link_source, process->link_fd, EPOLLIN);
+	}
+	return error;
+}
+
+/*
+ * Nothing is torn down: what a process had goes with it, and a driver that is
+ * asked to end in good order may hang.
+ */
+int renderer_process_run(const struct renderer_process_options *options, int consume_link_fd)
+{
+	struct renderer_process *process = g_new0(struct renderer_process, 1);
+
+	prctl(PR_SET_NAME, "renderer");
+	process->options = *options;
+	process->link_fd = consume_link_fd;
+	process->link_source =
+		(struct loop_source){ .dispatch = dispatch_link, .data = process };
+	process->buffer = g_malloc(LINK_MAX_BYTES);
+	process->mem = guestmem_create_empty();
+	process->known = g_array_new(FALSE, FALSE, sizeof(struct known_region));
+	process->wanted = g_array_new(FALSE, FALSE, sizeof(struct known_region));
+	g_queue_init(&process->restored);
+	quota_init(&process->quota, options->quota_bytes);
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		virtq_init(&process->queues[i], i, &options->shared->queues[i]);
+	}
+	int error = start(process);
+	if (error == 0) {
+		error = loop_run(&process->loop);
+	}
+	if (error < 0) {
+		log_error("the process that renders can't go on: %s", g_strerror(-error));
+		return 1;
+	}
+	return process->exit_status;
+}

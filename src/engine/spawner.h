@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Starts renderer processes, one at a time, and says how they ended.
+ *
+ * A process with threads can't safely fork one that goes on without exec, and
+ * one that is locked down may do neither. So a small process is forked while
+ * there is one thread, does nothing but wait, and forks each renderer process
+ * from its clean state. It ends them, and itself, when its owner is gone.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct spawner {
+	pid_t pid; /* 0: none */
+	int fd;	   /* readable when there is news; owned, or -1 */
+};
+
+struct spawner_news {
+	bool is_end;	/* of the last one: status as waitpid(2) has it; else it was started */
+	pid_t pid;
+	int status;
+	int link_fd;	/* started: our end of a link to it, the caller's; else -1 */
+};
+
+#define SPAWNER_MAX_KEPT_FDS 4
+
+/*
+ * run is called in each renderer process, with its end of the link and what
+ * spawner_start() was given; its result is the exit status. Of the descriptors
+ * that are open now it has 0 to 2 and kept_fds, no other. Returns 0 or -errno.
+ */
+int spawner_init(struct spawner *spawner, int (*run)(void *data, int link_fd, int variant),
+		 void *data, const int *kept_fds, size_t n_kept) G_GNUC_WARN_UNUSED_RESULT;
+/* All of them end, this waits for it. */
+void spawner_finish(struct spawner *spawner);
+
+/* Ask for a renderer process; there is none. Returns 0 or -errno. */
+int spawner_start(struct spawner *spawner, int variant) G_GNUC_WARN_UNUSED_RESULT;
+/* The one there is: to be ended by force. Its end is news as any other. */
+void spawner_kill(struct spawner *spawner);
+/* Without waiting. 0, -EAGAIN, or -errno: the spawner is gone. */
+int spawner_receive(struct spawner *spawner, struct spawner_news *news_out)
+	G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "engine/engine.h"
+#include "gpu/worker.h"
+
+struct thread_engine {
+	struct engine base;
+	struct worker *worker; /* owned; NULL until started */
+};
+
+static const struct engine_impl thread_engine_impl;
+
+static struct thread_engine *from_base(struct engine *engine)
+{
+	g_assert(engine->impl == &thread_engine_impl);
+	return (struct thread_engine *)(void *)engine;
+}
+
+static int create_display(void *data, const struct display_listener *listener, void *listener_data,
+			  struct display **display_out)
+{
+	const struct thread_engine *engine = data;
+
+	if (engine->base.options.options->is_headless) {
+		*display_out = display_create_headless();
+		return 0;
+	}
+	return display_create_vhost_user_gpu(listener, listener_data, display_out);
+}
+
+static void failed(void *data)
+{
+	const struct thread_engine *engine = data;
+
+	engine->base.options.failed(engine->base.options.data);
+}
+
+static int thread_engine_start(struct engine *base)
+{
+	struct thread_engine *engine = from_base(base);
+	const struct options *options = base->options.options;
+	const struct worker_options worker_options = {
+		.renderer_impl = renderer_find(options->gpu_mode),
+		.renderer_options = options->renderer,
+		.quota = base->options.quota,
+		.queues = base->options.queues,
+		.create_display = create_display,
+		.failed = failed,
+		.data = engine,
+	};
+
+	return worker_create(&worker_options, &engine->worker);
+}
+
+static void thread_engine_stop(struct engine *base)
+{
+	g_clear_pointer(&from_base(base)->worker, worker_destroy);
+}
+
+static void thread_engine_destroy(struct engine *base)
+{
+	g_free(from_base(base));
+}
+
+static void thread_engine_set_features(struct engine *base, uint64_t features)
+{
+	worker_set_features(from_base(base)->worker, features);
+}
+
+static void thread_engine_set_memory(struct engine *base, struct guestmem *mem)
+{
+	worker_set_memory(from_base(base)->worker, mem);
+}
+
+static void thread_engine_queue_changed(struct engine *base, unsigned int index)
+{
+	worker_queue_changed(from_base(base)->worker, index);
+}
+
+static void thread_engine_reset(struct engine *base)
+{
+	worker_reset(from_base(base)->worker);
+}
+
+static void thread_engine_set_display_socket(struct engine *base, int consume_fd)
+{
+	worker_set_display_socket(from_base(base)->worker, consume_fd);
+}
+
+static void thread_engine_quiesce(struct engine *base)
+{
+	worker_quiesce(from_base(base)->worker);
+}
+
+static const struct engine_impl thread_engine_impl = {
+	.destroy = thread_engine_destroy,
+	.stop = thread_engine_stop,
+	.start = thread_engine_start,
+	.set_features = thread_engine_set_features,
+	.set_memory = thread_engine_set_memory,
+	.queue_changed = thread_engine_queue_changed,
+	.reset = thread_engine_reset,
+	.set_display_socket = thread_engine_set_display_socket,
+	.quiesce = thread_engine_quiesce,
+};
+
+int thread_engine_create(const struct engine_options *options, struct engine **engine_out)
+{
+	struct thread_engine *engine = g_new0(struct thread_engine, 1);
+
+	engine->base = (struct engine){ &thread_engine_impl, *options };
+	*engine_out = &engine->base;
+	return 0;
+}

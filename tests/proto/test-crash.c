@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The process that renders dies, of any signal and at any moment: the front-end's connection, the
+ * rings, the 2D resources, scanouts and cursors live on, each command is answered once, contexts
+ * are lost and say so.
+ */
+#include <signal.h>
+#include <string.h>
+
+#include "proto.h"
+#include "virgl_stream.h"
+
+#define WIDTH 96u
+#define HEIGHT 64u
+#define SIZE_BYTES (WIDTH * HEIGHT * 4)
+#define FORMAT VIRGL_FORMAT_B8G8R8A8
+#define BIND (VIRGL_BIND_RENDER_TARGET | VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_SCANOUT)
+#define CTX 1u
+
+struct renderer_wait {
+	struct rig *rig;
+	pid_t old, pid;
+};
+
+static bool has_other_renderer(void *data)
+{
+	struct renderer_wait *wait = data;
+
+	wait->pid = daemon_find_process(wait->rig->daemon, "renderer");
+	return wait->pid != 0 && wait->pid != wait->old;
+}
+
+/* The process that renders, once there is one other than @old. */
+static pid_t await_renderer(struct rig *rig, pid_t old)
+{
+	struct renderer_wait wait = {rig, old, 0};
+
+	if (!suite_wait(has_other_renderer, &wait, 10000)) {
+		g_error("no process renders");
+	}
+	return wait.pid;
+}
+
+static pid_t crash(struct rig *rig, int signal_number)
+{
+	pid_t pid = await_renderer(rig, 0);
+
+	g_assert_no_errno(kill(pid, signal_number));
+	return await_renderer(rig, pid);
+}
+
+static struct rig *make_rig(const void *mode, const char *max_crashes)
+{
+	const struct proto_mode *info = mode;
+	const char *args[] = {"--max-crashes", max_crashes, NULL};
+	const struct rig_options options = {.mode = info->name, .args = args};
+
+	return rig_create(&options);
+}
+
+/* The screen as it was, and what the guest draws on it. */
+static void check_2d(struct rig *rig, uint32_t id, uint64_t gpa, uint32_t seed)
+{
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, seed);
+
+	memcpy(guestram_at(rig->ram, gpa, SIZE_BYTES), pixels, SIZE_BYTES);
+	g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, id, 0, 0, 0, WIDTH, HEIGHT));
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDTH, HEIGHT));
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+}
+
+static uint64_t make_target(struct rig *rig, uint32_t id)
+{
+	uint64_t gpa = rig_backing(rig, NULL, SIZE_BYTES);
+
+	g_assert_ok(vgpu_resource_create_3d(rig->vgpu, id, FORMAT, BIND, WIDTH, HEIGHT, 0));
+	g_assert_ok(vgpu_resource_attach_one(rig->vgpu, id, gpa, SIZE_BYTES));
+	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, id));
+	return gpa;
+}
+
+static uint32_t clear(struct rig *rig, uint32_t id)
+{
+	struct virgl_stream stream = {0};
+
+	virgl_stream_create_surface(&stream, 1000 + id, id, FORMAT);
+	virgl_stream_set_framebuffer(&stream, 1000 + id);
+	virgl_stream_clear(&stream, 1.0f, 0.2f, 0.0f, 1.0f);
+	return vgpu_submit_3d(rig->vgpu, CTX, stream.words, virgl_stream_size_bytes(&stream));
+}
+
+/* A new context draws, and its picture is seen. */
+static void check_3d(struct rig *rig, uint32_t id)
+{
+	g_autofree uint32_t *expected = g_new(uint32_t, WIDTH * HEIGHT);
+
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"));
+	make_target(rig, id);
+	g_assert_ok(clear(rig, id));
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, id, 0, 0, WIDTH, HEIGHT));
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDTH, HEIGHT));
+	for (uint32_t i = 0; i < WIDTH * HEIGHT; i++) {
+		expected[i] = 0xffff3300;
+	}
+	display_wait_pixels(rig->display, 0, expected, WIDTH, HEIGHT);
+}
+
+static void check_screen_lives(const void *mode, int signal_number)
+{
+	struct rig *rig = make_rig(mode, "5");
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 1);
+	uint64_t gpa = rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
+	uint8_t uuid[16], uuid_after[16];
+
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	g_assert_resp(vgpu_resource_assign_uuid(rig->vgpu, 1, uuid),
+		      VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
+	unsigned int n_messages = display_n_messages(rig->display);
+	crash(rig, signal_number);
+	/* The guest has not drawn: what it flushes is what was there, out of its own memory. */
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 8, 8, 1, 1));
+	display_wait_updates(rig->display, 0, 2);
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	g_assert_cmpuint(display_n_messages(rig->display), <=, n_messages + 2);
+	g_assert_resp(vgpu_resource_assign_uuid(rig->vgpu, 1, uuid_after),
+		      VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
+	g_assert_cmpmem(uuid, sizeof(uuid), uuid_after, sizeof(uuid_after));
+	check_2d(rig, 1, gpa, 2);
+	g_assert_resp(vgpu_resource_create_2d(rig->vgpu, 1, 1, 8, 8),
+		      VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
+	rig_destroy(rig);
+}
+
+static void test_killed(const void *mode)
+{
+	check_screen_lives(mode, SIGKILL);
+}
+
+static void test_segv(const void *mode)
+{
+	check_screen_lives(mode, SIGSEGV);
+}
+
+static void test_abort(const void *mode)
+{
+	check_screen_lives(mode, SIGABRT);
+}
+
+static void test_contexts(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "5");
+
+	check_3d(rig, 1);
+	crash(rig, SIGKILL);
+	g_assert_resp(clear(rig, 1), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+	g_assert_resp(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"),
+		      VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+	g_assert_resp(vgpu_resource_flush(rig->vgpu, 1, 0, 0, WIDTH, HEIGHT),
+		      VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	/* The guest cleans up, and its ids are free again. */
+	g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
+	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, CTX));
+	check_3d(rig, 1);
+	rig_destroy(rig);
+}
+
+/* Each is answered, an error or not, and its fence with it; the ring's rules are the rig's. */
+static void test_in_flight(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "1000");
+	struct vgpu_call *calls[32];
+
+	for (unsigned int round = 0; round < 12; round++) {
+		unsigned int n_failed = 0;
+
+		check_3d(rig, 1);
+		pid_t pid = await_renderer(rig, 0);
+		struct virgl_stream stream = {0};
+		for (unsigned int i = 0; i < 25; i++) {
+			virgl_stream_clear(&stream, 0.0f, 1.0f, 0.0f, 1.0f);
+		}
+		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
+			struct virtio_gpu_cmd_submit submit = {
+				.hdr = {
+					.type = VIRTIO_GPU_CMD_SUBMIT_3D,
+					.flags = VIRTIO_GPU_FLAG_FENCE,
+					.fence_id = 100 + i,
+					.ctx_id = CTX,
+				},
+				.size = virgl_stream_size_bytes(&stream),
+			};
+			const struct vgpu_chain chain = {
+				.request = &submit,
+				.request_size = sizeof(submit),
+				.payload = stream.words,
+				.payload_size = virgl_stream_size_bytes(&stream),
+				.response_size = sizeof(struct virtio_gpu_ctrl_hdr),
+			};
+			calls[i] = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
+		}
+		vgpu_kick(rig->vgpu, VGPU_CONTROL);
+		/* Somewhere in the middle of it. */
+		g_usleep(round * 300);
+		g_assert_no_errno(kill(pid, round % 2 ? SIGKILL : SIGSEGV));
+		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
+			g_assert_true(vgpu_wait(rig->vgpu, calls[i], VGPU_ANSWER_MS));
+			uint32_t type = vgpu_finish(rig->vgpu, calls[i]);
+			n_failed += type != VIRTIO_GPU_RESP_OK_NODATA;
+			g_assert_cmphex(rig->vgpu->last_hdr.flags, ==, VIRTIO_GPU_FLAG_FENCE);
+			g_assert_cmpuint(rig->vgpu->last_hdr.fence_id, ==, 100 + i);
+		}
+		g_test_message("%u of %zu were answered with an error", n_failed,
+			       G_N_ELEMENTS(calls));
+		await_renderer(rig, pid);
+		vgpu_resource_unref(rig->vgpu, 1);
+		vgpu_ctx_destroy(rig->vgpu, CTX);
+	}
+	rig_destroy(rig);
+}
+
+/* While the machine is paused; and it goes on as if nothing had been. */
+static void test_paused(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "5");
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 1);
+	uint64_t gpa = rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
+	uint16_t control_base, cursor_base;
+
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	rig_pause(rig, &control_base, &cursor_base);
+	crash(rig, SIGKILL);
+	rig_start(rig, control_base, cursor_base);
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	check_2d(rig, 1, gpa, 3);
+	rig_destroy(rig);
+}
+
+static void test_reset(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "5");
+
+	check_3d(rig, 1);
+	crash(rig, SIGKILL);
+	rig_reset(rig, true);
+	check_3d(rig, 1);
+	rig_reset(rig, true);
+	crash(rig, SIGKILL);
+	/* Of what was before the reset nothing comes back. */
+	check_3d(rig, 1);
+	rig_destroy(rig);
+}
+
+static void test_cursor(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "5");
+	g_autofree uint32_t *pixels = rig_make_pattern(64, 64, 1);
+	struct display_cursor cursor;
+
+	rig_make_resource(rig, 7, 1, 64, 64, pixels);
+	g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 7, 0, 0, 0, 64, 64));
+	vgpu_update_cursor(rig->vgpu, 0, 7, 10, 20, 1, 2);
+	display_wait_cursor(rig->display, 0, 1, 0, &cursor);
+	crash(rig, SIGKILL);
+	vgpu_move_cursor(rig->vgpu, 0, 7, 30, 40);
+	display_wait_cursor(rig->display, 0, 1, 1, &cursor);
+	/* To a display that knows nothing the image is sent again. */
+	rig_pause_resume(rig);
+	display_wait_cursor(rig->display, 0, 1, 0, &cursor);
+	rig_destroy(rig);
+}
+
+/* Then there is no 3D for this guest any more, and all the rest. */
+static void test_too_many(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "2");
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 1);
+	uint64_t gpa = rig_show_resource(rig, 2, 0, WIDTH, HEIGHT, pixels);
+
+	for (unsigned int i = 0; i < 3; i++) {
+		crash(rig, SIGKILL);
+		rig_assert_serves(rig);
+	}
+	check_2d(rig, 2, gpa, 5);
+	g_assert_resp(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"), VIRTIO_GPU_RESP_ERR_UNSPEC);
+	g_autofree char *text = daemon_stderr(rig->daemon);
+	g_assert_nonnull(strstr(text, "3D is turned off"));
+	rig_destroy(rig);
+}
+
+/* What the front-end asks is answered while there is nobody who renders. */
+static void test_control(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "1000");
+
+	for (unsigned int i = 0; i < 10; i++) {
+		pid_t pid = await_renderer(rig, 0);
+
+		g_assert_no_errno(kill(pid, SIGKILL));
+		rig_pause_resume(rig);
+		await_renderer(rig, pid);
+		rig_assert_serves(rig);
+	}
+	rig_destroy(rig);
+}
+
+/* A signal from outside is no finding of AddressSanitizer's. */
+static void let_signals_kill(void)
+{
+	const char *options = g_getenv("ASAN_OPTIONS");
+	g_autofree char *changed =
+		g_strdup_printf("%s%shandle_segv=0:handle_abort=0", options ? options : "",
+				options && *options ? ":" : "");
+
+	g_setenv("ASAN_OPTIONS", changed, TRUE);
+}
+
+int main(int argc, char **argv)
+{
+	suite_init(&argc, &argv);
+	let_signals_kill();
+	proto_add_virgl("crash", "killed", test_killed);
+	proto_add_virgl("crash", "segv", test_segv);
+	proto_add_virgl("crash", "abort", test_abort);
+	proto_add_virgl("crash", "contexts", test_contexts);
+	proto_add_virgl("crash", "in-flight", test_in_flight);
+	proto_add_virgl("crash", "paused", test_paused);
+	proto_add_virgl("crash", "reset", test_reset);
+	proto_add_virgl("crash", "cursor", test_cursor);
+	proto_add_virgl("crash", "too-many", test_too_many);
+	proto_add_virgl("crash", "control", test_control);
+	return suite_run();
+}
