@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 """The virtual machine of scripts/demo: a guest that draws with OpenGL.
 
-  demo.py [--keep] [--daemon PROGRAM] [--accel tcg|kvm] IMAGE PICTURE
+  demo.py [--keep] [--crash] [--daemon PROGRAM] [--accel tcg|kvm] IMAGE PICTURE
   demo.py --shell DIRECTORY       a prompt on a machine that --keep has left
 """
 
@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 
+import scenarios
 from lab import (Agent, Failure, GLMARK2, Lab, Monitor, Picture, REPO, Stall,
                  connect)
 
@@ -69,6 +70,18 @@ def draw(vm, picture_path):
     return int(fps[1])
 
 
+def crash(vm, daemon):
+    """What becomes of a guest when the process that renders dies."""
+    say("==> kmscube turns in the guest; kill -9 of the process that renders")
+    took_s = scenarios.crash_under_cube(vm, daemon, signal.SIGKILL,
+                                        "still here")
+    say(f"    the console is on the screen {took_s * 1000:.0f} ms after the "
+        f"kill, kmscube's end in the guest included")
+    scenarios.kmscube(vm)
+    say("    a new kmscube turns")
+    return took_s
+
+
 def demo(args):
     with Lab(Settings(args), "demo") as lab:
         try:
@@ -87,12 +100,16 @@ def demo(args):
             say(f"    {renderer[1]}")
             say(f"==> drawing {SCENE} with glmark2 for {SECONDS} s")
             fps = draw(vm, args.picture)
+            if args.crash:
+                took_s = crash(vm, daemon)
             daemon.require_alive()
         except Failure as e:
             say(lab.logs())
             sys.exit(f"demo: error: {e}")
         print(f"GL renderer: {renderer[1]}")
         print(f"Frames per second: {fps}")
+        if args.crash:
+            print(f"Console back after a crash: {took_s * 1000:.0f} ms")
         print(f"Screen: {args.picture}", flush=True)
         if args.keep:
             vm.sh("while :; do " + GLMARK2 + " --run-forever; "
@@ -166,6 +183,7 @@ def shell(directory):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--keep", action="store_true")
+    p.add_argument("--crash", action="store_true")
     p.add_argument("--daemon")
     p.add_argument("--accel", default="tcg")
     p.add_argument("--shell")

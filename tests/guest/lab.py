@@ -253,6 +253,28 @@ class Daemon(Process):
                 raise Failure(f"{name} made no socket")
             time.sleep(0.02)
 
+    def renderer(self):
+        """The process that renders, or None."""
+        for pid in self.family():
+            try:
+                with open(f"/proc/{pid}/comm") as f:
+                    if f.read().strip() == "renderer":
+                        return pid
+            except OSError:
+                pass
+        return None
+
+    def crash(self, number=signal.SIGKILL):
+        """Ends the process that renders; returns when there is another."""
+        old = self.renderer()
+        check(old is not None, f"{self.name} has no process that renders")
+        os.kill(old, number)
+        deadline = time.monotonic() + 10 * SLOW
+        while self.renderer() in (None, old):
+            self.require_alive()
+            check(time.monotonic() < deadline, "no other process renders")
+            time.sleep(0.002)
+
     def complaints(self):
         return [line for line in self.text().splitlines()
                 if self.BAD.search(line)]

@@ -7,6 +7,7 @@ for the front-ends and devices it is to be run on.
 """
 
 import re
+import signal
 import time
 import types
 
@@ -266,25 +267,81 @@ def virgl(t):
     t.finish(vm)
 
 
-def kmscube(vm):
-    """Grey all around, a cube of many colours in the middle, moving."""
-    def looks_right(p):
-        corners = [p.pixel(x, y) for x in (2, p.width - 3)
-                   for y in (2, p.height - 3)]
-        if not all(abs(c - 127) <= 2 for corner in corners for c in corner):
-            return f"the corners are not grey: {corners}"
-        middle = p.pixel(p.width // 2, p.height // 2)
-        if all(abs(c - 127) <= 2 for c in middle):
-            return "no cube in the middle"
-        n = p.colours(200)
-        return None if n >= 50 else f"only {n} colours"
+# It ends when there is something to read on its standard input.
+KMSCUBE = "sleep 1000 | kmscube"
 
-    # It ends when there is something to read on its standard input.
-    with Program(vm, "sleep 1000 | kmscube"):
-        first = vm.wait_screen(looks_right, "kmscube", 90)
-        vm.wait_screen(lambda p: looks_right(p) or
-                       (None if p.difference(first) else "does not move"),
-                       "kmscube", 30)
+
+def no_cube(p):
+    """Grey all around, a cube of many colours in the middle; or why not."""
+    corners = [p.pixel(x, y) for x in (2, p.width - 3)
+               for y in (2, p.height - 3)]
+    if not all(abs(c - 127) <= 2 for corner in corners for c in corner):
+        return f"the corners are not grey: {corners}"
+    middle = p.pixel(p.width // 2, p.height // 2)
+    if all(abs(c - 127) <= 2 for c in middle):
+        return "no cube in the middle"
+    n = p.colours(200)
+    return None if n >= 50 else f"only {n} colours"
+
+
+def cube_turns(vm):
+    first = vm.wait_screen(no_cube, "kmscube", 90)
+    vm.wait_screen(lambda p: no_cube(p) or
+                   (None if p.difference(first) else "does not move"),
+                   "kmscube", 30)
+
+
+def kmscube(vm):
+    with Program(vm, KMSCUBE):
+        cube_turns(vm)
+
+
+def crash_under_cube(vm, daemon, number, text):
+    """Ends the process that renders while kmscube turns, and then kmscube,
+    which has lost its context; seconds from the crash until the console is
+    on the screen, all of it."""
+    console = font_of(vm).console(1280, 800, [(7, text)])
+    console_shows(vm, text)
+    with Program(vm, KMSCUBE) as cube:
+        cube_turns(vm)
+        start = time.monotonic()
+        daemon.crash(number)
+        vm.sh(f"kill -s KILL -- -$(cat {cube.out}.pid)")
+        vm.wait_screen(lambda p: p.difference(console), "the console", 60)
+        return time.monotonic() - start
+
+
+@scenario("crash", [(QEMU10, PCI), (QEMU11, VGA)], mode="virglrenderer")
+def crash(t):
+    """The process that renders dies under a program that draws with it."""
+    vm = t.boot()
+    vm.load_driver(one_mode=(1280, 800))
+    fds = None
+    for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL):
+        with t.check(f"console comes back after {number.name}"):
+            took_s = crash_under_cube(vm, t.daemon, number, number.name)
+            note(f"{t.name}: the console was back {took_s * 1000:.0f} ms "
+                 f"after the crash")
+        with t.check("a new kmscube turns"):
+            kmscube(vm)
+        # The first death is forgotten once its successor has drawn.
+        with t.check("no descriptor more"):
+            if fds is None:
+                fds = t.daemon.fd_count()
+            same_descriptors(t, fds)
+    with t.check("stop and cont after a crash"):
+        console_shows(vm, "not paused")
+        vm.stop()
+        t.daemon.crash()
+        vm.cont()
+        console_shows(vm, "not paused any more")
+        kmscube(vm)
+    with t.check("machine reset after a crash"):
+        vm.reset()
+        vm.load_driver(one_mode=(1280, 800))
+        console_shows(vm, "a new life")
+        kmscube(vm)
+    t.finish(vm)
 
 
 def validate_glmark2(vm):

@@ -124,7 +124,7 @@ static void check_screen_lives(const void *mode, int signal_number)
 	g_assert_cmpuint(display_n_messages(rig->display), <=, n_messages + 2);
 	g_assert_resp(vgpu_resource_assign_uuid(rig->vgpu, 1, uuid_after),
 		      VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
-	g_assert_cmpmem(uuid, sizeof(uuid), uuid_after, sizeof(uuid_after));
+	proto_assert_mem(uuid, uuid_after, sizeof(uuid));
 	check_2d(rig, 1, gpa, 2);
 	g_assert_resp(vgpu_resource_create_2d(rig->vgpu, 1, 1, 8, 8),
 		      VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
@@ -202,7 +202,8 @@ static void test_in_flight(const void *mode)
 		vgpu_kick(rig->vgpu, VGPU_CONTROL);
 		/* Somewhere in the middle of it. */
 		g_usleep(round * 300);
-		g_assert_no_errno(kill(pid, round % 2 ? SIGKILL : SIGSEGV));
+		int number = round % 2 == 1 ? SIGKILL : SIGSEGV;
+		g_assert_no_errno(kill(pid, number));
 		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
 			g_assert_true(vgpu_wait(rig->vgpu, calls[i], VGPU_ANSWER_MS));
 			uint32_t type = vgpu_finish(rig->vgpu, calls[i]);
