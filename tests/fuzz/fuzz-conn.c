@@ -509,6 +509,16 @@ static void do_open_display(struct fuzz *fuzz)
 	screen_await_question(&fuzz->screen);
 }
 
+/* Questions, and nobody who reads the answers. */
+static void do_flood(struct fuzz *fuzz)
+{
+	for (unsigned int n = fuzz_input_u8(&fuzz->in) * 4u; n > 0 && !fuzz->is_closed; n--) {
+		peer_send_message(&fuzz->peer, VHOST_USER_GET_FEATURES, false, NULL, 0, NULL, 0);
+		run_session(fuzz);
+	}
+	peer_take_replies(&fuzz->peer);
+}
+
 static void do_hang_up(struct fuzz *fuzz)
 {
 	peer_hang_up(&fuzz->peer);
@@ -579,8 +589,9 @@ static void do_close_display(struct fuzz *fuzz)
 }
 
 static void (*const operations[])(struct fuzz *fuzz) = {
-	do_message,  do_bring_up, do_command, do_raw,	       do_stop,		 do_open_display,
-	do_scribble, do_settle,	  do_reply,   do_read_display, do_close_display, do_hang_up,
+	do_message,	  do_bring_up, do_command, do_raw,   do_stop,
+	do_open_display,  do_scribble, do_settle,  do_reply, do_read_display,
+	do_close_display, do_hang_up,  do_flood,
 };
 
 /* ---- life ---- */

@@ -133,18 +133,17 @@ static bool is_right(const struct fuzz *fuzz, const struct call *call, enum gpu_
 	return is_success && resp == GPU_RESP_ERR_OUT_OF_MEMORY && is_short(call);
 }
 
-static void assert_header(const struct fuzz *fuzz, const struct call *call,
-			  const struct virtio_gpu_ctrl_hdr *header)
+static void assert_header(const struct call *call, const struct virtio_gpu_ctrl_hdr *header)
 {
 	const struct virtio_gpu_ctrl_hdr *request = &call->command.request.header;
-	bool has_ring = model_has_feature(&fuzz->model, VIRTIO_GPU_F_CONTEXT_INIT);
 	bool is_whole = call->command.size_bytes >= sizeof(*request);
 
 	if (is_whole && request->flags & VIRTIO_GPU_FLAG_FENCE) {
 		g_assert_cmphex(header->flags & VIRTIO_GPU_FLAG_FENCE, ==, VIRTIO_GPU_FLAG_FENCE);
 		g_assert_cmphex(header->fence_id, ==, request->fence_id);
 		g_assert_cmpuint(header->ctx_id, ==, request->ctx_id);
-		g_assert_true(has_ring || header->ring_idx == 0);
+		/* As the features were when it was completed. */
+		g_assert_true(header->ring_idx == 0 || header->ring_idx == request->ring_idx);
 	} else {
 		g_assert_cmphex(header->flags, ==, 0);
 		g_assert_cmphex(header->fence_id, ==, 0);
@@ -170,7 +169,7 @@ static void take_answer(struct fuzz *fuzz, unsigned int queue, const struct fuzz
 		g_error("command 0x%x is answered 0x%x, and the model says 0x%x",
 			call->command.request.header.type, resp, call->verdict.resp);
 	}
-	assert_header(fuzz, call, &header);
+	assert_header(call, &header);
 	if (resp == call->verdict.resp && resp < GPU_RESP_ERR_UNSPEC) {
 		g_assert_cmpuint(used->length_bytes, ==,
 				 MIN(call->verdict.response_bytes, call->room_bytes));
@@ -306,6 +305,9 @@ static void shape(struct fuzz *fuzz, struct call *call, struct fuzz_chain *chain
 	if (byte & 2) {
 		header->flags |= VIRTIO_GPU_FLAG_INFO_RING_IDX;
 		header->ring_idx = fuzz_input_u8(&fuzz->in);
+		if (header->ctx_id == 0) {
+			header->ctx_id = fuzz_input_u8(&fuzz->in) % 8;
+		}
 	}
 	if (byte & 4) {
 		chain->piece_bytes = 1 + fuzz_input_u8(&fuzz->in);
