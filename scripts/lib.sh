@@ -115,6 +115,9 @@ packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev kmo
 packages_vm=(python3 seabios)
 packages_test=(clang edid-decode git)
 
+# libFuzzer and the sanitizers, and what tells which lines were reached.
+packages_fuzz=(clang libclang-rt-dev llvm)
+
 # Plots, system calls; and where OpenGL takes a window and a display.
 packages_bench=(python3 gnuplot-nox strace)
 packages_bench_guest=(xvfb virgl-server glmark2-es2-x11)

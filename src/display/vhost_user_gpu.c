@@ -377,7 +377,7 @@ static void woken(void *data)
 	g_mutex_lock(&gpu->lock);
 	gpu->is_wake_due = false;
 	bool is_quitting = gpu->is_quitting;
-	if (gpu->has_new_socket) {
+	if (gpu->has_new_socket && !is_quitting) { /* else it is closed with the rest */
 		new_socket = gpu->new_socket;
 		gpu->has_new_socket = false;
 	}

@@ -84,6 +84,11 @@ static const struct command_type *find_type(uint32_t number)
 	return NULL;
 }
 
+const struct command_type *command_type_at(size_t i)
+{
+	return i < G_N_ELEMENTS(types) ? &types[i] : NULL;
+}
+
 struct command *command_create(struct virtq *vq, struct virtq_chain *consume_chain)
 {
 	struct command *command = g_slice_new(struct command);

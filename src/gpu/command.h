@@ -83,6 +83,9 @@ struct command_type {
 	enum gpu_resp (*handle)(struct device *dev, struct command *command);
 };
 
+/* The i-th of all that there are, NULL behind the last. For who wants to try each. */
+const struct command_type *command_type_at(size_t i);
+
 /* Takes consume_chain; reads and checks what it can. Never NULL. */
 struct command *command_create(struct virtq *vq, struct virtq_chain *consume_chain);
 void command_destroy(struct command *command);

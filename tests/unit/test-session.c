@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* A front-end's requests one by one: what is answered, what is refused, what ends the session. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -694,6 +696,27 @@ static void test_queue_refusals(struct fixture *f, gconstpointer data G_GNUC_UNU
 	g_assert_cmpuint(stop_queue(f, 0), ==, 0);
 }
 
+/* An interrupt that can't be delivered is lost, and holds up nobody. */
+static void test_signals_do_not_wait(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	static const uint32_t requests[] = { VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR };
+	const uint64_t value = 0;
+
+	negotiate(f, ACKS);
+	set_mem_table(f);
+	start_queue(f, 0, 0);
+	for (size_t i = 0; i < G_N_ELEMENTS(requests); i++) {
+		int full = eventfd(0, EFD_CLOEXEC);
+
+		g_assert_no_errno(full);
+		g_assert_no_errno(eventfd_write(full, UINT64_MAX - 1));
+		g_assert_cmpuint(acknowledge(f, requests[i], &value, sizeof(value), &full, 1), ==,
+				 0);
+		g_assert_cmpint(fcntl(full, F_GETFL) & O_NONBLOCK, ==, O_NONBLOCK);
+		close(full);
+	}
+}
+
 static void test_base_of_no_queue(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	/* It must be answered and there is no answer. */
@@ -891,6 +914,7 @@ int main(int argc, char **argv)
 		{ "/session/memory/regions-one-by-one", test_mem_regions_one_by_one },
 		{ "/session/queue/life", test_queue_life },
 		{ "/session/queue/refusals", test_queue_refusals },
+		{ "/session/queue/signals-do-not-wait", test_signals_do_not_wait },
 		{ "/session/queue/base-of-none", test_base_of_no_queue },
 		{ "/session/queue/nofd-with-a-descriptor", test_nofd_with_a_descriptor },
 		{ "/session/reset/device", test_reset_device },

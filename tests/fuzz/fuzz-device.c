@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The whole device between a guest, a renderer (FUZZ_RENDERER) and a display,
+ * with a model that knows what has to be answered (lib/model.h). The guest's
+ * commands come in any order and shape, between changes of the memory table,
+ * pauses, resets, a display that is slow or answers late, and fences.
+ *
+ * After each step: each chain was answered at most once, as the model says. At
+ * the end: each was answered, and nothing is held of the memory that a guest
+ * can ask for.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fenced.h"
+#include "fuzz.h"
+#include "gpu/device.h"
+#include "guest.h"
+#include "input.h"
+#include "model.h"
+#include "recorder.h"
+
+#define QUOTA_BYTES (UINT64_C(16) << 20)
+/* Of structs and pages, which the model does not know. */
+#define QUOTA_SLACK_BYTES (UINT64_C(64) << 10)
+#define CONTROL COMMAND_QUEUE_CONTROL
+#define CURSOR COMMAND_QUEUE_CURSOR
+/* Room that any answer fits in. */
+#define FULL_RESPONSE_BYTES FUZZ_SLOT_BYTES
+#define FENCE_TIMEOUT_MS 5000
+
+/* A chain that the guest made available. */
+struct call {
+	struct model_call command;
+	struct model_verdict verdict; /* once it was executed */
+	uint64_t used_bytes;	      /* of the quota, before that */
+	uint32_t room_bytes;	      /* for the answer */
+	bool is_available, is_executed;
+	bool is_applied; /* to the model */
+};
+
+struct fuzz {
+	struct fuzz_input in;
+	struct fuzz_guest *guest;
+	struct virtq queues[FUZZ_N_QUEUES];
+	struct renderer *renderer;
+	struct recorder *display;
+	struct device dev;
+	struct model model;
+	struct call (*calls)[FUZZ_RING_SIZE]; /* of each queue, by head */
+	bool is_paused;
+	uint16_t bases[FUZZ_N_QUEUES];	      /* while paused */
+	uint16_t used_indexes[FUZZ_N_QUEUES]; /* likewise */
+};
+
+/* ---- renderers ---- */
+
+/* A later one joins by a line here, and by its name in meson.build. */
+static const struct fuzz_renderer {
+	const char *name;
+	/* Answers yes to all that is right; others may say what they like. */
+	bool is_exact;
+	/* Lives as long as the process: it takes long to start. */
+	bool is_kept;
+} renderers[] = {
+	{ "null", true, false },
+	{ "2d", true, false },
+	{ "fenced", true, false },
+	{ "virglrenderer", false, true },
+};
+
+static const struct fuzz_renderer *which;
+static struct quota quota;
+static struct renderer *kept;
+/* Its fences are numbered on from one device to the next. */
+static uint64_t kept_seq;
+
+static const struct renderer_impl *find_impl(const char *name)
+{
+	return strcmp(name, fenced_impl.name) == 0 ? &fenced_impl : renderer_find(name);
+}
+
+static int start_renderer(struct renderer **renderer_out)
+{
+	const struct renderer_options options = {
+		.use_egl = true,
+		.use_gles = true,
+		.use_surfaceless = true,
+	};
+
+	quota_init(&quota, QUOTA_BYTES);
+	return renderer_create(find_impl(which->name), &options, &quota, renderer_out);
+}
+
+const char *fuzz_prepare(void)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(renderers); i++) {
+		if (strcmp(renderers[i].name, FUZZ_RENDERER) == 0) {
+			which = &renderers[i];
+		}
+	}
+	g_assert_nonnull(which);
+	if (which->is_kept && start_renderer(&kept) < 0) {
+		return FUZZ_RENDERER " does not start on this host";
+	}
+	return NULL;
+}
+
+/* ---- answers ---- */
+
+/* Was there so little memory that the command may have been refused for that? */
+static bool is_short(const struct call *call)
+{
+	uint64_t takes_bytes = call->verdict.takes_bytes;
+
+	/* Frames are rounded up by a sixteenth at most. */
+	return takes_bytes > 0 &&
+	       call->used_bytes + takes_bytes + takes_bytes / 16 + QUOTA_SLACK_BYTES > QUOTA_BYTES;
+}
+
+static bool is_right(const struct fuzz *fuzz, const struct call *call, enum gpu_resp resp)
+{
+	const struct model_verdict *verdict = &call->verdict;
+	bool is_success = verdict->resp < GPU_RESP_ERR_UNSPEC;
+
+	if (verdict->resp == MODEL_ANY || resp == verdict->resp) {
+		return true;
+	}
+	if (is_success && !fuzz->model.is_exact) {
+		return resp >= GPU_RESP_ERR_UNSPEC;
+	}
+	return is_success && resp == GPU_RESP_ERR_OUT_OF_MEMORY && is_short(call);
+}
+
+static void assert_header(const struct call *call, const struct virtio_gpu_ctrl_hdr *header)
+{
+	const struct virtio_gpu_ctrl_hdr *request = &call->command.request.header;
+	bool is_whole = call->command.size_bytes >= sizeof(*request);
+
+	if (is_whole && request->flags & VIRTIO_GPU_FLAG_FENCE) {
+		g_assert_cmphex(header->flags & VIRTIO_GPU_FLAG_FENCE, ==, VIRTIO_GPU_FLAG_FENCE);
+		g_assert_cmphex(header->fence_id, ==, request->fence_id);
+		g_assert_cmpuint(header->ctx_id, ==, request->ctx_id);
+		/* As the features were when it was completed. */
+		g_assert_true(header->ring_idx == 0 || header->ring_idx == request->ring_idx);
+	} else {
+		g_assert_cmphex(header->flags, ==, 0);
+		g_assert_cmphex(header->fence_id, ==, 0);
+	}
+}
+
+/* One entry of a used ring. */
+static void take_answer(struct fuzz *fuzz, unsigned int queue, const struct fuzz_used *used)
+{
+	struct call *call = &fuzz->calls[queue][used->head];
+	struct virtio_gpu_ctrl_hdr header;
+
+	g_assert_true(call->is_available && call->is_executed);
+	call->is_available = false;
+	g_assert_cmpuint(used->length_bytes, <=, call->room_bytes);
+	if (used->length_bytes < sizeof(header)) {
+		g_assert_cmpuint(used->length_bytes, ==, call->room_bytes);
+		return;
+	}
+	memcpy(&header, used->response, sizeof(header));
+	enum gpu_resp resp = (enum gpu_resp)header.type;
+	if (!is_right(fuzz, call, resp)) {
+		g_error("command 0x%x is answered 0x%x, and the model says 0x%x",
+			call->command.request.header.type, resp, call->verdict.resp);
+	}
+	assert_header(call, &header);
+	if (resp == call->verdict.resp && resp < GPU_RESP_ERR_UNSPEC) {
+		g_assert_cmpuint(used->length_bytes, ==,
+				 MIN(call->verdict.response_bytes, call->room_bytes));
+	}
+	if (!call->is_applied) {
+		model_apply(&fuzz->model, &call->command, resp);
+	}
+}
+
+static void take_answers(struct fuzz *fuzz)
+{
+	struct fuzz_used used;
+
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		if (fuzz->is_paused) {
+			g_assert_cmpuint(fuzz_guest_used_index(fuzz->guest, i), ==,
+					 fuzz->used_indexes[i]);
+		}
+		while (fuzz_guest_take(fuzz->guest, i, &used)) {
+			take_answer(fuzz, i, &used);
+		}
+	}
+}
+
+static bool has_fences(const struct fuzz *fuzz)
+{
+	return fuzz->renderer->impl->fence_create != NULL;
+}
+
+/* May this one wait for the display or a fence? */
+static bool may_wait(const struct fuzz *fuzz, const struct call *call)
+{
+	const struct virtio_gpu_ctrl_hdr *header = &call->command.request.header;
+	enum gpu_resp resp = call->verdict.resp;
+
+	if (header->flags & VIRTIO_GPU_FLAG_FENCE && has_fences(fuzz)) {
+		return true;
+	}
+	return fuzz->is_paused ||
+	       (fuzz->display->answers &&
+		(resp == GPU_RESP_OK_DISPLAY_INFO || resp == GPU_RESP_OK_EDID)) ||
+	       (fuzz->display->is_busy && header->type == VIRTIO_GPU_CMD_RESOURCE_FLUSH);
+}
+
+/* ---- commands ---- */
+
+/* Pop the next and execute it. NULL: there is none. */
+static struct call *run_one(struct fuzz *fuzz, unsigned int queue)
+{
+	struct virtq_chain *chain;
+	enum virtq_status status = virtq_pop(&fuzz->queues[queue], &chain);
+
+	g_assert_cmpint(status, !=, VIRTQ_E_BROKEN);
+	if (status != VIRTQ_OK) {
+		return NULL;
+	}
+	struct call *call = &fuzz->calls[queue][chain->head];
+	g_assert_true(call->is_available && !call->is_executed);
+	call->verdict = model_judge(&fuzz->model, &call->command);
+	call->is_executed = true;
+	call->used_bytes = quota_used(&quota);
+	device_execute(&fuzz->dev, &fuzz->queues[queue], chain);
+	g_assert_cmpuint(quota_used(&quota), <=, QUOTA_BYTES);
+	return call;
+}
+
+/* The cursor has its turn inside a long transfer. */
+static void breathe(void *data)
+{
+	run_one(data, CURSOR);
+}
+
+static bool is_fenced(const struct fuzz *fuzz)
+{
+	return fuzz->renderer->impl == &fenced_impl;
+}
+
+/* Until its fence is done; a foreign renderer's comes when it comes. */
+static void wait_for_answer(struct fuzz *fuzz, const struct call *call)
+{
+	int left_ms = FENCE_TIMEOUT_MS;
+
+	while (call->is_available) {
+		while (is_fenced(fuzz) && fenced_count(fuzz->renderer) > 0) {
+			fenced_signal(fuzz->renderer, 0);
+		}
+		renderer_dispatch(fuzz->renderer);
+		take_answers(fuzz);
+		g_assert_cmpint(left_ms--, >, 0);
+		g_usleep(1000);
+	}
+}
+
+/* The model has to know what a command did before it judges the next one. */
+static void tell_model(struct fuzz *fuzz, struct call *call)
+{
+	if (!call->is_available || !call->verdict.has_effect) {
+		return;
+	}
+	if (fuzz->model.is_exact && call->verdict.resp != MODEL_ANY && !is_short(call)) {
+		model_apply(&fuzz->model, &call->command, call->verdict.resp);
+		call->is_applied = true;
+	} else {
+		wait_for_answer(fuzz, call);
+	}
+}
+
+static void drain(struct fuzz *fuzz)
+{
+	struct call *call;
+
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES && !fuzz->is_paused; i++) {
+		while ((call = run_one(fuzz, i)) != NULL) {
+			take_answers(fuzz);
+			tell_model(fuzz, call);
+		}
+		virtq_notify(&fuzz->queues[i]);
+	}
+}
+
+/* How it is laid out, and what is wrong with it besides. */
+static void shape(struct fuzz *fuzz, struct call *call, struct fuzz_chain *chain)
+{
+	struct model_call *command = &call->command;
+	struct virtio_gpu_ctrl_hdr *header = &command->request.header;
+	/* A bit for each thing that is not as usual. */
+	uint8_t byte = fuzz_input_u8(&fuzz->in);
+
+	if (byte & 1) {
+		header->flags |= VIRTIO_GPU_FLAG_FENCE;
+		header->fence_id = fuzz_input_u8(&fuzz->in);
+	}
+	if (byte & 2) {
+		header->flags |= VIRTIO_GPU_FLAG_INFO_RING_IDX;
+		header->ring_idx = fuzz_input_u8(&fuzz->in);
+		if (header->ctx_id == 0) {
+			header->ctx_id = fuzz_input_u8(&fuzz->in) % 8;
+		}
+	}
+	if (byte & 4) {
+		chain->piece_bytes = 1 + fuzz_input_u8(&fuzz->in);
+	}
+	chain->is_indirect = byte & 8;
+	if (byte & 16) {
+		command->size_bytes = fuzz_input_u8(&fuzz->in) % (command->size_bytes + 1);
+	}
+	if (byte & 32) {
+		command->queue ^= 1;
+	}
+	if (byte & 64) {
+		uint8_t at = fuzz_input_u8(&fuzz->in);
+
+		command->bytes[at] ^= fuzz_input_u8(&fuzz->in);
+	}
+	chain->response_bytes = FULL_RESPONSE_BYTES;
+	if (byte & 128) {
+		chain->response_bytes = fuzz_input_u8(&fuzz->in);
+	}
+}
+
+static void do_command(struct fuzz *fuzz)
+{
+	struct call call = { 0 };
+	struct fuzz_chain chain = { 0 };
+	uint16_t head;
+
+	model_make(&fuzz->model, &fuzz->in, &call.command);
+	shape(fuzz, &call, &chain);
+	/* Without an answer the model would not know. */
+	if (chain.response_bytes < sizeof(struct virtio_gpu_ctrl_hdr) &&
+	    (!fuzz->model.is_exact || model_judge(&fuzz->model, &call.command).has_effect ||
+	     call.command.size_bytes == 0)) {
+		chain.response_bytes = FULL_RESPONSE_BYTES;
+	}
+	chain.request = call.command.bytes;
+	chain.request_bytes = call.command.size_bytes;
+	if (!fuzz_guest_submit(fuzz->guest, call.command.queue, &chain, &head)) {
+		return;
+	}
+	call.room_bytes = chain.response_bytes;
+	call.is_available = true;
+	struct call *kept_call = &fuzz->calls[call.command.queue][head];
+	*kept_call = call;
+	if (fuzz_input_one_in(&fuzz->in, 16)) {
+		return; /* it stays in the ring for now */
+	}
+	drain(fuzz);
+	g_assert_true(!kept_call->is_available || may_wait(fuzz, kept_call));
+}
+
+static void do_drain(struct fuzz *fuzz)
+{
+	drain(fuzz);
+}
+
+/* ---- the front-end ---- */
+
+/* The ring's own region stays, or there is no guest to be heard. */
+static void set_memory(struct fuzz *fuzz, unsigned int mask)
+{
+	struct guestmem *mem = fuzz_guest_build_table(fuzz->guest, mask | 1);
+
+	device_set_memory(&fuzz->dev, mem);
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		virtq_set_memory(&fuzz->queues[i], mem);
+	}
+	guestmem_unref(mem);
+	model_set_memory(&fuzz->model, mask | 1);
+}
+
+static void do_set_memory(struct fuzz *fuzz)
+{
+	set_memory(fuzz, fuzz_input_below(&fuzz->in, FUZZ_ALL_REGIONS + 1));
+}
+
+static void do_set_features(struct fuzz *fuzz)
+{
+	uint64_t features = fuzz_input_u8(&fuzz->in);
+
+	device_set_features(&fuzz->dev, features);
+	fuzz->model.features = features;
+}
+
+static void start_queues(struct fuzz *fuzz)
+{
+	struct guestmem *mem = fuzz_guest_build_table(fuzz->guest, fuzz->model.mask);
+
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		fuzz_guest_start_queue(fuzz->guest, &fuzz->queues[i], mem, fuzz->bases[i]);
+	}
+	guestmem_unref(mem);
+}
+
+static void do_pause(struct fuzz *fuzz)
+{
+	if (fuzz->is_paused) {
+		return;
+	}
+	fuzz->is_paused = true;
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		fuzz->bases[i] = virtq_stop(&fuzz->queues[i]);
+		fuzz->used_indexes[i] = fuzz_guest_used_index(fuzz->guest, i);
+	}
+}
+
+static void do_resume(struct fuzz *fuzz)
+{
+	if (fuzz->is_paused) {
+		fuzz->is_paused = false;
+		start_queues(fuzz);
+	}
+}
+
+static void forget_calls(struct fuzz *fuzz)
+{
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		for (unsigned int j = 0; j < FUZZ_RING_SIZE; j++) {
+			fuzz->calls[i][j].is_available = false;
+		}
+	}
+}
+
+static void do_reset(struct fuzz *fuzz)
+{
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		virtq_reset(&fuzz->queues[i]);
+		fuzz->bases[i] = 0;
+	}
+	device_reset(&fuzz->dev);
+	model_reset(&fuzz->model);
+	recorder_drop_frames(fuzz->display);
+	g_assert_cmpuint(quota_used(&quota), ==, 0);
+	/* What was out is forgotten; the driver begins anew. */
+	fuzz_guest_reset_rings(fuzz->guest);
+	forget_calls(fuzz);
+	fuzz->is_paused = false;
+	start_queues(fuzz);
+}
+
+/* ---- the display ---- */
+
+static void do_set_display(struct fuzz *fuzz)
+{
+	uint8_t byte = fuzz_input_u8(&fuzz->in);
+
+	fuzz->display->is_watched = !(byte & 1);
+	fuzz->display->is_busy = byte & 2;
+	fuzz->display->has_read = byte & 4;
+	fuzz->display->answers = byte & 8;
+}
+
+static void answer(struct fuzz *fuzz, const struct recorder_question *question, bool is_none)
+{
+	struct virtio_gpu_resp_display_info info = { 0 };
+	struct virtio_gpu_resp_edid edid = { 0 };
+
+	if (question->is_edid) {
+		edid.size = fuzz_input_u16(&fuzz->in);
+		fuzz_input_copy(&fuzz->in, edid.edid, 8);
+		device_take_edid(&fuzz->dev, question->token, is_none ? NULL : &edid);
+	} else {
+		struct virtio_gpu_display_one *mode =
+			&info.pmodes[fuzz_input_below(&fuzz->in, VIRTIO_GPU_MAX_SCANOUTS)];
+
+		mode->r.width = fuzz_input_number(&fuzz->in);
+		mode->r.height = fuzz_input_number(&fuzz->in);
+		mode->enabled = 1;
+		device_take_info(&fuzz->dev, question->token, is_none ? NULL : &info);
+	}
+}
+
+static void do_answer(struct fuzz *fuzz)
+{
+	GArray *questions = fuzz->display->questions;
+	struct recorder_question question = { DISPLAY_NO_TOKEN, false };
+	bool is_none = false;
+
+	if (questions->len > 0) {
+		guint i = fuzz_input_u8(&fuzz->in) % questions->len;
+
+		question = g_array_index(questions, struct recorder_question, i);
+		g_array_remove_index(questions, i);
+		is_none = fuzz_input_one_in(&fuzz->in, 4);
+	}
+	answer(fuzz, &question, is_none);
+}
+
+static void do_taken(struct fuzz *fuzz)
+{
+	device_take_taken(&fuzz->dev, fuzz_input_u16(&fuzz->in));
+}
+
+static void do_wait(struct fuzz *fuzz)
+{
+	fuzz_clock_advance(fuzz_input_u8(&fuzz->in) * 200u);
+	device_expire(&fuzz->dev);
+}
+
+static void do_replay(struct fuzz *fuzz)
+{
+	if (fuzz->display->is_watched) {
+		device_replay(&fuzz->dev);
+	}
+}
+
+/* ---- fences, and what the guest writes ---- */
+
+static void do_signal(struct fuzz *fuzz)
+{
+	uint8_t i = fuzz_input_u8(&fuzz->in);
+
+	if (is_fenced(fuzz) && fenced_count(fuzz->renderer) > 0) {
+		fenced_signal(fuzz->renderer, i % fenced_count(fuzz->renderer));
+	}
+	renderer_dispatch(fuzz->renderer);
+}
+
+static void do_set_fences(struct fuzz *fuzz)
+{
+	bool is_failing = fuzz_input_flag(&fuzz->in);
+
+	if (is_fenced(fuzz)) {
+		fenced_set_failing(fuzz->renderer, is_failing);
+	}
+}
+
+/* In the regions that hold no rings. */
+static void do_scribble(struct fuzz *fuzz)
+{
+	unsigned int region = 1 + fuzz_input_below(&fuzz->in, FUZZ_N_REGIONS - 1);
+	uint32_t offset = fuzz_input_u32(&fuzz->in);
+
+	for (unsigned int n = fuzz_input_below(&fuzz->in, 32); n > 0; n--) {
+		*fuzz_guest_byte(fuzz->guest, region, offset++) = fuzz_input_u8(&fuzz->in);
+	}
+}
+
+static void (*const operations[])(struct fuzz *fuzz) = {
+	/* The first slots are the ones that short inputs name: mostly commands. */
+	do_command, do_command, do_command,	 do_command,	 do_drain,	do_set_memory,
+	do_pause,   do_resume,	do_reset,	 do_set_display, do_answer,	do_taken,
+	do_wait,    do_replay,	do_set_features, do_signal,	 do_set_fences, do_scribble,
+};
+
+/* ---- life ---- */
+
+static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
+{
+	fuzz_clock_reset();
+	fuzz_input_init(&fuzz->in, bytes, size_bytes);
+	fuzz->guest = fuzz_guest_create();
+	forget_calls(fuzz);
+	if (which->is_kept) {
+		fuzz->renderer = kept;
+	} else {
+		g_assert_cmpint(start_renderer(&fuzz->renderer), ==, 0);
+	}
+	fuzz->display = recorder_create();
+	device_init(&fuzz->dev, fuzz->renderer, &fuzz->display->base, &quota);
+	fuzz->dev.fences.last_seq = kept_seq;
+	device_set_breather(&fuzz->dev, breathe, fuzz);
+	model_init(&fuzz->model, fuzz->guest, fuzz->renderer, which->is_exact);
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		fuzz_queue_init(&fuzz->queues[i], i);
+	}
+	set_memory(fuzz, FUZZ_ALL_REGIONS);
+	start_queues(fuzz);
+}
+
+/* Everybody does what is due: then nothing of the guest is left without an answer. */
+static void settle(struct fuzz *fuzz)
+{
+	const struct recorder_question *question;
+
+	do_resume(fuzz);
+	fuzz->display->answers = false;
+	fuzz->display->is_busy = false;
+	drain(fuzz);
+	while (fuzz->display->questions->len > 0) {
+		question = &g_array_index(fuzz->display->questions, struct recorder_question, 0);
+		answer(fuzz, question, true);
+		g_array_remove_index(fuzz->display->questions, 0);
+	}
+	device_take_taken(&fuzz->dev, UINT32_MAX);
+	while (is_fenced(fuzz) && fenced_count(fuzz->renderer) > 0) {
+		fenced_signal(fuzz->renderer, 0);
+	}
+	take_answers(fuzz);
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		for (unsigned int j = 0; j < FUZZ_RING_SIZE; j++) {
+			if (which->is_kept) {
+				wait_for_answer(fuzz, &fuzz->calls[i][j]);
+			}
+			g_assert_false(fuzz->calls[i][j].is_available);
+		}
+	}
+}
+
+static void teardown(struct fuzz *fuzz)
+{
+	kept_seq = which->is_kept ? fuzz->dev.fences.last_seq : 0;
+	device_finish(&fuzz->dev);
+	display_destroy(&fuzz->display->base);
+	if (!which->is_kept) {
+		renderer_destroy(fuzz->renderer);
+	}
+	g_assert_cmpuint(quota_used(&quota), ==, 0);
+	model_finish(&fuzz->model);
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		fuzz_queue_finish(&fuzz->queues[i]);
+	}
+	fuzz_guest_destroy(fuzz->guest);
+}
+
+void fuzz_one(const uint8_t *bytes, size_t size_bytes)
+{
+	/* Large, and the same from one input to the next but for its flags. */
+	static struct call calls[FUZZ_N_QUEUES][FUZZ_RING_SIZE];
+	struct fuzz fuzz = { .calls = calls };
+
+	setup(&fuzz, bytes, size_bytes);
+	while (!fuzz_input_is_over(&fuzz.in)) {
+		unsigned int i = fuzz_input_operation(&fuzz.in);
+
+		if (i < G_N_ELEMENTS(operations)) {
+			operations[i](&fuzz);
+			take_answers(&fuzz);
+		}
+	}
+	settle(&fuzz);
+	teardown(&fuzz);
+}
