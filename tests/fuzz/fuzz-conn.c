@@ -47,6 +47,7 @@ struct fuzz {
 	struct renderer paper; /* what the worker's is like, for the model */
 	struct model model;    /* of a device that does as it should; only to make commands */
 	unsigned int n_vain_waits;
+	bool is_headless;
 };
 
 /* ---- descriptors that a message may carry ---- */
@@ -596,13 +597,25 @@ static void (*const operations[])(struct fuzz *fuzz) = {
 
 /* ---- life ---- */
 
-static int create_worker(struct fuzz *fuzz, bool is_headless)
+static int create_display(void *data, const struct display_listener *upcalls, void *upcall_data,
+			  struct display **display_out)
+{
+	const struct fuzz *fuzz = data;
+
+	if (fuzz->is_headless) {
+		*display_out = display_create_headless();
+		return 0;
+	}
+	return display_create_vhost_user_gpu(upcalls, upcall_data, display_out);
+}
+
+static int create_worker(struct fuzz *fuzz)
 {
 	const struct worker_options options = {
 		.renderer_impl = renderer_find("2d"),
 		.quota = &fuzz->quota,
 		.queues = fuzz->queues,
-		.is_headless = is_headless,
+		.create_display = create_display,
 		.failed = worker_failed,
 		.data = fuzz,
 	};
@@ -636,7 +649,8 @@ static void setup(struct fuzz *fuzz)
 	}
 	g_assert_cmpint(loop_init(&fuzz->loop, NULL, NULL), ==, 0);
 	fuzz->pause = (struct loop_timer){ .expired = pause_loop, .data = &fuzz->loop };
-	g_assert_cmpint(create_worker(fuzz, fuzz_input_one_in(&fuzz->in, 8)), ==, 0);
+	fuzz->is_headless = fuzz_input_one_in(&fuzz->in, 8);
+	g_assert_cmpint(create_worker(fuzz), ==, 0);
 	g_assert_cmpint(
 		session_init(&fuzz->session, &fuzz->loop, pair[0], &options, &listener, fuzz), ==,
 		0);

@@ -45,7 +45,7 @@ struct fuzz {
 	struct fuzz_guest *guest;
 	struct virtq queues[FUZZ_N_QUEUES];
 	struct renderer *renderer;
-	struct recorder *display;
+	struct witness *display;
 	struct device dev;
 	struct model model;
 	struct call (*calls)[FUZZ_RING_SIZE]; /* of each queue, by head */

@@ -47,7 +47,7 @@ static void ready(void *data G_GNUC_UNUSED)
 {
 }
 
-static void taken(void *data, uint32_t scanout_id)
+static void taken(void *data, uint32_t scanout_id, uint32_t serial G_GNUC_UNUSED)
 {
 	struct fuzz *fuzz = data;
 

@@ -234,7 +234,7 @@ uint16_t fuzz_guest_used_index(const struct fuzz_guest *guest, unsigned int queu
 
 void fuzz_queue_init(struct virtq *vq, unsigned int index)
 {
-	virtq_init(vq, index);
+	virtq_init(vq, index, NULL);
 }
 
 void fuzz_queue_finish(struct virtq *vq)

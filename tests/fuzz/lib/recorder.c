@@ -4,19 +4,19 @@
 /* As many as a real channel lends, so that memory stays bounded. */
 #define MAX_FRAMES 4u
 
-static struct recorder *from_base(struct display *d)
+static struct witness *from_base(struct display *d)
 {
-	return (struct recorder *)(void *)d;
+	return (struct witness *)(void *)d;
 }
 
-void recorder_drop_frames(struct recorder *recorder)
+void recorder_drop_frames(struct witness *recorder)
 {
 	g_ptr_array_set_size(recorder->frames, 0);
 }
 
 static void recorder_destroy(struct display *d)
 {
-	struct recorder *recorder = from_base(d);
+	struct witness *recorder = from_base(d);
 
 	g_ptr_array_free(recorder->frames, TRUE);
 	g_array_free(recorder->questions, TRUE);
@@ -41,7 +41,7 @@ static void look_at(const struct display_picture *picture, const struct rect *da
 static bool recorder_update(struct display *d, uint32_t scanout_id G_GNUC_UNUSED,
 			    const struct display_picture *picture, const struct rect *damage)
 {
-	struct recorder *recorder = from_base(d);
+	struct witness *recorder = from_base(d);
 
 	g_assert_true(recorder->is_watched);
 	g_assert_cmpuint(picture->view.width, >=, DISPLAY_MIN_SIDE);
@@ -80,7 +80,7 @@ static void recorder_cursor_hide(struct display *d G_GNUC_UNUSED, uint32_t scano
 {
 }
 
-static bool ask(struct recorder *recorder, uint64_t token, bool is_edid)
+static bool ask(struct witness *recorder, uint64_t token, bool is_edid)
 {
 	const struct recorder_question question = { token, is_edid };
 
@@ -119,9 +119,9 @@ static void unref_frame(void *frame)
 	frame_unref(frame);
 }
 
-struct recorder *recorder_create(void)
+struct witness *recorder_create(void)
 {
-	struct recorder *recorder = g_new0(struct recorder, 1);
+	struct witness *recorder = g_new0(struct witness, 1);
 
 	display_init(&recorder->base, &recorder_impl, NULL, NULL);
 	recorder->is_watched = true;

@@ -16,7 +16,7 @@ struct recorder_question {
 	bool is_edid;
 };
 
-struct recorder {
+struct witness {
 	struct display base;
 	bool is_watched;
 	bool is_busy;	   /* pictures have to wait */
@@ -26,6 +26,6 @@ struct recorder {
 	GPtrArray *frames; /* owned references, held as a slow reader does */
 };
 
-struct recorder *recorder_create(void); /* display_destroy() ends it */
+struct witness *recorder_create(void); /* display_destroy() ends it */
 /* Let go of what is held. */
-void recorder_drop_frames(struct recorder *recorder);
+void recorder_drop_frames(struct witness *recorder);
