@@ -484,7 +484,7 @@ static bool check_header(struct display *display, const struct incoming *incomin
 	uint64_t missing = known[header->request].needs & ~display->config.protocol_features;
 	if (missing || (known[header->request].needs && !display->has_offered_features)) {
 		breach(display, "request %u was not negotiated", header->request);
-		return false;
+		return display->config.is_lenient && !missing;
 	}
 	if (known[header->request].size != UINT32_MAX &&
 	    header->size != known[header->request].size) {

@@ -25,6 +25,7 @@ struct display_config {
 	uint64_t protocol_features;    /* 0: QEMU 7.2; VHOST_USER_GPU_F_*: QEMU 10 and 11 */
 	bool is_silent_about_features; /* never answers GET_PROTOCOL_FEATURES */
 	bool has_garbage_replies;      /* answers with a wrong request id and a wrong size */
+	bool is_lenient;	       /* broken rules are counted and fail no test */
 	uint32_t n_outputs; /* enabled modes; GET_EDID beyond is not answered, as QEMU does */
 	uint32_t width;
 	uint32_t height;
