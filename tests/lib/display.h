@@ -66,6 +66,7 @@ struct display {
 	bool must_stop;
 	bool is_stalled;
 	uint32_t bytes_per_read; /* 0: as fast as they come */
+	uint64_t hang_up_at;	 /* 0: never */
 	bool is_peer_closed;
 	uint64_t acked_features;
 	bool has_acked_features;
@@ -92,6 +93,9 @@ void display_destroy(struct display *display);
 
 /* Stops reading, for as long as @is_stalled. */
 void display_set_stalled(struct display *display, bool is_stalled);
+/* Hangs up, as one that crashes, when there is more to read than @n_bytes in all since the display
+ * was created; 0: never. display_disconnect() is due all the same. */
+void display_hang_up_at(struct display *display, uint64_t n_bytes);
 /* Reads at most @bytes_per_read a millisecond; 0: no limit. */
 void display_set_slow(struct display *display, uint32_t bytes_per_read);
 
