@@ -380,6 +380,31 @@ static void test_no_memory_for_middling(const void *mode)
 	check_no_memory(mode, 32 * MIB, 512, 1000);
 }
 
+/* A picture that is still held for the display would have to be copied before it is drawn on. */
+static void test_no_memory_for_copy(const void *mode)
+{
+	const uint32_t width = 1280, height = 800;
+	struct rig *rig = rig_create_mode(name_of(mode));
+	g_autofree uint32_t *pixels = rig_make_pattern(width, height, 1);
+
+	rig_make_resource(rig, 1, FORMAT, width, height, pixels);
+	g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, width, height));
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 1, 0, 0, width, height));
+	display_wait_features_acked(rig->display);
+	display_set_stalled(rig->display, true);
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, width, height));
+	scarcity_of_memory(rig->daemon, 2 * MIB);
+	g_assert_resp(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, 100, 100),
+		      VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	display_set_stalled(rig->display, false);
+	/* Whole, as it was flushed. */
+	display_wait_pixels(rig->display, 0, pixels, width, height);
+	scarcity_lift(rig->daemon);
+	g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, width, height));
+	prove(rig, 2);
+	rig_destroy(rig);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -390,5 +415,6 @@ int main(int argc, char **argv)
 	suite_add(test_no_fd_for_pictures, PROTO_2D, "/proto/faults/2d/no_fd_for_pictures");
 	suite_add(test_no_memory_for_large, PROTO_2D, "/proto/faults/2d/no_memory_for_large");
 	suite_add(test_no_memory_for_middling, PROTO_2D, "/proto/faults/2d/no_memory_for_middling");
+	suite_add(test_no_memory_for_copy, PROTO_2D, "/proto/faults/2d/no_memory_for_copy");
 	return suite_run();
 }
