@@ -5,7 +5,6 @@
  * test process (PR_SET_PDEATHSIG), so that a test that is killed leaves nothing behind; what the
  * daemon itself has started sees its socket close.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,12 +14,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon.h"
+#include "proctree.h"
 #include "suite.h"
 
 #define START_LIMIT_MS 10000
@@ -70,8 +69,13 @@ static char *read_all(int fd)
 
 static char **expand_args(const struct daemon *daemon, const char *const *args)
 {
+	const char *wrapper = g_getenv("TEST_DAEMON_WRAPPER");
+	g_auto(GStrv) words = g_strsplit(wrapper ? wrapper : "", " ", -1);
 	GPtrArray *argv = g_ptr_array_new();
 
+	for (char **word = words; *word; word++) {
+		g_ptr_array_add(argv, g_strdup(*word));
+	}
 	g_ptr_array_add(argv, g_strdup(binary_path()));
 	for (; args && *args; args++) {
 		GString *arg = g_string_new(*args);
@@ -100,12 +104,13 @@ static void exec_child(const struct daemon *daemon, char **argv, const char *con
 	} else if (fd >= 0) {
 		dup2(fd, PASSED_FD);
 	}
-	execv(argv[0], argv);
+	execvp(argv[0], argv);
 	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], g_strerror(errno));
 	_exit(127);
 }
 
-struct daemon *daemon_spawn(const char *const *args, const char *const *env, int passed_fd_dup)
+/* Its folder and its files, and no process yet. */
+static struct daemon *create(void)
 {
 	struct daemon *daemon = g_new0(struct daemon, 1);
 
@@ -115,8 +120,11 @@ struct daemon *daemon_spawn(const char *const *args, const char *const *env, int
 	daemon->stdout_fd = memfd_create("daemon-stdout", MFD_CLOEXEC);
 	daemon->stderr_fd = memfd_create("daemon-stderr", MFD_CLOEXEC);
 	g_assert_no_errno(daemon->stderr_fd);
+	return daemon;
+}
 
-	g_auto(GStrv) argv = expand_args(daemon, args);
+static void start(struct daemon *daemon, char **argv, const char *const *env, int passed_fd_dup)
+{
 	daemon->pid = fork();
 	g_assert_no_errno(daemon->pid);
 	if (daemon->pid == 0) {
@@ -125,6 +133,29 @@ struct daemon *daemon_spawn(const char *const *args, const char *const *env, int
 	shown_fd = daemon->stderr_fd;
 	signal(SIGABRT, handle_abort);
 	signal(SIGTRAP, handle_abort);
+}
+
+struct daemon *daemon_spawn(const char *const *args, const char *const *env, int passed_fd_dup)
+{
+	struct daemon *daemon = create();
+	g_auto(GStrv) argv = expand_args(daemon, args);
+
+	start(daemon, argv, env, passed_fd_dup);
+	return daemon;
+}
+
+struct daemon *daemon_start_foreign(const char *command)
+{
+	struct daemon *daemon = create();
+	g_autoptr(GString) line = g_string_new(command);
+	g_auto(GStrv) argv = NULL;
+
+	if (g_string_replace(line, "@SOCK@", daemon->socket_path, 0) == 0 ||
+	    !g_shell_parse_argv(line->str, NULL, &argv, NULL)) {
+		g_error("'%s' is no command with @SOCK@ in it", command);
+	}
+	daemon->is_foreign = true;
+	start(daemon, argv, NULL, -1);
 	return daemon;
 }
 
@@ -210,16 +241,33 @@ static void remove_dir(const char *path)
 	rmdir(path);
 }
 
-void daemon_destroy(struct daemon *daemon)
+static void end_well(struct daemon *daemon)
 {
-	if (!daemon) {
-		return;
-	}
 	if (!has_exited(daemon)) {
 		g_assert_no_errno(kill(daemon->pid, SIGTERM));
 		g_assert_cmpint(daemon_wait_exit(daemon, 2000), ==, 0);
 	}
 	daemon_assert_healthy(daemon);
+}
+
+static void kill_foreign(struct daemon *daemon)
+{
+	if (!has_exited(daemon)) {
+		proctree_kill(daemon->pid);
+		suite_wait(has_exited, daemon, 2000);
+	}
+}
+
+void daemon_destroy(struct daemon *daemon)
+{
+	if (!daemon) {
+		return;
+	}
+	if (daemon->is_foreign) {
+		kill_foreign(daemon);
+	} else {
+		end_well(daemon);
+	}
 	remove_dir(daemon->dir);
 	close(daemon->stderr_fd);
 	close(daemon->stdout_fd);
@@ -313,17 +361,6 @@ GArray *daemon_children(pid_t pid)
 	return children;
 }
 
-/* Calls @fn for @pid and every process below it. */
-static void for_each_process(pid_t pid, void (*fn)(pid_t pid, void *data), void *data)
-{
-	g_autoptr(GArray) children = daemon_children(pid);
-
-	fn(pid, data);
-	for (unsigned int i = 0; i < children->len; i++) {
-		for_each_process(g_array_index(children, pid_t, i), fn, data);
-	}
-}
-
 struct wanted_process {
 	const char *name;
 	pid_t pid;
@@ -345,55 +382,27 @@ pid_t daemon_find_process(const struct daemon *daemon, const char *name)
 {
 	struct wanted_process wanted = {.name = name};
 
-	for_each_process(daemon->pid, find_name, &wanted);
+	proctree_each(daemon->pid, find_name, &wanted);
 	return wanted.pid;
-}
-
-static void count_fds(pid_t pid, void *data)
-{
-	unsigned int *count = data;
-	g_autofree char *path = g_strdup_printf("/proc/%d/fd", pid);
-	GDir *dir = g_dir_open(path, 0, NULL);
-
-	while (dir && g_dir_read_name(dir)) {
-		*count += 1;
-	}
-	g_clear_pointer(&dir, g_dir_close);
 }
 
 unsigned int daemon_count_fds(const struct daemon *daemon)
 {
-	unsigned int count = 0;
-
-	for_each_process(daemon->pid, count_fds, &count);
-	return count;
-}
-
-static void count_process(pid_t pid, void *data)
-{
-	unsigned int *count = data;
-
-	(void)pid;
-	*count += 1;
+	return proctree_count_fds(daemon->pid);
 }
 
 unsigned int daemon_count_children(const struct daemon *daemon)
 {
-	unsigned int count = 0;
-
-	for_each_process(daemon->pid, count_process, &count);
-	return count - 1;
+	return proctree_count(daemon->pid) - 1;
 }
 
 uint64_t daemon_rss_bytes(const struct daemon *daemon)
 {
-	g_autofree char *path = g_strdup_printf("/proc/%d/statm", daemon->pid);
-	g_autofree char *text = NULL;
-	unsigned long size_pages, resident_pages;
+	struct proctree_memory memory = {0};
 
-	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-	g_assert_cmpint(sscanf(text, "%lu %lu", &size_pages, &resident_pages), ==, 2);
-	return (uint64_t)resident_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	proctree_add_memory(daemon->pid, &memory);
+	g_assert_cmpuint(memory.rss_bytes, >, 0);
+	return memory.rss_bytes;
 }
 
 /* The number of "Name: 12 kB", in bytes. */
@@ -434,6 +443,6 @@ uint64_t daemon_held_bytes(const struct daemon *daemon)
 {
 	uint64_t sum = 0;
 
-	for_each_process(daemon->pid, add_held, &sum);
+	proctree_each(daemon->pid, add_held, &sum);
 	return sum;
 }

@@ -2,8 +2,8 @@
 /*
  * The program under test as a child process: started, connected to, watched, ended.
  *
- * VHOST_DEVICE_GPU names the binary. What it says on standard error is kept and shown when a test
- * fails.
+ * VHOST_DEVICE_GPU names the binary; TEST_DAEMON_WRAPPER may hold words to put in front of it
+ * ("valgrind -q"). What it says on standard error is kept and shown when a test fails.
  */
 #ifndef TESTS_LIB_DAEMON_H
 #define TESTS_LIB_DAEMON_H
@@ -22,6 +22,7 @@ struct daemon {
 	bool is_reaped;
 	int wait_status;
 	bool may_lose_processes; /* the test kills what the daemon has started */
+	bool is_foreign; /* another back-end, for comparison: how it ends is judged by the caller */
 };
 
 /*
@@ -33,8 +34,11 @@ struct daemon *daemon_spawn(const char *const *args, const char *const *env, int
 /* --socket-path in its own folder, --gpu-mode @mode (NULL: none), then @more_args (NULL: none). */
 struct daemon *daemon_start(const char *mode, const char *const *more_args);
 
+/* Any back-end: a command line with @SOCK@ where the path of its socket belongs. */
+struct daemon *daemon_start_foreign(const char *command);
+
 /* SIGTERM if it still runs; asserts that it then ends with status 0 within a second.
- * daemon_destroy(NULL) is fine. */
+ * A foreign one is killed, and nothing asserted. daemon_destroy(NULL) is fine. */
 void daemon_destroy(struct daemon *daemon);
 
 /* Connects as a front-end, retrying until the socket is there. Asserts that the daemon has not

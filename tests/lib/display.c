@@ -153,15 +153,18 @@ static enum read_result wait_readable(struct display *display, int64_t *deadline
 	}
 }
 
-static uint32_t pace(struct display *display)
+/* How much may be read at once; 0: it is time to hang up. */
+static size_t pace(struct display *display, size_t size)
 {
 	g_mutex_lock(&display->lock);
 	uint32_t bytes_per_read = display->bytes_per_read;
+	uint64_t left = display->hang_up_at > 0 ? display->hang_up_at - display->n_bytes : size;
 	g_mutex_unlock(&display->lock);
 	if (bytes_per_read > 0) {
 		g_usleep(1000);
+		size = MIN(size, bytes_per_read);
 	}
-	return bytes_per_read;
+	return MIN(size, left);
 }
 
 static enum read_result read_exactly(struct display *display, void *buffer, size_t size,
@@ -179,8 +182,11 @@ static enum read_result read_exactly(struct display *display, void *buffer, size
 		if (result != READ_OK) {
 			return result;
 		}
-		uint32_t limit = pace(display);
-		struct iovec iov = {bytes, limit > 0 ? MIN(size, limit) : size};
+		struct iovec iov = {bytes, pace(display, size)};
+		if (iov.iov_len == 0) {
+			shutdown(display->fd, SHUT_RDWR);
+			return READ_STOPPED;
+		}
 		struct msghdr msg = {.msg_iov = &iov,
 				     .msg_iovlen = 1,
 				     .msg_control = control.bytes,
@@ -484,7 +490,7 @@ static bool check_header(struct display *display, const struct incoming *incomin
 	uint64_t missing = known[header->request].needs & ~display->config.protocol_features;
 	if (missing || (known[header->request].needs && !display->has_offered_features)) {
 		breach(display, "request %u was not negotiated", header->request);
-		return false;
+		return display->config.is_lenient && !missing;
 	}
 	if (known[header->request].size != UINT32_MAX &&
 	    header->size != known[header->request].size) {
@@ -665,6 +671,15 @@ void display_set_stalled(struct display *display, bool is_stalled)
 {
 	g_mutex_lock(&display->lock);
 	display->is_stalled = is_stalled;
+	g_mutex_unlock(&display->lock);
+	wake(display);
+}
+
+void display_hang_up_at(struct display *display, uint64_t n_bytes)
+{
+	g_mutex_lock(&display->lock);
+	g_assert_true(n_bytes == 0 || n_bytes > display->n_bytes);
+	display->hang_up_at = n_bytes;
 	g_mutex_unlock(&display->lock);
 	wake(display);
 }

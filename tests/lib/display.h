@@ -25,6 +25,7 @@ struct display_config {
 	uint64_t protocol_features;    /* 0: QEMU 7.2; VHOST_USER_GPU_F_*: QEMU 10 and 11 */
 	bool is_silent_about_features; /* never answers GET_PROTOCOL_FEATURES */
 	bool has_garbage_replies;      /* answers with a wrong request id and a wrong size */
+	bool is_lenient;	       /* broken rules are counted and fail no test */
 	uint32_t n_outputs; /* enabled modes; GET_EDID beyond is not answered, as QEMU does */
 	uint32_t width;
 	uint32_t height;
@@ -65,6 +66,7 @@ struct display {
 	bool must_stop;
 	bool is_stalled;
 	uint32_t bytes_per_read; /* 0: as fast as they come */
+	uint64_t hang_up_at;	 /* 0: never */
 	bool is_peer_closed;
 	uint64_t acked_features;
 	bool has_acked_features;
@@ -91,6 +93,9 @@ void display_destroy(struct display *display);
 
 /* Stops reading, for as long as @is_stalled. */
 void display_set_stalled(struct display *display, bool is_stalled);
+/* Hangs up, as one that crashes, when there is more to read than @n_bytes in all since the display
+ * was created; 0: never. display_disconnect() is due all the same. */
+void display_hang_up_at(struct display *display, uint64_t n_bytes);
 /* Reads at most @bytes_per_read a millisecond; 0: no limit. */
 void display_set_slow(struct display *display, uint32_t bytes_per_read);
 

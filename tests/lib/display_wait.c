@@ -18,7 +18,7 @@ void display_assert_rules(struct display *display)
 		g_printerr("display rule broken: %s\n",
 			   (const char *)g_ptr_array_index(display->breaches, i));
 	}
-	unsigned int n_breaches = display->breaches->len;
+	unsigned int n_breaches = display->config.is_lenient ? 0 : display->breaches->len;
 	g_mutex_unlock(&display->lock);
 	g_assert_cmpuint(n_breaches, ==, 0);
 }
@@ -162,12 +162,18 @@ static bool has_pixel(const struct display *display, const struct goal *goal)
 		       goal->number;
 }
 
-void display_wait_pixel(struct display *display, uint32_t scanout_id, uint32_t x, uint32_t y,
-			uint32_t rgb)
+bool display_shows_pixel(struct display *display, uint32_t scanout_id, uint32_t x, uint32_t y,
+			 uint32_t rgb)
 {
 	struct goal goal = {has_pixel, .scanout_id = scanout_id, .x = x, .y = y, .number = rgb};
 
-	if (!wait_goal(display, &goal)) {
+	return wait_goal(display, &goal);
+}
+
+void display_wait_pixel(struct display *display, uint32_t scanout_id, uint32_t x, uint32_t y,
+			uint32_t rgb)
+{
+	if (!display_shows_pixel(display, scanout_id, x, y, rgb)) {
 		const struct display_surface *surface = &display->surfaces[scanout_id];
 		if (!surface->is_shown || x >= surface->width || y >= surface->height) {
 			g_error("scanout %u shows nothing at %u,%u", scanout_id, x, y);

@@ -21,6 +21,9 @@ void display_wait_pixels(struct display *display, uint32_t scanout_id, const uin
 			 uint32_t width, uint32_t height);
 void display_wait_pixel(struct display *display, uint32_t scanout_id, uint32_t x, uint32_t y,
 			uint32_t rgb);
+/* The same, and false instead of a failed test. */
+bool display_shows_pixel(struct display *display, uint32_t scanout_id, uint32_t x, uint32_t y,
+			 uint32_t rgb);
 void display_wait_cursor(struct display *display, uint32_t scanout_id, unsigned int n_updates,
 			 unsigned int n_moves, struct display_cursor *cursor_out);
 /* @n messages of either kind. */

@@ -46,14 +46,21 @@ unsigned int guestram_add(struct guestram *ram, uint64_t gpa, uint64_t size_byte
 	return index;
 }
 
+void guestram_drop_last(struct guestram *ram)
+{
+	g_assert_cmpuint(ram->n_regions, >, 0);
+	ram->n_regions -= 1;
+	munmap(ram->regions[ram->n_regions].hva, ram->regions[ram->n_regions].wire.size);
+	close(ram->regions[ram->n_regions].memfd);
+}
+
 void guestram_destroy(struct guestram *ram)
 {
 	if (!ram) {
 		return;
 	}
-	for (unsigned int i = 0; i < ram->n_regions; i++) {
-		munmap(ram->regions[i].hva, ram->regions[i].wire.size);
-		close(ram->regions[i].memfd);
+	while (ram->n_regions > 0) {
+		guestram_drop_last(ram);
 	}
 	g_free(ram);
 }

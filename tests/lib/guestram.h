@@ -35,6 +35,9 @@ void guestram_destroy(struct guestram *ram);
 unsigned int guestram_add(struct guestram *ram, uint64_t gpa, uint64_t size_bytes,
 			  uint64_t mmap_offset);
 
+/* Takes the region that was added last out of the list, and unmaps it. */
+void guestram_drop_last(struct guestram *ram);
+
 /* Zeroed guest memory out of a region; asserts that there is enough. @align is a power of two. */
 uint64_t guestram_alloc(struct guestram *ram, unsigned int region, uint64_t size_bytes,
 			uint64_t align);

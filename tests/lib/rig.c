@@ -27,29 +27,56 @@ static void connect_display(struct rig *rig)
 	close(fd);
 }
 
+/* Not every back-end takes memory region by region. */
+static bool has_memory_slots(const struct rig *rig)
+{
+	return rig->frontend->acked_protocol_features &
+	       FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
+}
+
+static void share_memory(struct rig *rig)
+{
+	if (has_memory_slots(rig) || !rig->options.foreign) {
+		frontend_add_memory(rig->frontend, rig->ram);
+	} else {
+		frontend_set_mem_table(rig->frontend, rig->ram);
+	}
+}
+
 void rig_start(struct rig *rig, uint16_t control_base, uint16_t cursor_base)
 {
 	connect_display(rig);
 	frontend_set_features(rig->frontend, rig->acked_features);
-	frontend_add_memory(rig->frontend, rig->ram);
+	share_memory(rig);
 	frontend_start_ring(rig->frontend, rig->control, control_base, true);
 	frontend_start_ring(rig->frontend, rig->cursor, cursor_base, true);
 	frontend_set_vring(rig->frontend, VHOST_USER_SET_VRING_ENABLE, VGPU_CONTROL, 1);
 	frontend_set_vring(rig->frontend, VHOST_USER_SET_VRING_ENABLE, VGPU_CURSOR, 1);
 }
 
+static void start_daemon(struct rig *rig)
+{
+	if (rig->options.foreign) {
+		rig->daemon = rig->options.foreign;
+		rig->frontend = frontend_create(daemon_connect(rig->daemon));
+	} else {
+		rig->daemon = daemon_start(rig->options.mode, rig->options.args);
+		rig->frontend = frontend_create(daemon_connect_or_skip(rig->daemon));
+	}
+}
+
 struct rig *rig_create(const struct rig_options *options)
 {
 	struct rig *rig = g_new0(struct rig, 1);
-	struct display_config display_config = display_config_default();
+	struct display_config display_config =
+		options->display ? *options->display : display_config_default();
 	uint64_t region_bytes = options->region_bytes ? options->region_bytes : REGION_BYTES;
 
 	rig->options = *options;
 	if (!rig->options.mode) {
 		rig->options.mode = "null";
 	}
-	rig->daemon = daemon_start(rig->options.mode, rig->options.args);
-	rig->frontend = frontend_create(daemon_connect_or_skip(rig->daemon));
+	start_daemon(rig);
 	rig->frontend->withheld_protocol_features = options->withheld_protocol_features;
 	frontend_handshake(rig->frontend);
 	rig->acked_features =
@@ -65,8 +92,8 @@ struct rig *rig_create(const struct rig_options *options)
 				  has_event_idx);
 	rig->vgpu = vgpu_create(rig->ram, rig->control, rig->cursor);
 	if (!options->has_no_display) {
-		rig->display =
-			display_create(options->display ? options->display : &display_config);
+		display_config.is_lenient |= options->foreign != NULL;
+		rig->display = display_create(&display_config);
 	}
 	if (!options->is_not_started) {
 		rig_start(rig, 0, 0);
@@ -83,7 +110,9 @@ static void release(struct rig *rig)
 {
 	display_destroy(rig->display);
 	frontend_destroy(rig->frontend);
-	daemon_destroy(rig->daemon);
+	if (!rig->options.foreign) {
+		daemon_destroy(rig->daemon);
+	}
 	vgpu_destroy(rig->vgpu);
 	ring_destroy(rig->control);
 	ring_destroy(rig->cursor);
@@ -96,9 +125,11 @@ void rig_destroy(struct rig *rig)
 	if (!rig) {
 		return;
 	}
-	frontend_assert_alive(rig->frontend);
-	g_assert_false(ring_wait_error(rig->control, 0));
-	g_assert_false(ring_wait_error(rig->cursor, 0));
+	if (!rig->options.foreign) {
+		frontend_assert_alive(rig->frontend);
+		g_assert_false(ring_wait_error(rig->control, 0));
+		g_assert_false(ring_wait_error(rig->cursor, 0));
+	}
 	release(rig);
 }
 
@@ -115,7 +146,9 @@ void rig_pause(struct rig *rig, uint16_t *control_out, uint16_t *cursor_out)
 	}
 	*control_out = frontend_stop_ring(rig->frontend, VGPU_CONTROL);
 	*cursor_out = frontend_stop_ring(rig->frontend, VGPU_CURSOR);
-	frontend_remove_memory(rig->frontend, rig->ram);
+	if (has_memory_slots(rig) || !rig->options.foreign) {
+		frontend_remove_memory(rig->frontend, rig->ram);
+	}
 }
 
 void rig_pause_resume(struct rig *rig)

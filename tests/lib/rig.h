@@ -16,6 +16,7 @@
 #include "vgpu.h"
 
 struct rig_options {
+	struct daemon *foreign;		      /* borrowed: another back-end, started already */
 	const char *mode;		      /* NULL: "null" */
 	const char *const *args;	      /* more arguments of the daemon */
 	const struct display_config *display; /* NULL: display_config_default() */
@@ -44,7 +45,7 @@ struct rig {
 struct rig *rig_create(const struct rig_options *options);
 struct rig *rig_create_mode(const char *mode);
 /* Asserts the display's rules, that the daemon still serves, that no queue broke, and that all ends
- * cleanly. */
+ * cleanly. Of a foreign back-end nothing is asserted, and it goes on. */
 void rig_destroy(struct rig *rig);
 /* For a daemon that the test has ended; asserts only that it is clean. */
 void rig_destroy_ended(struct rig *rig);

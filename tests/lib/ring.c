@@ -219,7 +219,7 @@ void ring_suppress_calls(struct ring *ring, uint16_t n)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-static void enable_calls(struct ring *ring)
+void ring_enable_calls(struct ring *ring)
 {
 	store16(used_event(ring), ring->last_used);
 	store16(&ring->avail->flags, 0);
@@ -231,7 +231,7 @@ bool ring_wait_used(struct ring *ring, int milliseconds, struct vring_used_elem 
 	int64_t deadline = suite_deadline_us(milliseconds);
 
 	while (!ring_pop_used(ring, elem_out)) {
-		enable_calls(ring);
+		ring_enable_calls(ring);
 		if (ring_pop_used(ring, elem_out)) {
 			break;
 		}

@@ -76,6 +76,8 @@ uint64_t ring_take_calls(struct ring *ring);
 /* Asks for no interrupt before @n more entries were used (EVENT_IDX), or for none at all without
  * it. */
 void ring_suppress_calls(struct ring *ring, uint16_t n);
+/* Asks for an interrupt at the next entry. */
+void ring_enable_calls(struct ring *ring);
 /* True if the queue's error eventfd fires in time. */
 bool ring_wait_error(struct ring *ring, int milliseconds);
 uint16_t ring_used_idx(const struct ring *ring);

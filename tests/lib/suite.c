@@ -21,7 +21,7 @@
 #include "suite.h"
 
 #define EXIT_SKIP 77
-#define TEST_LIMIT_MS 60000
+#define TEST_LIMIT_S 60
 #define ORPHAN_LIMIT_MS 2000
 
 struct suite_test {
@@ -33,6 +33,7 @@ struct suite_test {
 static FILE *results;
 static GPtrArray *tests; /* of struct suite_test *; GLib's tests refer to them */
 static int skip_pipe = -1;
+static int limit_s = TEST_LIMIT_S;
 
 static int timeout_factor(void)
 {
@@ -110,7 +111,7 @@ static void run_child(const struct suite_test *test)
 
 static int wait_child(pid_t pid)
 {
-	int64_t deadline = suite_deadline_us(TEST_LIMIT_MS);
+	int64_t deadline = suite_deadline_us(limit_s * 1000);
 	int status = 0;
 	pid_t done;
 
@@ -121,7 +122,7 @@ static int wait_child(pid_t pid)
 		kill(-pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		g_test_message("killed: still running after %d s",
-			       suite_timeout_ms(TEST_LIMIT_MS) / 1000);
+			       suite_timeout_ms(limit_s));
 		return -1;
 	}
 	return status;
@@ -254,6 +255,11 @@ void suite_add(suite_fn fn, const void *data, const char *path_format, ...)
 	test->data = data;
 	g_ptr_array_add(tests, test);
 	g_test_add_data_func(test->path, test, run_test);
+}
+
+void suite_set_limit_s(int seconds)
+{
+	limit_s = seconds;
 }
 
 int suite_run(void)

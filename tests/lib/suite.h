@@ -19,6 +19,8 @@ void suite_init(int *argc, char ***argv);
 /* @data is borrowed and must live until suite_run() returns. */
 void suite_add(suite_fn fn, const void *data, const char *path_format, ...) G_GNUC_PRINTF(3, 4);
 int suite_run(void);
+/* For tests that take longer than the usual minute; before suite_run(). */
+void suite_set_limit_s(int seconds);
 
 /* Ends the running test as skipped; @reason names what the host lacks. */
 G_NORETURN void suite_skip(const char *reason_format, ...) G_GNUC_PRINTF(1, 2);

@@ -57,6 +57,13 @@ void proto_assert_error(uint32_t type)
 	g_assert_cmphex(type, <=, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 }
 
+void proto_assert_answer(uint32_t type)
+{
+	if (type < VIRTIO_GPU_RESP_OK_NODATA || type > VIRTIO_GPU_RESP_OK_MAP_INFO) {
+		proto_assert_error(type);
+	}
+}
+
 void proto_assert_one_of(uint32_t type, uint32_t one, uint32_t other)
 {
 	if (type != one) {

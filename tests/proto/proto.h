@@ -43,6 +43,8 @@ void proto_check_shapes(struct rig *rig, const void *cmd, uint32_t size, uint32_
 void proto_assert_edid(const struct virtio_gpu_resp_edid *edid);
 /* 0x1200 and above. */
 void proto_assert_error(uint32_t type);
+/* Any that there is. */
+void proto_assert_answer(uint32_t type);
 /* g_assert_cmpmem() without its sign conversion. */
 void proto_assert_mem(const void *actual, const void *expected, size_t size);
 void proto_assert_one_of(uint32_t type, uint32_t one, uint32_t other);

@@ -69,6 +69,23 @@ static void test_handshakes(const void *mode)
 	daemon_destroy(daemon);
 }
 
+static void hang_up(struct rig *rig)
+{
+	display_disconnect(rig->display);
+	frontend_destroy(rig->frontend);
+}
+
+static void connect_again(struct rig *rig)
+{
+	rig->frontend = frontend_create(daemon_connect(rig->daemon));
+	frontend_handshake(rig->frontend);
+	vgpu_forget(rig->vgpu);
+	rig->ram->regions[1].used = 0;
+	ring_reset(rig->control);
+	ring_reset(rig->cursor);
+	rig_start(rig, 0, 0);
+}
+
 /* Whole machines: memory, rings, a picture, a display; fewer of them. */
 static void test_machines(const void *mode)
 {
@@ -77,21 +94,41 @@ static void test_machines(const void *mode)
 
 	for (unsigned int i = 0; i < 40; i++) {
 		rig_show_resource(rig, 1, 0, 640, 480, NULL);
-		display_disconnect(rig->display);
-		frontend_destroy(rig->frontend);
+		hang_up(rig);
 		struct state state = take_state(rig->daemon);
 		if (i == 5) {
 			before = state;
 		} else if (i > 5) {
 			assert_same(&before, &state);
 		}
-		rig->frontend = frontend_create(daemon_connect(rig->daemon));
-		frontend_handshake(rig->frontend);
-		vgpu_forget(rig->vgpu);
-		rig->ram->regions[1].used = 0;
-		ring_reset(rig->control);
-		ring_reset(rig->cursor);
-		rig_start(rig, 0, 0);
+		connect_again(rig);
+	}
+	rig_destroy(rig);
+}
+
+/* A thousand of them, each with a picture, a cursor and a question; some hang up before they see
+ * the picture. */
+static void test_work(const void *mode)
+{
+	struct rig *rig = proto_rig(mode);
+	g_autofree uint32_t *pixels = rig_make_pattern(64, 64, 1);
+	struct state before = {0};
+
+	for (unsigned int i = 1; i <= N_CYCLES; i++) {
+		rig_show_resource(rig, 1, 0, 64, 64, pixels);
+		vgpu_move_cursor(rig->vgpu, 0, 1, i, i);
+		if (i % 4 != 0) {
+			display_wait_pixels(rig->display, 0, pixels, 64, 64);
+			rig_assert_serves(rig);
+		}
+		hang_up(rig);
+		if (i == N_WARM_UP) {
+			before = take_state(rig->daemon);
+		} else if (i == N_CYCLES) {
+			struct state after = take_state(rig->daemon);
+			assert_same(&before, &after);
+		}
+		connect_again(rig);
 	}
 	rig_destroy(rig);
 }
@@ -122,5 +159,6 @@ int main(int argc, char **argv)
 	proto_add("cycles", "handshakes", test_handshakes);
 	proto_add("cycles", "machines", test_machines);
 	proto_add("cycles", "session", test_session);
+	suite_add(test_work, PROTO_2D, "/proto/cycles/2d/work");
 	return suite_run();
 }

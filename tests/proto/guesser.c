@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <string.h>
+
+#include "guesser.h"
+
+#define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
+#define BAD_GPA UINT64_C(0x7000000000)
+#define MIN_SCANOUT_SIDE 16u
+
+void guesser_init(struct guesser *guesser, uint32_t seed, uint64_t backing_gpa, bool has_3d)
+{
+	*guesser = (struct guesser){
+		.random = g_rand_new_with_seed(seed),
+		.backing_gpa = backing_gpa,
+		.has_3d = has_3d,
+	};
+}
+
+void guesser_finish(struct guesser *guesser)
+{
+	g_clear_pointer(&guesser->random, g_rand_free);
+}
+
+void guesser_forget(struct guesser *guesser)
+{
+	memset(guesser->resources, 0, sizeof(guesser->resources));
+}
+
+uint32_t guesser_pick(struct guesser *guesser, uint32_t n)
+{
+	return (uint32_t)g_rand_int_range(guesser->random, 0, (gint32)n);
+}
+
+static struct guesser_resource *pick_resource(struct guesser *guesser, uint32_t *id_out)
+{
+	*id_out = guesser_pick(guesser, GUESSER_RESOURCES + 2);
+	return &guesser->resources[*id_out];
+}
+
+static void put(struct guess *guess, const void *request, size_t size)
+{
+	g_assert_cmpuint(size, <=, sizeof(guess->request));
+	memcpy(guess->request, request, size);
+	guess->request_size = (uint32_t)size;
+}
+
+#define PUT(guess, struct_type, command, ...)                                                      \
+	put(guess,                                                                                 \
+	    &(const struct struct_type){ .hdr.type = VIRTIO_GPU_CMD_##command, ##__VA_ARGS__ },    \
+	    sizeof(struct struct_type))
+
+/* ---- resources ---- */
+
+static void make_create(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id, format = FORMAT;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	uint32_t width = 1 + guesser_pick(guesser, GUESSER_MAX_SIDE);
+	uint32_t height = 1 + guesser_pick(guesser, GUESSER_MAX_SIDE);
+
+	/* Id 9 stays what there never is. */
+	id = id > GUESSER_RESOURCES ? 0 : id;
+	guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (id > 0 && !resource->exists) {
+		switch (guesser_pick(guesser, 16)) {
+		case 0:
+			format = 5;
+			guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+			break;
+		case 1:
+			width = height = 65536;
+			guess->expected = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+			break;
+		default:
+			*resource = (struct guesser_resource){ .exists = true,
+							       .width = width,
+							       .height = height };
+			guess->expected = VIRTIO_GPU_RESP_OK_NODATA;
+		}
+	}
+	PUT(guess, virtio_gpu_resource_create_2d, RESOURCE_CREATE_2D, .resource_id = id,
+	    .format = format, .width = width, .height = height);
+}
+
+static uint32_t ok_if(bool is_good, uint32_t otherwise)
+{
+	return is_good ? VIRTIO_GPU_RESP_OK_NODATA : otherwise;
+}
+
+static void make_unref(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+
+	PUT(guess, virtio_gpu_resource_unref, RESOURCE_UNREF, .resource_id = id);
+	guess->expected = ok_if(resource->exists, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	resource->exists = false;
+}
+
+static void make_attach(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	bool is_bad = guesser_pick(guesser, 10) == 0;
+
+	PUT(guess, virtio_gpu_resource_attach_backing, RESOURCE_ATTACH_BACKING, .resource_id = id,
+	    .nr_entries = 1);
+	guess->n_entries = 1;
+	guess->entries[0] = (struct virtio_gpu_mem_entry){
+		.addr = is_bad ? BAD_GPA : guesser->backing_gpa,
+		.length = GUESSER_MAX_SIDE * GUESSER_MAX_SIDE * 4,
+	};
+	if (!resource->exists) {
+		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	} else {
+		guess->expected =
+			ok_if(!resource->has_backing && !is_bad, VIRTIO_GPU_RESP_ERR_UNSPEC);
+		resource->has_backing |= !is_bad;
+	}
+}
+
+static void make_detach(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+
+	PUT(guess, virtio_gpu_resource_detach_backing, RESOURCE_DETACH_BACKING, .resource_id = id);
+	guess->expected = ok_if(resource->exists && resource->has_backing,
+				VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	resource->has_backing = false;
+}
+
+/* ---- rectangles ---- */
+
+/* Mostly all of it or a part, now and then more. */
+static struct virtio_gpu_rect pick_rect(struct guesser *guesser,
+					const struct guesser_resource *resource)
+{
+	uint32_t width = resource->exists ? resource->width : 16;
+	uint32_t height = resource->exists ? resource->height : 16;
+	struct virtio_gpu_rect rect = { 0, 0, width, height };
+
+	switch (guesser_pick(guesser, 8)) {
+	case 0:
+		rect.x = UINT32_MAX - guesser_pick(guesser, 4);
+		break;
+	case 1:
+		rect.height += 1;
+		break;
+	case 2:
+	case 3:
+		rect.x = guesser_pick(guesser, width);
+		rect.y = guesser_pick(guesser, height);
+		rect.width = 1 + guesser_pick(guesser, width - rect.x);
+		rect.height = 1 + guesser_pick(guesser, height - rect.y);
+		break;
+	default:
+		break;
+	}
+	return rect;
+}
+
+static bool is_inside(const struct virtio_gpu_rect *rect, const struct guesser_resource *resource)
+{
+	return (uint64_t)rect->x + rect->width <= resource->width &&
+	       (uint64_t)rect->y + rect->height <= resource->height;
+}
+
+static void make_transfer(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	struct virtio_gpu_rect rect = pick_rect(guesser, resource);
+
+	PUT(guess, virtio_gpu_transfer_to_host_2d, TRANSFER_TO_HOST_2D, .resource_id = id,
+	    .r = rect);
+	guess->expected =
+		resource->exists && resource->has_backing
+			? ok_if(is_inside(&rect, resource), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
+			: VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+}
+
+static void make_flush(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	struct virtio_gpu_rect rect = pick_rect(guesser, resource);
+
+	PUT(guess, virtio_gpu_resource_flush, RESOURCE_FLUSH, .resource_id = id, .r = rect);
+	guess->expected = resource->exists ? ok_if(is_inside(&rect, resource),
+						   VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
+					   : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	guess->is_ordered = false;
+}
+
+static void make_scanout(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id, number = guesser_pick(guesser, GUESSER_SCANOUTS);
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	struct virtio_gpu_rect rect = pick_rect(guesser, resource);
+	bool is_fit = is_inside(&rect, resource) && rect.width >= MIN_SCANOUT_SIDE &&
+		      rect.height >= MIN_SCANOUT_SIDE;
+
+	number = guesser_pick(guesser, 16) == 0 ? 16 : number;
+	PUT(guess, virtio_gpu_set_scanout, SET_SCANOUT, .scanout_id = number, .resource_id = id,
+	    .r = rect);
+	guess->expected = number >= 16	     ? VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID
+			  : id == 0	     ? VIRTIO_GPU_RESP_OK_NODATA
+			  : resource->exists ? ok_if(is_fit, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
+					     : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+}
+
+/* ---- questions, nonsense, cursors ---- */
+
+static void make_question(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t scanout = guesser_pick(guesser, 18);
+
+	guess->is_ordered = false;
+	guess->chain.response_size = sizeof(struct virtio_gpu_resp_edid);
+	if (guesser_pick(guesser, 2) == 0) {
+		const struct virtio_gpu_ctrl_hdr hdr = { .type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO };
+		put(guess, &hdr, sizeof(hdr));
+		guess->expected = VIRTIO_GPU_RESP_OK_DISPLAY_INFO;
+	} else {
+		PUT(guess, virtio_gpu_cmd_get_edid, GET_EDID, .scanout = scanout);
+		guess->expected = scanout < 16 ? VIRTIO_GPU_RESP_OK_EDID
+					       : VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
+	}
+}
+
+static void make_nonsense(struct guesser *guesser, struct guess *guess)
+{
+	static const uint32_t types[] = { 0,
+					  0x10f,
+					  0x1100,
+					  0xffffffff,
+					  VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB,
+					  VIRTIO_GPU_CMD_MOVE_CURSOR };
+	static const uint32_t types_3d[] = { VIRTIO_GPU_CMD_CTX_CREATE, VIRTIO_GPU_CMD_SUBMIT_3D,
+					     VIRTIO_GPU_CMD_GET_CAPSET };
+	struct virtio_gpu_ctrl_hdr *hdr = (void *)guess->request;
+
+	for (size_t i = 0; i < sizeof(guess->request); i += 4) {
+		uint32_t word = g_rand_int(guesser->random);
+		memcpy(guess->request + i, &word, 4);
+	}
+	guess->request_size = (uint32_t)sizeof(guess->request);
+	hdr->type = !guesser->has_3d && guesser_pick(guesser, 2)
+			    ? types_3d[guesser_pick(guesser, G_N_ELEMENTS(types_3d))]
+			    : types[guesser_pick(guesser, G_N_ELEMENTS(types))];
+	guess->expected = VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+/* A good command, cut short, which changes nothing. */
+static void make_short(struct guesser *guesser, struct guess *guess)
+{
+	PUT(guess, virtio_gpu_set_scanout, SET_SCANOUT, .resource_id = 1);
+	guess->request_size = 1 + guesser_pick(guesser, guess->request_size - 1);
+	guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+/* Resources are the other queue's, so that what comes of it can't be foretold. */
+static void make_cursor(struct guesser *guesser, struct guess *guess)
+{
+	guess->queue = VGPU_CURSOR;
+	if (guesser_pick(guesser, 3) == 0) {
+		PUT(guess, virtio_gpu_update_cursor, UPDATE_CURSOR,
+		    .resource_id = guesser_pick(guesser, GUESSER_RESOURCES + 2),
+		    .pos.scanout_id = guesser_pick(guesser, 18),
+		    .hot_x = guesser_pick(guesser, 70));
+	} else {
+		PUT(guess, virtio_gpu_update_cursor, MOVE_CURSOR,
+		    .resource_id = guesser_pick(guesser, 3),
+		    .pos.scanout_id = guesser_pick(guesser, 18),
+		    .pos.x = g_rand_int(guesser->random));
+	}
+	guess->expected = 0;
+}
+
+/* ---- shapes ---- */
+
+/* Nearly all with a fence that there is only once, so that each answer names its command. */
+static void add_fence(struct guesser *guesser, struct guess *guess)
+{
+	struct virtio_gpu_ctrl_hdr *hdr = (void *)guess->request;
+
+	guesser->n_guesses += 1;
+	guess->fence_id = 0;
+	if (guess->request_size < sizeof(*hdr)) {
+		return;
+	}
+	hdr->flags = 0;
+	if (guesser_pick(guesser, 16) != 0) {
+		hdr->flags = VIRTIO_GPU_FLAG_FENCE;
+		hdr->fence_id = guess->fence_id = guesser->n_guesses;
+	}
+}
+
+static void add_shape(struct guesser *guesser, struct guess *guess)
+{
+	struct vgpu_chain *chain = &guess->chain;
+
+	chain->request = guess->request;
+	chain->request_size = guess->request_size;
+	chain->payload = guess->entries;
+	chain->payload_size = guess->n_entries * (uint32_t)sizeof(guess->entries[0]);
+	if (chain->response_size == 0) {
+		chain->response_size = (uint32_t)sizeof(struct virtio_gpu_ctrl_hdr);
+	}
+	switch (guesser_pick(guesser, 24)) {
+	case 0:
+		chain->response_size = 0;
+		break;
+	case 1:
+		chain->response_size = 8;
+		break;
+	case 2:
+	case 3:
+		chain->is_indirect = true;
+		chain->request_split = 1 + guesser_pick(guesser, 32);
+		chain->response_split = 8 + guesser_pick(guesser, 300);
+		break;
+	case 4:
+		chain->request_split = 16;
+		break;
+	case 5:
+	case 6:
+	case 7:
+		chain->is_indirect = true;
+		break;
+	default:
+		break;
+	}
+}
+
+void guesser_make(struct guesser *guesser, struct guess *guess_out)
+{
+	static void (*const makers[])(struct guesser * guesser, struct guess * guess) = {
+		make_create, make_create,   make_unref,	   make_attach,	 make_attach,
+		make_detach, make_transfer, make_transfer, make_scanout, make_scanout,
+		make_flush,  make_flush,    make_nonsense, make_short,	 make_cursor,
+		make_cursor, make_cursor,   make_transfer,
+	};
+
+	*guess_out = (struct guess){ .queue = VGPU_CONTROL, .is_ordered = true };
+	if (guesser_pick(guesser, 60) == 0) {
+		make_question(guesser, guess_out);
+	} else {
+		makers[guesser_pick(guesser, G_N_ELEMENTS(makers))](guesser, guess_out);
+	}
+	add_fence(guesser, guess_out);
+	add_shape(guesser, guess_out);
+}
