@@ -79,6 +79,7 @@ class Program:
 
     def __enter__(self):
         self.vm.sh(f"printf '{escape(self.command)}' >{self.out}.sh; "
+                   f": >{self.out}; "
                    f"setsid sh {self.out}.sh >{self.out} 2>&1 </dev/null & "
                    f"echo $! >{self.out}.pid")
         try:

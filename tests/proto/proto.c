@@ -27,6 +27,16 @@ void proto_add_virgl(const char *group, const char *name, suite_fn fn)
 	suite_add(fn, PROTO_VIRGL, "/proto/%s/%s/%s", group, PROTO_VIRGL->name, name);
 }
 
+void proto_let_signals_kill(void)
+{
+	const char *options = g_getenv("ASAN_OPTIONS");
+	g_autofree char *changed = g_strdup_printf(
+		"%s%shandle_segv=0:handle_abort=0:handle_sigbus=0", options ? options : "",
+		options && *options ? ":" : "");
+
+	g_setenv("ASAN_OPTIONS", changed, TRUE);
+}
+
 struct rig *proto_rig(const void *mode)
 {
 	return rig_create_mode(((const struct proto_mode *)mode)->name);

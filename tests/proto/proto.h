@@ -29,6 +29,9 @@ void proto_add(const char *group, const char *name, suite_fn fn);
 void proto_add_drawing(const char *group, const char *name, suite_fn fn);
 void proto_add_virgl(const char *group, const char *name, suite_fn fn);
 
+/* A signal from outside is no finding of a sanitizer's. Before the daemon is started. */
+void proto_let_signals_kill(void);
+
 struct rig *proto_rig(const void *mode);
 /* In null mode, up to the handshake: no memory, no rings. */
 struct rig *proto_rig_handshaken(void);

@@ -305,21 +305,10 @@ static void test_control(const void *mode)
 	rig_destroy(rig);
 }
 
-/* A signal from outside is no finding of AddressSanitizer's. */
-static void let_signals_kill(void)
-{
-	const char *options = g_getenv("ASAN_OPTIONS");
-	g_autofree char *changed =
-		g_strdup_printf("%s%shandle_segv=0:handle_abort=0", options ? options : "",
-				options && *options ? ":" : "");
-
-	g_setenv("ASAN_OPTIONS", changed, TRUE);
-}
-
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
-	let_signals_kill();
+	proto_let_signals_kill();
 	proto_add_virgl("crash", "killed", test_killed);
 	proto_add_virgl("crash", "segv", test_segv);
 	proto_add_virgl("crash", "abort", test_abort);

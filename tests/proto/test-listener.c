@@ -584,6 +584,7 @@ static void test_log(const void *data)
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
+	proto_let_signals_kill();
 	suite_add(test_at_once, NULL, "/proto/listener/at_once");
 	suite_add(test_all_end_together, NULL, "/proto/listener/all_end_together");
 	suite_add(test_no_shared_files, NULL, "/proto/listener/no_shared_files");
