@@ -519,6 +519,17 @@ static void do_set_features(struct fuzz *fuzz)
 	virtq_set_features(&fuzz->vq, has_event_idx, fuzz->model.has_indirect);
 }
 
+/* The index in the ring counts; as it was before what was deferred is written, which moves it on. */
+static void see_used(struct fuzz *fuzz)
+{
+	struct model *model = &fuzz->model;
+
+	model->used_index = le16toh(used_ring(fuzz)->idx);
+	if (is_running(fuzz)) {
+		model->used_index = (uint16_t)(model->used_index - model->n_deferred);
+	}
+}
+
 static void set_memory(struct fuzz *fuzz, unsigned int mask)
 {
 	struct guestmem *mem = fuzz_guest_build_table(fuzz->guest, mask);
@@ -526,6 +537,9 @@ static void set_memory(struct fuzz *fuzz, unsigned int mask)
 	virtq_set_memory(&fuzz->vq, mem);
 	guestmem_unref(mem);
 	fuzz->model.mask = mask;
+	if (is_mapped(fuzz)) {
+		see_used(fuzz);
+	}
 	settle(fuzz);
 }
 
@@ -574,12 +588,8 @@ static void set_addresses(struct fuzz *fuzz, struct uva desc, struct uva avail, 
 	model->used = used;
 	g_assert_cmpint(status == VIRTQ_OK, ==, is_mapped(fuzz));
 	if (status == VIRTQ_OK) {
-		/* Before what was deferred is written, which moves it on. */
-		model->used_index = le16toh(used_ring(fuzz)->idx);
 		model->is_broken = false;
-		if (is_running(fuzz)) {
-			model->used_index = (uint16_t)(model->used_index - model->n_deferred);
-		}
+		see_used(fuzz);
 		settle(fuzz);
 	}
 }
