@@ -353,26 +353,6 @@ static struct virtq *take_vring_fd(struct session *session, struct conn_message 
 	return vq;
 }
 
-/*
- * CALL and ERR: what we write to. An eventfd that nobody reads, made to wait,
- * would hold up the queue for good with the next interrupt.
- */
-static struct virtq *take_signal_fd(struct session *session, struct conn_message *message,
-				    int *fd_out, int *error_out)
-{
-	struct virtq *vq = take_vring_fd(session, message, fd_out, error_out);
-
-	if (vq == NULL || *fd_out < 0) {
-		return vq;
-	}
-	*error_out = sock_set_nonblocking(*fd_out);
-	if (*error_out < 0) {
-		close(*fd_out);
-		return NULL;
-	}
-	return vq;
-}
-
 static int handle_set_vring_kick(struct session *session, struct conn_message *message)
 {
 	int fd = -1, error = 0;
@@ -394,7 +374,7 @@ static int handle_set_vring_kick(struct session *session, struct conn_message *m
 static int handle_set_vring_call(struct session *session, struct conn_message *message)
 {
 	int fd = -1, error = 0;
-	struct virtq *vq = take_signal_fd(session, message, &fd, &error);
+	struct virtq *vq = take_vring_fd(session, message, &fd, &error);
 
 	if (vq == NULL) {
 		return error;
@@ -407,7 +387,7 @@ static int handle_set_vring_call(struct session *session, struct conn_message *m
 static int handle_set_vring_err(struct session *session, struct conn_message *message)
 {
 	int fd = -1, error = 0;
-	struct virtq *vq = take_signal_fd(session, message, &fd, &error);
+	struct virtq *vq = take_vring_fd(session, message, &fd, &error);
 
 	if (vq == NULL) {
 		return error;

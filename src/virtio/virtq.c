@@ -58,6 +58,12 @@ static bool is_apart(const struct virtq *vq)
 	return vq->shared != NULL && !vq->is_view;
 }
 
+/* An eventfd that nobody reads would hold up the queue for good. Most don't wait; the flag is the peer's. */
+static bool may_wait(int fd)
+{
+	return fd >= 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+}
+
 static bool is_writable(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
@@ -69,8 +75,10 @@ static void signal_fd(const struct virtq *vq, int fd)
 {
 	uint64_t one = 1;
 
-	/* The device's process has it, too: if it has filled it up, a write would wait for ever. */
-	if (fd >= 0 && (!is_apart(vq) || is_writable(fd))) {
+	bool waits = fd == vq->call_fd ? vq->call_waits : vq->err_waits;
+
+	/* Where the device's process has it as well, that may change the flag. */
+	if (fd >= 0 && ((!is_apart(vq) && !waits) || is_writable(fd))) {
 		ssize_t ignored = write(fd, &one, sizeof(one));
 		(void)ignored;
 	}
@@ -372,6 +380,7 @@ void virtq_set_call(struct virtq *vq, int consume_fd)
 	begin_change(vq);
 	close_fd(&vq->call_fd);
 	vq->call_fd = consume_fd;
+	vq->call_waits = may_wait(consume_fd);
 	/* What was completed before there was anyone to tell. */
 	vq->state->is_signalled_valid = 0;
 	if (is_running(vq)) {
@@ -385,6 +394,7 @@ void virtq_set_err(struct virtq *vq, int consume_fd)
 	begin_change(vq);
 	close_fd(&vq->err_fd);
 	vq->err_fd = consume_fd;
+	vq->err_waits = may_wait(consume_fd);
 	if (vq->state->is_broken) {
 		signal_fd(vq, vq->err_fd);
 	}
@@ -505,6 +515,8 @@ void virtq_set_view(struct virtq *vq, const struct virtq_view *consume_fds, stru
 	vq->has_addresses = consume_fds->has_addresses;
 	vq->kick_fd = consume_fds->kick_fd;
 	vq->call_fd = consume_fds->call_fd;
+	vq->call_waits = may_wait(vq->call_fd);
+	vq->err_waits = may_wait(consume_fds->err_fd);
 	vq->err_fd = consume_fds->err_fd;
 	vq->kick_serial++;
 	vq->is_started = consume_fds->is_started;

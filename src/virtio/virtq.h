@@ -123,6 +123,7 @@ struct virtq {
 	struct vring_used *used;
 
 	int kick_fd, call_fd, err_fd; /* owned, or -1 */
+	bool call_waits, err_waits;   /* a write to it may */
 	uint32_t kick_serial;	      /* changes with kick_fd */
 	bool is_started;
 	bool is_enabled;
