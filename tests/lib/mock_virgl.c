@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <glib.h>
+#include <string.h>
+
+#include "mock_virgl.h"
+#include "vgpu.h"
+
+#define MAX_WORDS (MOCK_VIRGL_HEAD_WORDS + MOCK_VIRGL_MAX_ARGS)
+
+void mock_virgl_use(void)
+{
+	const char *dir = g_getenv("MOCK_VIRGLRENDERER");
+
+	g_assert_nonnull(dir);
+	g_setenv("LD_LIBRARY_PATH", dir, TRUE);
+}
+
+struct vgpu_call *mock_virgl_send(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode,
+				  uint32_t result_id, const uint32_t *args, uint32_t n_args)
+{
+	uint32_t n_words = MOCK_VIRGL_HEAD_WORDS + n_args;
+	uint32_t words[MAX_WORDS] = {MOCK_VIRGL_MAGIC | (n_words - 1) << 16, opcode, result_id};
+	struct virtio_gpu_cmd_submit cmd = {.hdr = vgpu_take_hdr(vgpu, VIRTIO_GPU_CMD_SUBMIT_3D)};
+	struct vgpu_chain chain = {
+		.request = &cmd,
+		.request_size = sizeof(cmd),
+		.payload = words,
+		.payload_size = n_words * (uint32_t)sizeof(uint32_t),
+		.response_size = sizeof(struct virtio_gpu_ctrl_hdr),
+	};
+
+	g_assert_cmpuint(n_args, <=, MOCK_VIRGL_MAX_ARGS);
+	if (n_args > 0) {
+		memcpy(&words[MOCK_VIRGL_HEAD_WORDS], args, n_args * sizeof(uint32_t));
+	}
+	cmd.hdr.ctx_id = ctx;
+	cmd.size = chain.payload_size;
+	struct vgpu_call *call = vgpu_submit(vgpu, VGPU_CONTROL, &chain);
+	vgpu_kick(vgpu, VGPU_CONTROL);
+	return call;
+}
+
+uint32_t mock_virgl_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, uint32_t result_id,
+			const uint32_t *args, uint32_t n_args)
+{
+	struct vgpu_call *call = mock_virgl_send(vgpu, ctx, opcode, result_id, args, n_args);
+
+	g_assert_true(vgpu_wait(vgpu, call, VGPU_ANSWER_MS));
+	return vgpu_finish(vgpu, call);
+}
+
+uint32_t mock_virgl_run1(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, uint32_t result_id,
+			 uint32_t arg)
+{
+	return mock_virgl_run(vgpu, ctx, opcode, result_id, &arg, 1);
+}
+
+uint32_t mock_virgl_run_text(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, uint32_t result_id,
+			     const char *text)
+{
+	size_t size = strlen(text) + 1;
+	uint32_t n_words = (uint32_t)((size + sizeof(uint32_t) - 1) / sizeof(uint32_t));
+	uint32_t words[MOCK_VIRGL_MAX_ARGS] = {0};
+
+	g_assert_cmpuint(n_words, <=, MOCK_VIRGL_MAX_ARGS);
+	memcpy(words, text, size);
+	return mock_virgl_run(vgpu, ctx, opcode, result_id, words, n_words);
+}

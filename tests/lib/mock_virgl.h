@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A libvirglrenderer.so.1 of our own (tests/proto/mock-virglrenderer) does what a test says, where
+ * the real one does what a driver can: it sleeps, spins, dies, forgets its fences, eats memory.
+ *
+ * A stream for it is made of commands of its own, cut as virgl's are: a word with MOCK_VIRGL_MAGIC
+ * and the number of words that follow, the opcode, the id of the resource whose backing gets the
+ * results (0: none), arguments. A result is one u32, at the place that the command says.
+ */
+#ifndef TESTS_LIB_MOCK_VIRGL_H
+#define TESTS_LIB_MOCK_VIRGL_H
+
+#include <stdint.h>
+
+#define MOCK_VIRGL_MAGIC 0x564du /* "MV", in bits 0..15; the length in 16..31 */
+#define MOCK_VIRGL_HEAD_WORDS 3u
+#define MOCK_VIRGL_MAX_ARGS 1024u
+
+/* Those of one file of the library begin at a hundred of their own. */
+enum mock_opcode {
+	/* value: it is the result */
+	MOCK_ECHO = 1,
+	/* ms */
+	MOCK_SLEEP,
+	/* signal: the process dies of it */
+	MOCK_DIE,
+	/* for ever, on the processor */
+	MOCK_SPIN,
+	/* MiB: allocated, touched and kept; the result is how many there are */
+	MOCK_EAT,
+	/* errno: submit_cmd() returns it */
+	MOCK_FAIL,
+	/* n, level: so many lines for the log callback, level as in enum virgl_log_level_flags */
+	MOCK_LOG,
+	/* resource, colour: all its pixels */
+	MOCK_FILL,
+	/* the result is the process's id */
+	MOCK_GET_PID,
+
+	/* From now on no fence is signalled. */
+	MOCK_FENCES_NEVER = 100,
+	/* ms: each later fence, by so much after its turn */
+	MOCK_FENCES_LATE,
+	/* 0: from a thread, as it begins; 1: when the library is asked by poll() */
+	MOCK_FENCES_BY_POLL,
+};
+
+struct vgpu;
+struct vgpu_call;
+
+/* The daemons that this test starts from now on load the mock. MOCK_VIRGLRENDERER names its folder.
+ */
+void mock_virgl_use(void);
+
+/* One command by SUBMIT_3D; the type of the response. @result_id: a resource with a backing, or 0.
+ */
+uint32_t mock_virgl_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, uint32_t result_id,
+			const uint32_t *args, uint32_t n_args);
+uint32_t mock_virgl_run1(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, uint32_t result_id,
+			 uint32_t arg);
+/* The argument is a string, with its NUL, in as many words as it needs. */
+uint32_t mock_virgl_run_text(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, uint32_t result_id,
+			     const char *text);
+/* Sends and doesn't wait: for vgpu_wait() and vgpu_finish(). Flags and fence are next_hdr's. */
+struct vgpu_call *mock_virgl_send(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode,
+				  uint32_t result_id, const uint32_t *args, uint32_t n_args);
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A libvirglrenderer.so.1 for tests: the entry points that the daemon loads,
+ * over pictures in plain memory. Formats count as four bytes a pixel, buffers
+ * as one; there is one level. A stream is no GL but what ops.c makes of it.
+ */
+#define VIRGL_RENDERER_UNSTABLE_APIS
+#include <virglrenderer.h>
+
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "mock.h"
+
+#define CAPSET_BYTES 64
+
+struct virgl_box { /* the library's own, which its public header only declares */
+	uint32_t x, y, z;
+	uint32_t w, h, d;
+};
+
+struct resource { /* owned by mock.resources */
+	uint32_t width, height, n_layers;
+	uint32_t pixel_bytes;
+	uint8_t *pixels;
+	struct iovec *iov; /* the caller's */
+	int n_iov;
+};
+
+static struct {
+	GHashTable *resources;
+	GHashTable *contexts;
+	struct virgl_renderer_callbacks *callbacks;
+	void *cookie;
+} mock;
+
+static struct resource *find(uint32_t id)
+{
+	return g_hash_table_lookup(mock.resources, GUINT_TO_POINTER(id));
+}
+
+static void free_resource(void *data)
+{
+	struct resource *resource = data;
+
+	g_free(resource->pixels);
+	g_free(resource);
+}
+
+static void signal_fence(uint32_t id)
+{
+	mock.callbacks->write_fence(mock.cookie, id);
+}
+
+int virgl_renderer_init(void *cookie, int flags, struct virgl_renderer_callbacks *callbacks)
+{
+	(void)flags;
+	mock.resources = g_hash_table_new_full(NULL, NULL, NULL, free_resource);
+	mock.contexts = g_hash_table_new(NULL, NULL);
+	mock.callbacks = callbacks;
+	mock.cookie = cookie;
+	mock_fences_start(signal_fence);
+	return 0;
+}
+
+void virgl_renderer_cleanup(void *cookie)
+{
+	(void)cookie;
+	mock_fences_stop();
+	g_hash_table_destroy(mock.contexts);
+	g_hash_table_destroy(mock.resources);
+}
+
+void virgl_renderer_poll(void)
+{
+	mock_fences_poll();
+}
+
+int virgl_renderer_get_poll_fd(void)
+{
+	return mock_fences_fd();
+}
+
+int virgl_renderer_create_fence(int client_fence_id, uint32_t ctx_id)
+{
+	(void)ctx_id;
+	mock_fences_add((uint32_t)client_fence_id);
+	return 0;
+}
+
+void virgl_renderer_force_ctx_0(void)
+{
+}
+
+void virgl_renderer_get_cap_set(uint32_t set, uint32_t *max_ver, uint32_t *max_size)
+{
+	bool is_known = set == 1 || set == 2;
+
+	*max_ver = is_known ? set : 0;
+	*max_size = is_known ? CAPSET_BYTES : 0;
+}
+
+void virgl_renderer_fill_caps(uint32_t set, uint32_t version, void *caps)
+{
+	(void)version;
+	memset(caps, (int)set, CAPSET_BYTES);
+}
+
+int virgl_renderer_context_create(uint32_t handle, uint32_t nlen, const char *name)
+{
+	(void)nlen;
+	(void)name;
+	g_hash_table_add(mock.contexts, GUINT_TO_POINTER(handle));
+	return 0;
+}
+
+int virgl_renderer_context_create_with_flags(uint32_t ctx_id, uint32_t context_flags, uint32_t nlen,
+					     const char *name)
+{
+	(void)context_flags;
+	return virgl_renderer_context_create(ctx_id, nlen, name);
+}
+
+void virgl_renderer_context_destroy(uint32_t handle)
+{
+	g_hash_table_remove(mock.contexts, GUINT_TO_POINTER(handle));
+}
+
+void virgl_renderer_ctx_attach_resource(int ctx_id, int res_handle)
+{
+	(void)ctx_id;
+	(void)res_handle;
+}
+
+void virgl_renderer_ctx_detach_resource(int ctx_id, int res_handle)
+{
+	(void)ctx_id;
+	(void)res_handle;
+}
+
+int virgl_renderer_submit_cmd(void *buffer, int ctx_id, int ndw)
+{
+	if (!g_hash_table_contains(mock.contexts, GINT_TO_POINTER(ctx_id))) {
+		return EINVAL;
+	}
+	return mock_run((uint32_t)ctx_id, buffer, (size_t)ndw);
+}
+
+int virgl_renderer_resource_create(struct virgl_renderer_resource_create_args *args,
+				   struct iovec *iov, uint32_t num_iovs)
+{
+	struct resource *resource = g_new0(struct resource, 1);
+
+	resource->width = args->width;
+	resource->height = args->target == 0 ? 1 : args->height;
+	resource->n_layers = MAX(args->depth, 1) * MAX(args->array_size, 1);
+	resource->pixel_bytes = args->target == 0 ? 1 : 4;
+	resource->iov = iov;
+	resource->n_iov = (int)num_iovs;
+	resource->pixels = g_try_malloc0((size_t)resource->width * resource->height *
+					 resource->n_layers * resource->pixel_bytes);
+	if (resource->pixels == NULL) {
+		g_free(resource);
+		return ENOMEM;
+	}
+	g_hash_table_insert(mock.resources, GUINT_TO_POINTER(args->handle), resource);
+	return 0;
+}
+
+void virgl_renderer_resource_unref(uint32_t res_handle)
+{
+	g_hash_table_remove(mock.resources, GUINT_TO_POINTER(res_handle));
+}
+
+int virgl_renderer_resource_attach_iov(int res_handle, struct iovec *iov, int num_iovs)
+{
+	struct resource *resource = find((uint32_t)res_handle);
+
+	if (resource == NULL || resource->iov != NULL) {
+		return EINVAL;
+	}
+	resource->iov = iov;
+	resource->n_iov = num_iovs;
+	return 0;
+}
+
+void virgl_renderer_resource_detach_iov(int res_handle, struct iovec **iov, int *num_iovs)
+{
+	struct resource *resource = find((uint32_t)res_handle);
+
+	if (resource != NULL) {
+		*iov = resource->iov;
+		*num_iovs = resource->n_iov;
+		resource->iov = NULL;
+		resource->n_iov = 0;
+	}
+}
+
+/* bytes at an offset of the list, in or out of it; false if it hasn't got them. */
+static bool copy(const struct iovec *iov, int n_iov, uint64_t offset, uint8_t *bytes, size_t size,
+		 bool is_in)
+{
+	for (int i = 0; i < n_iov && size > 0; i++) {
+		if (offset >= iov[i].iov_len) {
+			offset -= iov[i].iov_len;
+			continue;
+		}
+		size_t n = MIN(size, iov[i].iov_len - offset);
+		uint8_t *there = (uint8_t *)iov[i].iov_base + offset;
+
+		memcpy(is_in ? there : bytes, is_in ? bytes : there, n);
+		offset = 0;
+		bytes += n;
+		size -= n;
+	}
+	return size == 0;
+}
+
+static bool is_inside(const struct resource *resource, const struct virgl_box *box)
+{
+	return (uint64_t)box->x + box->w <= resource->width &&
+	       (uint64_t)box->y + box->h <= resource->height &&
+	       (uint64_t)box->z + box->d <= resource->n_layers;
+}
+
+static int transfer(const struct resource *resource, const struct virgl_box *box,
+		    const struct iovec *iov, int n_iov, uint64_t offset, uint64_t stride,
+		    uint64_t layer_stride, bool is_read)
+{
+	size_t row_bytes = (size_t)box->w * resource->pixel_bytes;
+
+	if (!is_inside(resource, box)) {
+		return EINVAL;
+	}
+	stride = stride != 0 ? stride : row_bytes;
+	layer_stride = layer_stride != 0 ? layer_stride : stride * box->h;
+	for (uint32_t z = 0; z < box->d; z++) {
+		for (uint32_t y = 0; y < box->h; y++) {
+			size_t row = (size_t)(box->z + z) * resource->height + box->y + y;
+			uint8_t *pixels = resource->pixels +
+					  (row * resource->width + box->x) * resource->pixel_bytes;
+
+			if (!copy(iov, n_iov, offset + z * layer_stride + y * stride, pixels,
+				  row_bytes, is_read)) {
+				return EINVAL;
+			}
+		}
+	}
+	return 0;
+}
+
+int virgl_renderer_transfer_read_iov(uint32_t handle, uint32_t ctx_id, uint32_t level,
+				     uint32_t stride, uint32_t layer_stride, struct virgl_box *box,
+				     uint64_t offset, struct iovec *iov, int iovec_cnt)
+{
+	const struct resource *resource = find(handle);
+
+	(void)ctx_id;
+	if (resource == NULL || level != 0) {
+		return EINVAL;
+	}
+	return transfer(resource, box, iov != NULL ? iov : resource->iov,
+			iov != NULL ? iovec_cnt : resource->n_iov, offset, stride, layer_stride,
+			true);
+}
+
+int virgl_renderer_transfer_write_iov(uint32_t handle, uint32_t ctx_id, int level, uint32_t stride,
+				      uint32_t layer_stride, struct virgl_box *box, uint64_t offset,
+				      struct iovec *iovec, unsigned int iovec_cnt)
+{
+	const struct resource *resource = find(handle);
+
+	(void)ctx_id;
+	if (resource == NULL || level != 0) {
+		return EINVAL;
+	}
+	return transfer(resource, box, iovec != NULL ? iovec : resource->iov,
+			iovec != NULL ? (int)iovec_cnt : resource->n_iov, offset, stride,
+			layer_stride, false);
+}
+
+bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value)
+{
+	const struct resource *resource = find(resource_id);
+
+	return resource != NULL && copy(resource->iov, resource->n_iov, (uint64_t)word * 4,
+					(uint8_t *)&value, sizeof(value), true);
+}
+
+bool mock_fill(uint32_t resource_id, uint32_t colour)
+{
+	struct resource *resource = find(resource_id);
+
+	if (resource == NULL || resource->pixel_bytes != sizeof(colour)) {
+		return false;
+	}
+	size_t n = (size_t)resource->width * resource->height * resource->n_layers;
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(resource->pixels + i * sizeof(colour), &colour, sizeof(colour));
+	}
+	return true;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The inside of the mock: what its files share. A file with more opcodes has a
+ * table of struct mock_op, ended by an entry without a function, that is named
+ * here and in ops.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mock_virgl.h"
+
+/* A command as its function sees it. args outlives the function no longer than the stream. */
+struct mock_command {
+	uint32_t ctx_id;
+	uint32_t result_id; /* of the resource for results, or 0 */
+	const uint32_t *args;
+	uint32_t n_args;
+};
+
+struct mock_op {
+	uint32_t opcode;
+	/* What submit_cmd() returns: 0 or an errno. */
+	int (*run)(const struct mock_command *command);
+};
+
+/* ops.c */
+extern const struct mock_op mock_basic_ops[];
+/* fences.c */
+extern const struct mock_op mock_fence_ops[];
+
+/* The whole stream; at the first command that can't be, EINVAL. */
+int mock_run(uint32_t ctx_id, const uint32_t *words, size_t n_words);
+
+/* For functions of opcodes. 0 where the stream has no such argument. */
+uint32_t mock_arg(const struct mock_command *command, uint32_t index);
+/* From the argument on, to its NUL; "" where there is none. */
+const char *mock_arg_text(const struct mock_command *command, uint32_t index);
+/* A u32 into the backing of the command's resource; words beyond its end are dropped. */
+void mock_put_result(const struct mock_command *command, uint32_t word, uint32_t value);
+
+/* mock.c: false where there is no such resource or no such word in its backing. */
+bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value);
+bool mock_fill(uint32_t resource_id, uint32_t colour);
+
+/* fences.c: what signals them is called on a thread of ours, or from mock_fences_poll(). */
+void mock_fences_start(void (*signal_fence)(uint32_t id));
+void mock_fences_stop(void);
+int mock_fences_fd(void);
+void mock_fences_poll(void);
+void mock_fences_add(uint32_t id);
+
+/* log.c: in a file of its own, for the library's header has it with types of a newer version. */
+void mock_log(uint32_t level, const char *text);
