@@ -4,6 +4,7 @@
 
 #include "options.h"
 #include "renderer/renderer.h"
+#include "util/lockdown.h"
 
 /*
  * Serve consume_fd until it closes or SIGTERM or SIGINT comes (both must be
@@ -11,3 +12,6 @@
  * process: 0 after a hang-up, a violation or a signal, 1 if the device failed.
  */
 int backend_run(int consume_fd, const struct options *options, const struct renderer_caps *caps);
+
+/* Of the transport thread, beside its loop and socket. */
+extern lockdown_names backend_calls;

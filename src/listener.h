@@ -7,6 +7,7 @@
 
 #include "options.h"
 #include "renderer/renderer.h"
+#include "util/lockdown.h"
 
 /*
  * Accept on consume_fd until SIGTERM or SIGINT (both must be blocked). While
@@ -16,3 +17,6 @@
  * that of the child.
  */
 int listener_run(int consume_fd, const struct options *options, const struct renderer_caps *caps);
+
+/* Of the process that listens. */
+extern lockdown_names listener_calls;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "util/frame.h"
+#include "util/lockdown.h"
 
 #define DISPLAY_MAX_SCANOUTS VIRTIO_GPU_MAX_SCANOUTS
 #define DISPLAY_CURSOR_SIDE 64 /* pixels */
@@ -117,3 +118,6 @@ void display_set_socket(struct display *d, int consume_fd);
 /* For implementations: fills the base, asserts the mandatory members. */
 void display_init(struct display *d, const struct display_impl *impl,
 		  const struct display_listener *listener, void *data);
+
+/* Of all displays there are. */
+extern lockdown_names display_calls;

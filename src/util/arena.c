@@ -14,6 +14,8 @@
 
 #include "util/checked.h"
 
+lockdown_names arena_calls = { "memfd_create", "ftruncate", "ftruncate64", "fallocate", NULL };
+
 struct range {
 	uint64_t offset, size_bytes;
 };
@@ -64,8 +66,8 @@ int arena_create(uint64_t size_bytes, struct arena **arena_out)
 	if (fd < 0) {
 		return fd;
 	}
-	void *base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			  fd, 0);
+	void *base =
+		mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED) {
 		int error = -errno;
 
@@ -202,8 +204,7 @@ int arena_view_create(int fd_borrow, uint64_t size_bytes, struct arena_view **vi
 	if (error < 0) {
 		return error;
 	}
-	void *base =
-		mmap(NULL, size_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd_borrow, 0);
+	void *base = mmap(NULL, size_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd_borrow, 0);
 	if (base == MAP_FAILED) {
 		return -errno;
 	}
@@ -232,7 +233,7 @@ void arena_view_unref(struct arena_view *view)
 
 const void *arena_view_at(const struct arena_view *view, uint64_t offset, uint64_t length_bytes)
 {
-	return checked_range(offset, length_bytes, view->size_bytes) ?
-		       (const char *)view->base + offset :
-		       NULL;
+	return checked_range(offset, length_bytes, view->size_bytes)
+		       ? (const char *)view->base + offset
+		       : NULL;
 }

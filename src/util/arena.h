@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/lockdown.h"
+
 struct arena;
 
 /* size_bytes is address space; memory is taken when it is written. Returns 0 or -errno. */
@@ -40,3 +42,6 @@ struct arena_view *arena_view_ref(struct arena_view *view);
 void arena_view_unref(struct arena_view *view); /* NULL is fine */
 /* NULL if they are not all inside. */
 const void *arena_view_at(const struct arena_view *view, uint64_t offset, uint64_t length_bytes);
+
+/* Of the owner. */
+extern lockdown_names arena_calls;

@@ -6,6 +6,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+lockdown_names loop_calls = { "epoll_create1", "epoll_ctl", "epoll_wait",
+			      "epoll_pwait",   "eventfd2",  NULL };
+
 static void dispatch_wake(void *data, uint32_t events G_GNUC_UNUSED)
 {
 	struct loop *loop = data;

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/lockdown.h"
+
 #define LOOP_MAX_EVENTS 16
 
 /* Memory of the user; a zeroed source is not in any loop. */
@@ -64,3 +66,6 @@ void loop_quit(struct loop *loop);
 
 /* From any thread: run woken() soon. Several calls may become one. */
 void loop_wake(struct loop *loop);
+
+/* Of a loop, its timers and wake-ups. */
+extern lockdown_names loop_calls;

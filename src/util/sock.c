@@ -13,6 +13,9 @@
 
 #define LISTEN_BACKLOG 16
 
+lockdown_names sock_calls = { "sendmsg",    "recvmsg",	"sendto",	 "recvfrom", "getsockopt",
+			      "setsockopt", "shutdown", "ioctl(unread)", NULL };
+
 size_t sock_path_max(void)
 {
 	return sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "util/lockdown.h"
+
 #define SOCK_MAX_FDS 8
 
 /* Longest path that fits a struct sockaddr_un, without its NUL. */
@@ -48,3 +50,6 @@ uint64_t sock_unread_bytes(int fd);
 
 /* Let that much be sent ahead, as far as the system lets us. */
 void sock_set_send_buffer(int fd, int size_bytes);
+
+/* Of a socket that there is; not to make one. */
+extern lockdown_names sock_calls;

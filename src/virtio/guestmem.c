@@ -13,6 +13,8 @@
 
 #define HUGETLBFS_MAGIC_NUMBER 0x958458f6
 
+lockdown_names guestmem_calls = { "fstatfs", "fstatfs64", NULL };
+
 /* One mmap, shared by every table that lists its region. */
 struct mapping {
 	gatomicrefcount refs;

@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "util/lockdown.h"
+
 /* More would make every look-up slow; QEMU's own limit is 509 as well. */
 #define GUESTMEM_MAX_REGIONS 509
 
@@ -82,3 +84,6 @@ size_t guestmem_to_iov(const struct guestmem *mem, struct gpa gpa, uint64_t leng
 bool guestmem_read(const struct guestmem *mem, struct gpa gpa, void *to, size_t length_bytes);
 bool guestmem_write(const struct guestmem *mem, struct gpa gpa, const void *from,
 		    size_t length_bytes);
+
+/* To map what a front-end sends. */
+extern lockdown_names guestmem_calls;
