@@ -24,6 +24,7 @@ struct raw {
 	char *use_egl, *use_glx, *use_gles, *use_surfaceless;
 	char *gpu_device;
 	char *max_hostmem, *max_clients, *max_crashes;
+	char *sandbox, *shader_cache;
 	gboolean is_headless, is_virgl, is_version;
 	char **rest;
 };
@@ -87,6 +88,8 @@ static void raw_finish(struct raw *raw)
 	g_free(raw->max_hostmem);
 	g_free(raw->max_clients);
 	g_free(raw->max_crashes);
+	g_free(raw->sandbox);
+	g_free(raw->shader_cache);
 	g_strfreev(raw->rest);
 }
 
@@ -155,6 +158,14 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "Crashes in a row of the process that renders, before a guest is left with 2D "
 		  "[5]",
 		  "N" },
+		{ "sandbox", 0, 0, G_OPTION_ARG_FILENAME, &raw->sandbox,
+		  "What the program's processes may reach is limited: on, off, strict (or it does "
+		  "not start), report (what would be refused is said) [" DEFAULT_SANDBOX "]",
+		  "MODE" },
+		{ "shader-cache", 0, 0, G_OPTION_ARG_FILENAME, &raw->shader_cache,
+		  "Folder for compiled shaders, which outlive the VM there; for one VM alone [they "
+		  "are kept in memory]",
+		  "DIR" },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &raw->is_version, "Print the version",
 		  NULL },
 		{ G_OPTION_REMAINING, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME_ARRAY,
@@ -261,6 +272,25 @@ static bool parse_count(const char *option, const char *text, unsigned int max,
 	}
 	*count_out = (unsigned int)value;
 	return true;
+}
+
+static bool parse_sandbox(const char *text, enum sandbox_mode *mode_out)
+{
+	static const char *const names[] = {
+		[SANDBOX_ON] = "on",
+		[SANDBOX_STRICT] = "strict",
+		[SANDBOX_REPORT] = "report",
+		[SANDBOX_OFF] = "off",
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		if (strcmp(names[i], text) == 0) {
+			*mode_out = (enum sandbox_mode)i;
+			return true;
+		}
+	}
+	complain("--sandbox: invalid value '%s' (allowed: on, off, strict, report)", text);
+	return false;
 }
 
 static bool parse_limits(const struct raw *raw, struct options *options)
@@ -389,6 +419,27 @@ static bool check_socket(const struct raw *raw, struct options *options)
 	return true;
 }
 
+static bool check_shader_cache(const struct raw *raw, const char *mode,
+			       const struct options *options)
+{
+	if (raw->shader_cache == NULL) {
+		return true;
+	}
+	if (strcmp(mode, "virglrenderer") != 0 || *raw->shader_cache == '\0') {
+		complain("--shader-cache '%s': not in gpu mode %s (allowed: a folder, in "
+			 "virglrenderer)",
+			 raw->shader_cache, mode);
+		return false;
+	}
+	/* What one guest makes its driver write there, another guest's would execute. */
+	if (options->max_clients != 1) {
+		complain("--shader-cache '%s': not with --max-clients %u (allowed with it: 1)",
+			 raw->shader_cache, options->max_clients);
+		return false;
+	}
+	return true;
+}
+
 static enum options_result check(struct raw *raw, struct options *options)
 {
 	struct renderer_options *renderer = &options->renderer;
@@ -397,7 +448,9 @@ static enum options_result check(struct raw *raw, struct options *options)
 	    !parse_bool("--use-glx", raw->use_glx, &renderer->use_glx) ||
 	    !parse_bool("--use-gles", raw->use_gles, &renderer->use_gles) ||
 	    !parse_bool("--use-surfaceless", raw->use_surfaceless, &renderer->use_surfaceless) ||
-	    !parse_limits(raw, options)) {
+	    !parse_limits(raw, options) ||
+	    !parse_sandbox(raw->sandbox != NULL ? raw->sandbox : DEFAULT_SANDBOX,
+			   &options->sandbox)) {
 		return OPTIONS_WRONG;
 	}
 	int index = parse_mode(raw);
@@ -409,6 +462,9 @@ static enum options_result check(struct raw *raw, struct options *options)
 	if (raw->gpu_device != NULL && strcmp(mode_name, "virglrenderer") != 0) {
 		complain("--gpu-device '%s': not in gpu mode %s (allowed: virglrenderer)",
 			 raw->gpu_device, mode_name);
+		return OPTIONS_WRONG;
+	}
+	if (!check_shader_cache(raw, mode_name, options)) {
 		return OPTIONS_WRONG;
 	}
 	enum options_result result = parse_capsets(raw->capsets, mode_name, renderer->use_gles,
@@ -445,6 +501,7 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 	if (result == OPTIONS_RUN) {
 		options.socket_path = g_steal_pointer(&raw.socket_path);
 		options.renderer.gpu_device = g_steal_pointer(&raw.gpu_device);
+		options.renderer.shader_cache = g_steal_pointer(&raw.shader_cache);
 		options.is_headless = raw.is_headless;
 		*options_out = options;
 	}
@@ -456,5 +513,6 @@ void options_finish(struct options *options)
 {
 	g_free(options->socket_path);
 	g_free((char *)(uintptr_t)options->renderer.gpu_device);
+	g_free((char *)(uintptr_t)options->renderer.shader_cache);
 	*options = (struct options){ .fd = -1 };
 }

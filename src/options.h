@@ -13,12 +13,20 @@ enum options_result {
 	OPTIONS_UNAVAILABLE /* right use of what this build lacks, one line printed: exit 1 */
 };
 
+enum sandbox_mode {
+	SANDBOX_ON,	/* what this kernel can */
+	SANDBOX_STRICT, /* all of it, or the program does not start */
+	SANDBOX_REPORT, /* nothing is refused, and what would be is said */
+	SANDBOX_OFF,
+};
+
 struct options {
 	char *socket_path; /* owned; NULL if fd is given */
 	int fd;		   /* -1 if socket_path is given */
 	const char *gpu_mode; /* static; a name that renderer_find() knows */
 	struct renderer_options renderer; /* strings owned */
 	bool is_headless;
+	enum sandbox_mode sandbox;
 	uint64_t max_hostmem_bytes; /* of each front-end's guest */
 	unsigned int max_clients;   /* front-ends at once */
 	unsigned int max_crashes;   /* of the process that renders, in a row */

@@ -30,6 +30,7 @@ void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct 
 	assert(impl->resource_attach != NULL && impl->resource_detach != NULL);
 	assert(impl->transfer_2d != NULL && impl->resource_read != NULL);
 	assert((impl->fence_create == NULL) == (impl->dispatch == NULL));
+	assert(impl->is_foreign == (impl->profile != NULL));
 	*r = (struct renderer){ .impl = impl, .event_fd = -1, .quota = quota };
 }
 

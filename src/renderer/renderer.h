@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 
 #include "util/frame.h"
+#include "util/lockdown.h"
 #include "util/quota.h"
 #include "util/rect.h"
 
@@ -64,6 +65,7 @@ struct renderer_options {
 	bool use_gles;
 	bool use_surfaceless;
 	const char *gpu_device; /* path of a DRM render node, or NULL */
+	const char *shader_cache; /* folder for what shader compilers make; NULL: they keep nothing */
 };
 
 struct renderer_capset {
@@ -153,10 +155,25 @@ struct renderer_context_impl {
 				    uint32_t version, void *capset_out);
 };
 
+/*
+ * What a sandbox has to leave to the library of an implementation. Lists end
+ * with NULL. Patterns are glob(7)'s; what is not there is no matter.
+ */
+struct renderer_profile {
+	const char *const *calls;	 /* as in util/lockdown.h */
+	const char *const *window_calls; /* with use_glx, besides */
+	const char *const *files;	 /* patterns, to be read; folders with all beneath */
+	const char *const *variables;	 /* of the environment: paths to be read, with ':' between */
+	const char *const *devices;	 /* patterns of nodes */
+	const char *const *gpu_devices;	 /* the same, unless gpu_device says which */
+};
+
 struct renderer_impl {
 	const char *name; /* as --gpu-mode has it */
 	/* It runs code that may hang or crash where a GPU driver is broken. */
 	bool is_foreign;
+	/* Of foreign code, and only of that. */
+	const struct renderer_profile *profile;
 
 	/*
 	 * Start the library. Returns 0 or -errno, after log_failure() has said

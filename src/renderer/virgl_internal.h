@@ -36,6 +36,8 @@ struct virgl_resource { /* owned by virgl.resources */
 	uint64_t charged_bytes;	       /* of the quota, for the texture or buffer */
 };
 
+extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
+
 struct virgl {
 	struct renderer base;
 	GHashTable *resources; /* id -> struct virgl_resource, owned */

@@ -68,6 +68,9 @@ static const struct wrong_use wrong_uses[] = {
 	{{"-s", "@SOCKET@", "--max-clients", "0"}, {"--max-clients", "0", "1 to"}},
 	{{"-s", "@SOCKET@", "--max-clients", "-1"}, {"--max-clients", "-1", "1 to"}},
 	{{"-s", "@SOCKET@", "--max-crashes", "many"}, {"--max-crashes", "many", "1 to"}},
+	{{"-s", "@SOCKET@", "--sandbox", "maybe"}, {"--sandbox", "maybe", "strict"}},
+	{{"-s", "@SOCKET@", "-g", "2d", "--shader-cache", "/cache"},
+	 {"--shader-cache", "/cache", "virglrenderer"}},
 	{{"-s", "@SOCKET@", "--bogus"}, {"--bogus"}},
 	{{"-s", "@SOCKET@", "-x"}, {"-x"}},
 	{{"-s", "@SOCKET@", "more"}, {"more"}},
@@ -227,7 +230,8 @@ static void test_help(const void *data)
 		"--socket-path", "--fd",       "--gpu-mode", "--capset",
 		"--use-egl",	 "--use-glx",  "--use-gles", "--use-surfaceless",
 		"--gpu-device",	 "--headless", "--virgl",    "--max-hostmem",
-		"--max-clients", "--max-crashes", "--version"};
+		"--max-clients", "--max-crashes", "--sandbox",
+		"--shader-cache", "--version"};
 
 	(void)data;
 	struct daemon *daemon = daemon_spawn(help, NULL, -1);

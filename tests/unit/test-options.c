@@ -95,6 +95,32 @@ static void test_good(gconstpointer data)
 	options_finish(&options);
 }
 
+static const struct {
+	const char *command_line;
+	enum sandbox_mode mode;
+	const char *shader_cache;
+} sandboxes[] = {
+	{ "-s a --sandbox on", SANDBOX_ON, NULL },
+	{ "-s a --sandbox=off", SANDBOX_OFF, NULL },
+	{ "--fd 3 --sandbox strict", SANDBOX_STRICT, NULL },
+	{ "-s a --sandbox off --sandbox report", SANDBOX_REPORT, NULL },
+	{ "-s a --virgl --sandbox on --shader-cache /cache", SANDBOX_ON, "/cache" },
+};
+
+static void test_sandbox(void)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(sandboxes); i++) {
+		struct options options;
+		g_autofree char *complaint = NULL;
+
+		g_assert_cmpint(parse(sandboxes[i].command_line, &options, &complaint), ==,
+				OPTIONS_RUN);
+		g_assert_cmpint(options.sandbox, ==, sandboxes[i].mode);
+		g_assert_cmpstr(options.renderer.shader_cache, ==, sandboxes[i].shader_cache);
+		options_finish(&options);
+	}
+}
+
 static const struct limits {
 	const char *command_line;
 	uint64_t hostmem_bytes;
@@ -199,6 +225,14 @@ static const struct wrong {
 	{ "-s a --max-clients=", OPTIONS_WRONG, { "--max-clients", "''", "1 to 1024" } },
 	{ "-s a --max-clients 4294967297", OPTIONS_WRONG,
 	  { "--max-clients", "'4294967297'", "1 to 1024" } },
+	{ "-s a --sandbox maybe", OPTIONS_WRONG,
+	  { "--sandbox", "'maybe'", "on, off, strict, report" } },
+	{ "-s a --sandbox=", OPTIONS_WRONG, { "--sandbox", "''", "on, off, strict, report" } },
+	{ "-s a --shader-cache /cache", OPTIONS_WRONG,
+	  { "--shader-cache", "'/cache'", "virglrenderer" } },
+	{ "-s a --virgl --shader-cache=", OPTIONS_WRONG, { "--shader-cache", "''", "a folder" } },
+	{ "-s a --virgl --shader-cache /cache --max-clients 2", OPTIONS_WRONG,
+	  { "--shader-cache", "'/cache'", "--max-clients 2" } },
 	{ "-s a --max-crashes 0", OPTIONS_WRONG, { "--max-crashes", "'0'", "1 to 1000000" } },
 	{ "-s a --max-crashes no", OPTIONS_WRONG, { "--max-crashes", "'no'", "1 to 1000000" } },
 	{ "-s a --max-crashes 18446744073709551617", OPTIONS_WRONG,
@@ -303,6 +337,7 @@ static void test_help(void)
 		"--use-egl",	 "--use-glx",	      "--use-gles",   "--use-surfaceless",
 		"--gpu-device",	 "--render-node",     "--headless",   "--virgl",
 		"--max-hostmem", "--max-clients",     "--max-crashes", "10 lines at once",
+		"--sandbox",	 "--shader-cache",
 		"--version",	 "Exit status",	      "VHOST_DEVICE_GPU_LOG", NULL,
 	};
 
@@ -331,6 +366,7 @@ int main(int argc, char **argv)
 
 		g_test_add_data_func(path, &wrongs[i], test_wrong);
 	}
+	g_test_add_func("/options/sandbox", test_sandbox);
 	g_test_add_func("/options/path-length", test_path_length);
 	g_test_add_func("/options/finish-twice", test_finish_twice);
 	g_test_add_func("/options/version", test_version);

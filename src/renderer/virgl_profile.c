@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What virglrenderer, EGL, Mesa and the drivers behind them need of a sandbox.
+ *
+ * Measured: strace of the proto and guest suites with Debian 12's virglrenderer
+ * 0.10.4 and Mesa 22.3, and with 1.1 and 26.1, both on llvmpipe; --sandbox
+ * report says what else a driver asks for. Not measured, for want of the
+ * hardware: what is marked so, from the kernel's and Mesa's documentation.
+ */
+#include "renderer/virgl_internal.h"
+
+static lockdown_names calls = {
+	/* libraries, their settings, and the code that compilers make */
+	"open", "openat", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "stat",
+	"stat64", "lstat", "lstat64", "newfstatat", "fstatat64", "statx", "getdents", "getdents64",
+	"getcwd", "statfs", "statfs64", "fstatfs", "fstatfs64", "pread64", "mmap", "mmap2",
+	"mprotect", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32",
+	"getegid32", "getpriority", "getrusage", "times",
+	/* threads, each where it runs best */
+	"sched_setaffinity", "sched_setscheduler", "sched_getscheduler", "sched_getparam",
+	"sched_get_priority_max", "sched_get_priority_min", "setpriority", "getcpu", "membarrier",
+	"prctl(get-name)", "get_mempolicy",
+	/* fences and pictures */
+	"timerfd_create", "timerfd_settime", "timerfd_settime64", "memfd_create", "ftruncate",
+	"ftruncate64", "fallocate", "pipe2", "dup2", "dup3", "select", "pselect6",
+	/* a driver in the kernel; not measured */
+	"ioctl",
+	/* the shader cache, if there is one */
+	"pwrite64", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "rename", "renameat",
+	"renameat2", "flock", "fsync", "fdatasync", "utimensat", "utimensat_time64", "chmod",
+	"fchmod", NULL
+};
+
+/* GLX: a connection to an X server. Not measured with a server behind it. */
+static lockdown_names window_calls = { "socket(unix)", "connect", "getsockname",
+				       "getpeername",  "shmget",  "shmat",
+				       "shmdt",	       "shmctl",  NULL };
+
+static const char *const files[] = {
+	"/usr", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/gnu/store",
+	"/run/opengl-driver", "/run/current-system/sw", "/run/host/usr", "/etc/ld.so.cache",
+	"/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/drirc", "/etc/egl", "/etc/glvnd",
+	"/etc/vulkan", "/etc/nvidia", "/etc/alternatives",
+	/* which GPUs and processors there are */
+	"/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/devices/pci*",
+	"/sys/devices/platform", "/sys/dev/char", "/sys/class/drm", "/sys/bus/pci",
+	"/sys/module/nvidia", "/sys/module/nvidia_drm", "/proc/cpuinfo", "/proc/meminfo",
+	"/proc/driver/nvidia", "/proc/devices", "/proc/modules", NULL
+};
+
+static const char *const variables[] = { "LD_LIBRARY_PATH",
+					 "LIBGL_DRIVERS_PATH",
+					 "GBM_BACKENDS_PATH",
+					 "GBM_DRIVERS_PATH",
+					 "__EGL_VENDOR_LIBRARY_DIRS",
+					 "__EGL_VENDOR_LIBRARY_FILENAMES",
+					 "__EGL_EXTERNAL_PLATFORM_CONFIG_DIRS",
+					 "DRIRC_CONFIGDIR",
+					 "VK_ICD_FILENAMES",
+					 "VK_DRIVER_FILES",
+					 NULL };
+
+static const char *const devices[] = { "/dev/null",   "/dev/zero",    "/dev/urandom",
+				       "/dev/random", "/dev/udmabuf", NULL };
+
+static const char *const gpu_devices[] = { "/dev/dri/renderD*", "/dev/nvidia*", NULL };
+
+const struct renderer_profile virgl_profile = {
+	.calls = calls,
+	.window_calls = window_calls,
+	.files = files,
+	.variables = variables,
+	.devices = devices,
+	.gpu_devices = gpu_devices,
+};
