@@ -18,12 +18,15 @@
 #include "display/display.h"
 #include "engine/engine.h"
 #include "gpu/command.h"
+#include "sandbox.h"
 #include "util/log.h"
 #include "util/loop.h"
 #include "vhost/session.h"
 
 /* A renderer may be stuck in a driver; the process ends all the same. */
 #define TEARDOWN_LIMIT_US (700 * 1000)
+
+lockdown_names backend_calls = { "signalfd4", "setitimer", NULL };
 
 struct backend {
 	struct loop loop;
@@ -85,7 +88,8 @@ static void closed(void *data, bool has_failed)
 {
 	struct backend *backend = data;
 
-	log_info("the front-end is gone%s", has_failed ? ", after a violation of the protocol" : "");
+	log_info("the front-end is gone%s",
+		 has_failed ? ", after a violation of the protocol" : "");
 	loop_quit(&backend->loop);
 }
 
@@ -141,8 +145,15 @@ static int watch_signals(struct backend *backend)
 	if (backend->signal_fd < 0) {
 		return -errno;
 	}
-	backend->signal_source = (struct loop_source){ .dispatch = dispatch_signal, .data = backend };
+	backend->signal_source =
+		(struct loop_source){ .dispatch = dispatch_signal, .data = backend };
 	return loop_add(&backend->loop, &backend->signal_source, backend->signal_fd, EPOLLIN);
+}
+
+/* The device is in a process of its own, then. */
+static bool is_keeper(const struct options *options)
+{
+	return renderer_find(options->gpu_mode)->is_foreign;
 }
 
 static int create_engine(struct backend *backend, const struct options *options)
@@ -156,9 +167,8 @@ static int create_engine(struct backend *backend, const struct options *options)
 		.data = backend,
 	};
 
-	return renderer_find(options->gpu_mode)->is_foreign ?
-		       process_engine_create(&engine_options, &backend->engine) :
-		       thread_engine_create(&engine_options, &backend->engine);
+	return is_keeper(options) ? process_engine_create(&engine_options, &backend->engine)
+				  : thread_engine_create(&engine_options, &backend->engine);
 }
 
 static int start(struct backend *backend, int consume_fd, const struct options *options,
@@ -176,6 +186,10 @@ static int start(struct backend *backend, int consume_fd, const struct options *
 
 	if (error == 0) {
 		error = create_engine(backend, options);
+	}
+	if (error == 0) {
+		error = sandbox_enter(is_keeper(options) ? SANDBOX_KEEPER : SANDBOX_BACKEND,
+				      options);
 	}
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES && error == 0; i++) {
 		virtq_init(&backend->queues[i], i, engine_queue_state(backend->engine, i));

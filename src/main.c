@@ -12,6 +12,7 @@
 #include "listener.h"
 #include "options.h"
 #include "probe.h"
+#include "sandbox.h"
 #include "util/log.h"
 #include "util/sock.h"
 
@@ -93,6 +94,10 @@ static int serve_path(const struct options *options, const struct renderer_caps 
 	if (lstat(options->socket_path, &own) < 0) {
 		memset(&own, 0, sizeof(own));
 	}
+	if (sandbox_enter(SANDBOX_LISTENER, options) < 0) {
+		remove_own_socket(options->socket_path, &own);
+		return EXIT_HOST_LACKS;
+	}
 	int status = listener_run(fd, options, caps);
 	/* A child that served a front-end comes back here as well. */
 	if (getpid() == self) {
@@ -111,6 +116,9 @@ static int serve_fd(const struct options *options, const struct renderer_caps *c
 	int error = sock_set_nonblocking(options->fd);
 	if (error < 0) {
 		log_failure("--fd %d: %s", options->fd, g_strerror(-error));
+		return EXIT_HOST_LACKS;
+	}
+	if (sandbox_enter(SANDBOX_LISTENER, options) < 0) {
 		return EXIT_HOST_LACKS;
 	}
 	return listener_run(options->fd, options, caps);
@@ -136,6 +144,16 @@ static int check_fd(const struct options *options)
 	return is_listening;
 }
 
+/* Now, as later on nobody may make one. */
+static bool make_shader_cache(const char *folder)
+{
+	if (folder != NULL && g_mkdir_with_parents(folder, 0700) < 0) {
+		log_failure("--shader-cache '%s': %s", folder, g_strerror(errno));
+		return false;
+	}
+	return true;
+}
+
 static int run(const struct options *options)
 {
 	struct renderer_caps caps;
@@ -146,6 +164,9 @@ static int run(const struct options *options)
 	}
 	if (is_listening < 0) {
 		return EXIT_WRONG_USE;
+	}
+	if (!make_shader_cache(options->renderer.shader_cache) || sandbox_init(options) < 0) {
+		return EXIT_HOST_LACKS;
 	}
 	switch (probe_run(options, &caps)) {
 	case PROBE_OK:

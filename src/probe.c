@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox.h"
 #include "util/log.h"
 #include "util/quota.h"
 
@@ -30,6 +31,10 @@ static int start_and_report(const struct options *options, int pipe_fd)
 	struct renderer *renderer;
 	struct quota quota;
 
+	/* As it will run; what a report has to say, it says then. */
+	if (options->sandbox != SANDBOX_REPORT && sandbox_enter(SANDBOX_RENDERER, options) < 0) {
+		return 1;
+	}
 	if (start_renderer(options, &quota, &renderer) < 0) {
 		return 1;
 	}

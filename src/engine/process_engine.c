@@ -25,6 +25,7 @@
 
 #include "engine/renderer_process.h"
 #include "gpu/command.h"
+#include "sandbox.h"
 #include "util/log.h"
 
 #define MESSAGES_PER_WAKEUP 32
@@ -63,7 +64,17 @@ static int run_renderer(void *data, int link_fd, int variant)
 		.gpu_mode = variant == VARIANT_2D ? "2d" : engine->base.options.options->gpu_mode,
 	};
 
+	if (sandbox_enter(SANDBOX_RENDERER, options.options) < 0) {
+		return 1;
+	}
 	return renderer_process_run(&options, link_fd);
+}
+
+static int prepare_spawner(void *data)
+{
+	const struct process_engine *engine = data;
+
+	return sandbox_enter(SANDBOX_SPAWNER, engine->base.options.options);
 }
 
 static void give_up(struct process_engine *engine)
@@ -536,7 +547,15 @@ int process_engine_create(const struct engine_options *options, struct engine **
 	g_queue_init(&engine->to_restore);
 	int error = make_shared(engine);
 	if (error == 0) {
-		error = spawner_init(&engine->spawner, run_renderer, engine, &engine->news_fd, 1);
+		const struct spawner_options spawner_options = {
+			.prepare = prepare_spawner,
+			.run = run_renderer,
+			.data = engine,
+			.kept_fds = { engine->news_fd },
+			.n_kept = 1,
+		};
+
+		error = spawner_init(&engine->spawner, &spawner_options);
 	}
 	if (error < 0) {
 		process_engine_destroy(&engine->base);

@@ -9,6 +9,7 @@
 
 #include "engine/remote_display.h"
 #include "gpu/worker.h"
+#include "sandbox.h"
 #include "util/arena.h"
 #include "util/log.h"
 #include "util/loop.h"
@@ -120,6 +121,7 @@ static void started(void *data, struct device *device)
 	struct renderer_process *process = data;
 	GBytes *record;
 
+	sandbox_limit_memory(process->options.options);
 	/* First, because what can't be restored is dropped. */
 	device_set_recorder(device, &recorder, process);
 	while ((record = g_queue_pop_head(&process->restored)) != NULL) {

@@ -17,6 +17,11 @@
 #include "util/log.h"
 #include "util/sock.h"
 
+lockdown_names spawner_owner_calls = { "wait4", "waitid", NULL };
+lockdown_names spawner_calls = { "socketpair", "clone",	      "fork",	    "vfork",
+				 "wait4",      "waitid",      "kill",	    "signalfd4",
+				 "prctl",      "close_range", "getdents64", NULL };
+
 struct request {
 	int is_kill; /* else: start */
 	int variant;
@@ -24,8 +29,7 @@ struct request {
 
 /* In the spawner's process. */
 struct spawning {
-	int (*run)(void *data, int link_fd, int variant);
-	void *data;
+	const struct spawner_options *options;
 	int fd, signal_fd;
 	pid_t child; /* 0: none */
 };
@@ -58,7 +62,7 @@ G_GNUC_NORETURN static void become_renderer(const struct spawning *s, int link_f
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(s->fd);
 	close(s->signal_fd);
-	_exit(getppid() == parent ? s->run(s->data, link_fd, variant) : 1);
+	_exit(getppid() == parent ? s->options->run(s->options->data, link_fd, variant) : 1);
 }
 
 static void start_child(struct spawning *s, int variant)
@@ -166,13 +170,18 @@ static void close_all_but(const int *kept_fds, size_t n_kept)
 	close_range(from, UINT_MAX, 0);
 }
 
-G_GNUC_NORETURN static void become_spawner(struct spawning *s, const int *kept_fds, size_t n_kept,
-					   pid_t parent)
+static bool is_prepared(const struct spawner_options *options)
 {
+	return options->prepare == NULL || options->prepare(options->data) == 0;
+}
+
+G_GNUC_NORETURN static void become_spawner(struct spawning *s, pid_t parent)
+{
+	size_t n_kept = s->options->n_kept;
 	int fds[SPAWNER_MAX_KEPT_FDS + 1];
 	sigset_t child_only;
 
-	memcpy(fds, kept_fds, n_kept * sizeof(int));
+	memcpy(fds, s->options->kept_fds, n_kept * sizeof(int));
 	fds[n_kept] = s->fd;
 	qsort(fds, n_kept + 1, sizeof(int), compare_fds);
 	close_all_but(fds, n_kept + 1);
@@ -183,20 +192,19 @@ G_GNUC_NORETURN static void become_spawner(struct spawning *s, const int *kept_f
 	sigaddset(&child_only, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child_only, NULL);
 	s->signal_fd = signalfd(-1, &child_only, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signal_fd >= 0 && getppid() == parent) {
+	if (s->signal_fd >= 0 && getppid() == parent && is_prepared(s->options)) {
 		serve(s);
 	}
 	_exit(0);
 }
 
-int spawner_init(struct spawner *spawner, int (*run)(void *data, int link_fd, int variant),
-		 void *data, const int *kept_fds, size_t n_kept)
+int spawner_init(struct spawner *spawner, const struct spawner_options *options)
 {
-	struct spawning s = { .run = run, .data = data };
+	struct spawning s = { .options = options };
 	pid_t self = getpid();
 	int pair[2];
 
-	g_assert(n_kept <= SPAWNER_MAX_KEPT_FDS);
+	g_assert(options->n_kept <= SPAWNER_MAX_KEPT_FDS);
 	*spawner = (struct spawner){ .fd = -1 };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		return -errno;
@@ -204,7 +212,7 @@ int spawner_init(struct spawner *spawner, int (*run)(void *data, int link_fd, in
 	pid_t pid = fork();
 	if (pid == 0) {
 		s.fd = pair[1];
-		become_spawner(&s, kept_fds, n_kept, self);
+		become_spawner(&s, self);
 	}
 	int error = pid < 0 ? -errno : 0;
 	close(pair[1]);

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "util/lockdown.h"
+
 struct spawner {
 	pid_t pid; /* 0: none */
 	int fd;	   /* readable when there is news; owned, or -1 */
@@ -27,13 +29,23 @@ struct spawner_news {
 
 #define SPAWNER_MAX_KEPT_FDS 4
 
-/*
- * run is called in each renderer process, with its end of the link and what
- * spawner_start() was given; its result is the exit status. Of the descriptors
- * that are open now it has 0 to 2 and kept_fds, no other. Returns 0 or -errno.
- */
-int spawner_init(struct spawner *spawner, int (*run)(void *data, int link_fd, int variant),
-		 void *data, const int *kept_fds, size_t n_kept) G_GNUC_WARN_UNUSED_RESULT;
+struct spawner_options {
+	/* Optional, once, in the spawner's process; if it fails that process ends. 0 or -errno. */
+	int (*prepare)(void *data);
+	/*
+	 * In each renderer process, with its end of the link and what
+	 * spawner_start() was given; its result is the exit status.
+	 */
+	int (*run)(void *data, int link_fd, int variant);
+	void *data;
+	/* Of the descriptors that are open now both have 0 to 2 and these, no other. */
+	int kept_fds[SPAWNER_MAX_KEPT_FDS];
+	size_t n_kept;
+};
+
+/* Returns 0 or -errno. */
+int spawner_init(struct spawner *spawner, const struct spawner_options *options)
+	G_GNUC_WARN_UNUSED_RESULT;
 /* All of them end, this waits for it. */
 void spawner_finish(struct spawner *spawner);
 
@@ -44,3 +56,8 @@ void spawner_kill(struct spawner *spawner);
 /* Without waiting. 0, -EAGAIN, or -errno: the spawner is gone. */
 int spawner_receive(struct spawner *spawner, struct spawner_news *news_out)
 	G_GNUC_WARN_UNUSED_RESULT;
+
+/* Of the spawner's own process. */
+extern lockdown_names spawner_calls;
+/* Of who has one. */
+extern lockdown_names spawner_owner_calls;

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A guest may take over who renders for it, by a fault of a shader compiler
+ * say; then that process is the guest's, and what it can reach is what this
+ * file leaves it: the rings and memory of that guest, the GPU, libraries to
+ * read, and a channel to its keeper, which believes nothing it says.
+ *
+ * Landlock rather than a mount namespace: an ordinary user has it without a
+ * user namespace, which many hosts forbid, and it works inside whatever libvirt
+ * or systemd have put around us. Both are asked for one after the other and
+ * each stands by itself: where a kernel has no Landlock, the filter of system
+ * calls still takes all files away from who has no renderer in it.
+ *
+ * The lists of system calls stand beside the code that makes the calls; here
+ * is only which process runs which code. Who forks has the lists of what it
+ * forks besides, as a filter can only be made narrower.
+ */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "backend.h"
+#include "display/display.h"
+#include "engine/spawner.h"
+#include "listener.h"
+#include "renderer/renderer.h"
+#include "sandbox_report.h"
+#include "util/arena.h"
+#include "util/lockdown.h"
+#include "util/log.h"
+#include "util/loop.h"
+#include "util/sock.h"
+#include "virtio/guestmem.h"
+
+/* A front-end's memory regions twice over, and what a driver takes for contexts and buffers. */
+#define MAX_FDS 16384
+/*
+ * What a renderer takes that no resource is charged for: the objects of a
+ * stream, compiled shaders, threads' stacks. See docs/limits.md.
+ */
+#define MEMORY_SLACK_BYTES (UINT64_C(512) << 20)
+
+/* To give up more later on. */
+static lockdown_names enter_calls = { "prctl",
+				      "seccomp",
+				      "landlock_create_ruleset",
+				      "landlock_add_rule",
+				      "landlock_restrict_self",
+				      "capset",
+				      "openat",
+				      "open",
+				      "gettid",
+				      NULL };
+
+enum { MAX_LISTS = 32 };
+
+static const char *const role_names[] = {
+	[SANDBOX_LISTENER] = "listener", [SANDBOX_BACKEND] = "backend",
+	[SANDBOX_KEEPER] = "keeper",	 [SANDBOX_SPAWNER] = "spawner",
+	[SANDBOX_RENDERER] = "renderer",
+};
+
+/* What this kernel lacks, and was said once. */
+static bool lacks_files, lacks_calls;
+
+const char *sandbox_role_name(enum sandbox_role role)
+{
+	return role_names[role];
+}
+
+/* ---- which code a role runs ---- */
+
+static const struct renderer_profile *profile_of(const struct options *options)
+{
+	return renderer_find(options->gpu_mode)->profile;
+}
+
+static void add_lists(const char *const **lists, size_t *n, const char *const *const *more,
+		      size_t n_more)
+{
+	g_assert(*n + n_more < MAX_LISTS);
+	memcpy(&lists[*n], more, n_more * sizeof(*more));
+	*n += n_more;
+	lists[*n] = NULL;
+}
+
+#define ADD(...)                                                                                   \
+	do {                                                                                       \
+		const char *const *const more[] = { __VA_ARGS__ };                                 \
+		add_lists(lists, &n, more, G_N_ELEMENTS(more));                                    \
+	} while (0)
+
+/* lists: room for MAX_LISTS; NULL behind the last one. */
+static void fill_lists(enum sandbox_role role, const struct options *options,
+		       const char *const **lists)
+{
+	const struct renderer_profile *profile = profile_of(options);
+	bool forks = role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER;
+	size_t n = 0;
+
+	ADD(lockdown_base_calls, loop_calls, sock_calls);
+	if (role == SANDBOX_LISTENER) {
+		ADD(listener_calls, spawner_calls, enter_calls);
+	}
+	if (role == SANDBOX_SPAWNER) {
+		ADD(spawner_calls, enter_calls);
+	}
+	if (role == SANDBOX_LISTENER || role == SANDBOX_BACKEND || role == SANDBOX_KEEPER) {
+		ADD(backend_calls, display_calls, guestmem_calls);
+	}
+	if (role == SANDBOX_RENDERER || forks) {
+		ADD(arena_calls, guestmem_calls);
+	}
+	if (role == SANDBOX_KEEPER) {
+		ADD(spawner_owner_calls);
+	}
+	if (profile != NULL && (role == SANDBOX_RENDERER || forks)) {
+		ADD(profile->calls);
+		if (options->renderer.use_glx) {
+			ADD(profile->window_calls);
+		}
+	}
+}
+
+bool sandbox_allows(enum sandbox_role role, const struct options *options, const char *call)
+{
+	const char *const *lists[MAX_LISTS];
+
+	fill_lists(role, options, lists);
+	for (size_t i = 0; lists[i] != NULL; i++) {
+		for (const char *const *name = lists[i]; *name != NULL; name++) {
+			if (strcmp(*name, call) == 0) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* ---- which files it may open ---- */
+
+static void add_path(GArray *paths, const char *path, unsigned int access)
+{
+	const struct lockdown_path entry = { g_strdup(path), access };
+
+	g_array_append_val(paths, entry);
+}
+
+static void add_all(GArray *paths, const char *const *patterns, unsigned int access)
+{
+	for (; *patterns != NULL; patterns++) {
+		glob_t found;
+
+		if (glob(*patterns, 0, NULL, &found) != 0) {
+			continue;
+		}
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			add_path(paths, found.gl_pathv[i], access);
+		}
+		globfree(&found);
+	}
+}
+
+/* A variable of the environment with a path in it, or several. */
+static void add_variable(GArray *paths, const char *variable)
+{
+	g_auto(GStrv) entries = g_strsplit_set(g_getenv(variable) ?: "", ":;", -1);
+
+	for (char **entry = entries; *entry != NULL; entry++) {
+		if (g_path_is_absolute(*entry)) {
+			add_path(paths, *entry, LOCKDOWN_READ);
+		}
+	}
+}
+
+static void add_renderer(GArray *paths, const struct options *options)
+{
+	const struct renderer_profile *profile = profile_of(options);
+
+	add_all(paths, profile->files, LOCKDOWN_READ);
+	for (const char *const *variable = profile->variables; *variable != NULL; variable++) {
+		add_variable(paths, *variable);
+	}
+	add_all(paths, profile->devices, LOCKDOWN_DEVICE);
+	if (options->renderer.gpu_device != NULL) {
+		add_path(paths, options->renderer.gpu_device, LOCKDOWN_DEVICE);
+	} else {
+		add_all(paths, profile->gpu_devices, LOCKDOWN_DEVICE);
+	}
+	if (options->renderer.use_glx) {
+		add_variable(paths, "XAUTHORITY");
+	}
+	if (options->renderer.shader_cache != NULL) {
+		add_path(paths, options->renderer.shader_cache, LOCKDOWN_WRITE);
+	}
+}
+
+static void clear_path(void *entry)
+{
+	g_free(((struct lockdown_path *)entry)->path);
+}
+
+GArray *sandbox_paths(enum sandbox_role role, const struct options *options)
+{
+	GArray *paths = g_array_new(FALSE, FALSE, sizeof(struct lockdown_path));
+	bool renders =
+		profile_of(options) != NULL && role != SANDBOX_BACKEND && role != SANDBOX_KEEPER;
+
+	g_array_set_clear_func(paths, clear_path);
+	if (renders) {
+		add_renderer(paths, options);
+		/* "/proc/self" is somebody else for each of its children. */
+		add_path(paths, role == SANDBOX_RENDERER ? "/proc/self" : "/proc", LOCKDOWN_READ);
+	}
+	if (role == SANDBOX_LISTENER && options->socket_path != NULL) {
+		g_autofree char *folder = g_path_get_dirname(options->socket_path);
+
+		add_path(paths, folder, LOCKDOWN_REMOVE);
+	}
+	return paths;
+}
+
+/* ---- the phases ---- */
+
+static int give_up_privileges(enum sandbox_role role G_GNUC_UNUSED,
+			      const struct options *options G_GNUC_UNUSED)
+{
+	return lockdown_privileges();
+}
+
+static int give_up_limits(enum sandbox_role role G_GNUC_UNUSED,
+			  const struct options *options G_GNUC_UNUSED)
+{
+	return lockdown_limits(MAX_FDS);
+}
+
+static int give_up_files(enum sandbox_role role, const struct options *options)
+{
+	if (lacks_files) {
+		return 0;
+	}
+	g_autoptr(GArray) paths = sandbox_paths(role, options);
+	const struct lockdown_files files = {
+		.paths = (const struct lockdown_path *)(void *)paths->data,
+		.n_paths = paths->len,
+		/* Its end ends the spawner, by a signal of the kernel's in its name. */
+		.may_signal = role == SANDBOX_KEEPER,
+		/* Where X servers listen. */
+		.may_use_sockets = options->renderer.use_glx && profile_of(options) != NULL,
+	};
+
+	return lockdown_files(&files);
+}
+
+static int give_up_calls(enum sandbox_role role, const struct options *options)
+{
+	const char *const *lists[MAX_LISTS];
+	const struct lockdown_calls calls = { .lists = lists };
+
+	if (lacks_calls) {
+		return 0;
+	}
+	fill_lists(role, options, lists);
+	return lockdown_calls(&calls);
+}
+
+static const struct {
+	const char *name;
+	int (*enter)(enum sandbox_role role, const struct options *options);
+} phases[] = {
+	{ "privileges", give_up_privileges },
+	{ "limits", give_up_limits },
+	{ "files (Landlock)", give_up_files },
+	{ "system calls (seccomp)", give_up_calls },
+};
+
+/* A report refuses nothing, and there is one listener for all filters that a process has. */
+static int begin_report(enum sandbox_role role, const struct options *options)
+{
+	const char *const *lists[MAX_LISTS];
+
+	if (role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER) {
+		return 0;
+	}
+	fill_lists(role, options, lists);
+	int error = sandbox_report_begin(role, options, lists);
+	if (error < 0) {
+		log_error("sandbox: reporting of the %s: %s", role_names[role], g_strerror(-error));
+	}
+	return 0;
+}
+
+int sandbox_enter(enum sandbox_role role, const struct options *options)
+{
+	if (options->sandbox == SANDBOX_OFF) {
+		return 0;
+	}
+	if (options->sandbox == SANDBOX_REPORT) {
+		return begin_report(role, options);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(phases); i++) {
+		int error = phases[i].enter(role, options);
+
+		if (error == 0) {
+			continue;
+		}
+		log_error("sandbox: %s of the %s: %s%s", phases[i].name, role_names[role],
+			  g_strerror(-error),
+			  options->sandbox == SANDBOX_STRICT ? "" : "; going on without");
+		if (options->sandbox == SANDBOX_STRICT) {
+			return error;
+		}
+	}
+	log_debug("sandbox: %s is locked down", role_names[role]);
+	return 0;
+}
+
+void sandbox_limit_memory(const struct options *options)
+{
+	int error = 0;
+
+	if (options->sandbox == SANDBOX_ON || options->sandbox == SANDBOX_STRICT) {
+		error = lockdown_memory(options->max_hostmem_bytes + MEMORY_SLACK_BYTES);
+	}
+	if (error < 0) {
+		log_error("sandbox: limit of memory: %s", g_strerror(-error));
+	}
+}
+
+/* ---- the beginning ---- */
+
+/* False: it won't do. */
+static bool check_part(const struct options *options, bool is_there, const char *what,
+		       const char *help)
+{
+	if (is_there) {
+		return true;
+	}
+	if (options->sandbox == SANDBOX_STRICT) {
+		log_failure("--sandbox strict: %s (%s; or use --sandbox on)", what, help);
+		return false;
+	}
+	log_warn("sandbox: %s, and this goes on without (%s)", what, help);
+	return true;
+}
+
+int sandbox_init(const struct options *options)
+{
+	if (options->sandbox == SANDBOX_OFF) {
+		return 0;
+	}
+	lacks_calls = !lockdown_calls_available();
+	if (options->sandbox == SANDBOX_REPORT) {
+		if (lacks_calls) {
+			log_failure(
+				"--sandbox report: this kernel, or what confines this program, has "
+				"no seccomp (it takes Linux 5.5)");
+		}
+		return lacks_calls ? -ENOSYS : 0;
+	}
+	lacks_files = lockdown_files_abi() == 0;
+	return check_part(options, !lacks_files,
+			  "there is no Landlock, so that files stay within reach of who renders",
+			  "it takes Linux 5.13 with landlock in its lsm= list") &&
+			       check_part(
+				       options, !lacks_calls,
+				       "there is no seccomp, so that all system calls are allowed",
+				       "it takes Linux 4.14 with CONFIG_SECCOMP_FILTER")
+		       ? 0
+		       : -ENOSYS;
+}
