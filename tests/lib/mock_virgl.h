@@ -43,6 +43,31 @@ enum mock_opcode {
 	MOCK_FENCES_LATE,
 	/* 0: from a thread, as it begins; 1: when the library is asked by poll() */
 	MOCK_FENCES_BY_POLL,
+
+	/*
+	 * Ways out of a sandbox. The first result is 0 where it was let out, else an errno (of the
+	 * first call that failed).
+	 */
+	/* flags as of open(2), path: opened and closed; with O_WRONLY something is written, too */
+	MOCK_ESCAPE_OPEN = 200,
+	/* path of a Unix socket, "@..." for an abstract one */
+	MOCK_ESCAPE_CONNECT,
+	/* family, type of socket(2) */
+	MOCK_ESCAPE_SOCKET,
+	MOCK_ESCAPE_FORK,
+	/* path */
+	MOCK_ESCAPE_EXEC,
+	/* pid, signal */
+	MOCK_ESCAPE_KILL,
+	/* number and up to four arguments of a system call */
+	MOCK_ESCAPE_SYSCALL,
+	/* results: open descriptors; stream sockets among them */
+	MOCK_COUNT_FDS,
+	/*
+	 * results: capabilities there are, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as
+	 * in proc(5)
+	 */
+	MOCK_GET_PRIVILEGES,
 };
 
 struct vgpu;

@@ -70,7 +70,13 @@ static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	unit_socketpair(f->secret);
 	f->kept = unit_eventfd();
-	g_assert_cmpint(spawner_init(&f->spawner, run, kept_word, &f->kept, 1), ==, 0);
+	const struct spawner_options options = {
+		.run = run,
+		.data = kept_word,
+		.kept_fds = { f->kept },
+		.n_kept = 1,
+	};
+	g_assert_cmpint(spawner_init(&f->spawner, &options), ==, 0);
 }
 
 static void teardown(struct fixture *f, gconstpointer data G_GNUC_UNUSED)

@@ -30,6 +30,8 @@ struct mock_op {
 extern const struct mock_op mock_basic_ops[];
 /* fences.c */
 extern const struct mock_op mock_fence_ops[];
+/* escape.c */
+extern const struct mock_op mock_escape_ops[];
 
 /* The whole stream; at the first command that can't be, EINVAL. */
 int mock_run(uint32_t ctx_id, const uint32_t *words, size_t n_words);

@@ -14,6 +14,7 @@
 static const struct mock_op *const all_ops[] = {
 	mock_basic_ops,
 	mock_fence_ops,
+	mock_escape_ops,
 };
 
 uint32_t mock_arg(const struct mock_command *command, uint32_t index)
@@ -94,7 +95,7 @@ static int op_die(const struct mock_command *command)
 	int number = (int)mock_arg(command, 0);
 
 	signal(number, SIG_DFL);
-	kill(getpid(), number);
+	raise(number);
 	pause();
 	return 0;
 }

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What each role gives up, in a process of its own that enters the role and then tries. What a
+ * renderer can do about it from inside a running machine is proto-sandbox's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "renderer/renderer.h"
+#include "sandbox.h"
+#include "util/lockdown.h"
+#include "unit.h"
+
+/* Of a child that could not enter its role. */
+#define NOT_ENTERED 250
+
+struct attempt {
+	const char *name;
+	int (*make)(void); /* 0 or an errno */
+};
+
+static int made(long result)
+{
+	return result < 0 ? errno : 0;
+}
+
+static int make_nothing(void)
+{
+	return 0;
+}
+
+static int make_open(void)
+{
+	return made(open("/etc/hostname", O_RDONLY | O_CLOEXEC));
+}
+
+static int make_library(void)
+{
+	return made(open("/usr/lib", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static int make_file(void)
+{
+	return made(open("/tmp", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+}
+
+static int make_socket(void)
+{
+	return made(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int make_process(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		_exit(0);
+	}
+	return made(pid);
+}
+
+static void *run_thread(void *data)
+{
+	return data;
+}
+
+static int make_thread(void)
+{
+	GThread *thread = g_thread_try_new("test", run_thread, make_nothing, NULL);
+
+	return thread != NULL && g_thread_join(thread) == make_nothing ? 0 : EAGAIN;
+}
+
+static int make_code(void)
+{
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? errno : 0;
+}
+
+static int make_memory_code(void)
+{
+	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? ENOMEM : made(mprotect(memory, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int make_signal(void)
+{
+	return made(kill(getppid(), 0));
+}
+
+static int make_core_limit(void)
+{
+	struct rlimit limit;
+
+	return made(getrlimit(RLIMIT_CORE, &limit)) != 0 || limit.rlim_max != 0 ? EINVAL : 0;
+}
+
+static int make_exec(void)
+{
+	return made(execl("/bin/true", "true", (char *)NULL));
+}
+
+static int make_ptrace(void)
+{
+	return made(syscall(SYS_ptrace, 0, 0, 0, 0));
+}
+
+static int make_unshare(void)
+{
+	return made(unshare(CLONE_NEWUSER));
+}
+
+/* 0, an errno, or minus the signal that ended it. */
+static int try(enum sandbox_role role, const struct options *options, int (*make)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	g_assert_cmpint(pid, >=, 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(sandbox_enter(role, options) == 0 ? make() : NOT_ENTERED);
+	}
+	g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static bool is_ready(void)
+{
+	if (lockdown_files_abi() == 0 || !lockdown_calls_available()) {
+		g_test_skip("sandbox: this kernel has no Landlock or no seccomp");
+		return false;
+	}
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	g_test_skip("sandbox: a sanitizer reads and traces its own process");
+	return false;
+#else
+	return true;
+#endif
+}
+
+static const struct options strict_2d = {
+	.gpu_mode = "2d", .max_hostmem_bytes = 1 << 30, .sandbox = SANDBOX_STRICT
+};
+static const struct options strict_virgl = {
+	.gpu_mode = "virglrenderer", .max_hostmem_bytes = 1 << 30, .sandbox = SANDBOX_STRICT
+};
+
+#define SYS (-SIGSYS)
+#define N_EXPECTED 5
+
+static const struct {
+	struct attempt attempt;
+	/* By role: listener, backend, keeper, spawner, renderer. */
+	int expected[N_EXPECTED];
+} rows[] = {
+	{ { "nothing", make_nothing }, { 0, 0, 0, 0, 0 } },
+	{ { "thread", make_thread }, { 0, 0, 0, 0, 0 } },
+	{ { "core-limit", make_core_limit }, { 0, 0, 0, 0, 0 } },
+	{ { "open", make_open }, { EACCES, EPERM, EPERM, EACCES, EACCES } },
+	{ { "library", make_library }, { 0, EPERM, EPERM, 0, 0 } },
+	{ { "file", make_file }, { EACCES, EPERM, EPERM, EACCES, EACCES } },
+	{ { "socket", make_socket }, { EPERM, EPERM, EPERM, EPERM, EPERM } },
+	{ { "process", make_process }, { 0, EPERM, EPERM, 0, EPERM } },
+	{ { "code", make_code }, { 0, EPERM, EPERM, 0, 0 } },
+	{ { "memory-code", make_memory_code }, { 0, EPERM, EPERM, 0, 0 } },
+	{ { "exec", make_exec }, { SYS, SYS, SYS, SYS, SYS } },
+	{ { "ptrace", make_ptrace }, { SYS, SYS, SYS, SYS, SYS } },
+	{ { "unshare", make_unshare }, { SYS, SYS, SYS, SYS, SYS } },
+	/* kill() is for who has children; its parent is none of them (Linux 6.12). */
+	{ { "signal", make_signal }, { EPERM, EPERM, EPERM, EPERM, EPERM } },
+};
+
+static void test_role(gconstpointer data)
+{
+	enum sandbox_role role = (enum sandbox_role)GPOINTER_TO_INT(data);
+
+	if (!is_ready()) {
+		return;
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		int expected = rows[i].expected[role];
+		int result = try(role, &strict_virgl, rows[i].attempt.make);
+
+		if (rows[i].attempt.make == make_signal && lockdown_files_abi() < 6) {
+			continue;
+		}
+		if (result != expected) {
+			g_error("%s, %s: %d instead of %d", sandbox_role_name(role),
+				rows[i].attempt.name, result, expected);
+		}
+	}
+}
+
+/* In modes of our own code not even the listener has foreign code's needs. */
+static void test_own_code(void)
+{
+	if (!is_ready()) {
+		return;
+	}
+	g_assert_cmpint(try(SANDBOX_LISTENER, &strict_2d, make_library), ==, EACCES);
+	g_assert_cmpint(try(SANDBOX_LISTENER, &strict_2d, make_code), ==, EPERM);
+	g_assert_cmpint(try(SANDBOX_LISTENER, &strict_2d, make_process), ==, 0);
+	g_assert_cmpint(try(SANDBOX_BACKEND, &strict_2d, make_thread), ==, 0);
+}
+
+/* One after the other, as the processes do it. */
+static int enter_both(enum sandbox_role outer, enum sandbox_role inner, int (*make)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	g_assert_cmpint(pid, >=, 0);
+	if (pid == 0) {
+		if (sandbox_enter(outer, &strict_virgl) != 0 ||
+		    sandbox_enter(inner, &strict_virgl) != 0) {
+			_exit(NOT_ENTERED);
+		}
+		_exit(make());
+	}
+	g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void test_nested(void)
+{
+	if (!is_ready()) {
+		return;
+	}
+	g_assert_cmpint(enter_both(SANDBOX_LISTENER, SANDBOX_SPAWNER, make_library), ==, 0);
+	g_assert_cmpint(enter_both(SANDBOX_LISTENER, SANDBOX_KEEPER, make_library), ==, EPERM);
+	g_assert_cmpint(enter_both(SANDBOX_SPAWNER, SANDBOX_RENDERER, make_library), ==, 0);
+	g_assert_cmpint(enter_both(SANDBOX_SPAWNER, SANDBOX_RENDERER, make_code), ==, 0);
+	g_assert_cmpint(enter_both(SANDBOX_SPAWNER, SANDBOX_RENDERER, make_process), ==, EPERM);
+	/* What is given up stays so. */
+	g_assert_cmpint(enter_both(SANDBOX_KEEPER, SANDBOX_RENDERER, make_library), ==,
+			NOT_ENTERED);
+}
+
+static void test_off(void)
+{
+	const struct options off = { .gpu_mode = "2d", .sandbox = SANDBOX_OFF };
+
+	g_assert_cmpint(try(SANDBOX_BACKEND, &off, make_file), ==, 0);
+	g_assert_cmpint(try(SANDBOX_BACKEND, &off, make_process), ==, 0);
+}
+
+static int eat_memory(void)
+{
+	sandbox_limit_memory(&(const struct options){
+		.gpu_mode = "2d", .sandbox = SANDBOX_ON, .max_hostmem_bytes = 16 << 20 });
+	/* Within the limit, and beyond it: address space counts, touched or not. */
+	void *some = mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
+	void *more = mmap(NULL, 1u << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			  0);
+	/* What is shared with others does not. */
+	void *shared = mmap(NULL, 1u << 30, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return some == MAP_FAILED || more != MAP_FAILED || shared == MAP_FAILED ? EINVAL : 0;
+}
+
+static void test_memory(void)
+{
+	const struct options off = { .gpu_mode = "2d", .sandbox = SANDBOX_OFF };
+
+	g_assert_cmpint(try(SANDBOX_RENDERER, &off, eat_memory), ==, 0);
+}
+
+/* One GPU that was chosen means no other. */
+static void test_paths(void)
+{
+	struct options options = strict_virgl;
+
+	options.renderer.gpu_device = "/dev/dri/renderD200";
+	options.renderer.shader_cache = "/cache";
+	options.socket_path = (char *)(uintptr_t) "/run/user/1/gpu.sock";
+	g_autoptr(GArray) renderer = sandbox_paths(SANDBOX_RENDERER, &options);
+	g_autoptr(GArray) keeper = sandbox_paths(SANDBOX_KEEPER, &options);
+	g_autoptr(GArray) listener = sandbox_paths(SANDBOX_LISTENER, &options);
+	unsigned int n_gpus = 0, n_caches = 0, n_sockets = 0;
+
+	g_assert_cmpuint(keeper->len, ==, 0);
+	for (unsigned int i = 0; i < renderer->len; i++) {
+		const struct lockdown_path *path =
+			&g_array_index(renderer, struct lockdown_path, i);
+
+		n_gpus += g_str_has_prefix(path->path, "/dev/dri/") ? 1 : 0;
+		n_caches += strcmp(path->path, "/cache") == 0;
+		g_assert_true(strcmp(path->path, "/cache") == 0 || !(path->access & LOCKDOWN_WRITE));
+		g_assert_cmpstr(path->path, !=, "/");
+	}
+	for (unsigned int i = 0; i < listener->len; i++) {
+		const struct lockdown_path *path =
+			&g_array_index(listener, struct lockdown_path, i);
+
+		n_sockets += strcmp(path->path, "/run/user/1") == 0 &&
+			     path->access == LOCKDOWN_REMOVE;
+	}
+	g_assert_cmpuint(n_gpus, ==, 1);
+	g_assert_cmpuint(n_caches, ==, 1);
+	g_assert_cmpuint(n_sockets, ==, 1);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	for (enum sandbox_role role = 0; role < SANDBOX_N_ROLES; role++) {
+		g_autofree char *path = g_strdup_printf("/sandbox/%s", sandbox_role_name(role));
+
+		g_test_add_data_func(path, GINT_TO_POINTER((int)role), test_role);
+	}
+	g_test_add_func("/sandbox/own-code", test_own_code);
+	g_test_add_func("/sandbox/nested", test_nested);
+	g_test_add_func("/sandbox/off", test_off);
+	g_test_add_func("/sandbox/memory", test_memory);
+	g_test_add_func("/sandbox/paths", test_paths);
+	return g_test_run();
+}
