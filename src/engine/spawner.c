@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/link.h"
+#include "util/fds.h"
 #include "util/log.h"
 #include "util/sock.h"
 
@@ -159,11 +160,11 @@ static void close_all_but(const int *kept_fds, size_t n_kept)
 		unsigned int fd = (unsigned int)kept_fds[i];
 
 		if (fd > from) {
-			close_range(from, fd - 1, 0);
+			fds_close_range(from, fd - 1);
 		}
 		from = fd + 1;
 	}
-	close_range(from, UINT_MAX, 0);
+	fds_close_range(from, UINT_MAX);
 }
 
 G_GNUC_NORETURN static void become_spawner(struct spawning *s, const int *kept_fds, size_t n_kept,
