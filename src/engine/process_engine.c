@@ -407,13 +407,23 @@ static void process_engine_set_display_socket(struct engine *base, int consume_f
 	display_set_socket(from_base(base)->display, consume_fd);
 }
 
+/* A front-end that pauses asks for many changes in a row: no command is waited for twice. */
 static void process_engine_quiesce(struct engine *base)
 {
-	const struct process_engine *engine = from_base(base);
+	struct process_engine *engine = from_base(base);
+	const struct link_shared *shared = engine->shared;
 	gint64 deadline_us = g_get_monotonic_time() + QUIESCE_US;
 
-	while (g_atomic_int_get(&engine->shared->is_busy) != 0 &&
-	       g_get_monotonic_time() < deadline_us) {
+	while (g_atomic_int_get(&shared->is_busy) != 0) {
+		gint64 since_us = __atomic_load_n(&shared->busy_since_us, __ATOMIC_RELAXED);
+
+		if (since_us != 0 && since_us == engine->outwaited_us) {
+			return;
+		}
+		if (g_get_monotonic_time() >= deadline_us) {
+			engine->outwaited_us = since_us;
+			return;
+		}
 		g_usleep(QUIESCE_STEP_US);
 	}
 }

@@ -56,5 +56,5 @@ void worker_queue_changed(struct worker *worker, unsigned int index);
 void worker_reset(struct worker *worker);
 void worker_set_display_socket(struct worker *worker, int consume_fd);
 
-/* Wait until no command executes, a few milliseconds at most. */
+/* Wait until no command executes, a few milliseconds at most, and once for each command. */
 void worker_quiesce(struct worker *worker);
