@@ -119,6 +119,8 @@ static void add_child(struct listener *listener, pid_t child)
 static void serve(struct listener *listener, int consume_fd)
 {
 	pid_t parent = getpid();
+
+	log_charge_child();
 	pid_t child = fork();
 
 	if (child == 0) {

@@ -71,6 +71,7 @@ static void start_child(struct spawning *s, int variant)
 		tell_end(s, 0);
 		return;
 	}
+	log_charge_child();
 	s->child = fork();
 	if (s->child == 0) {
 		close(pair[0]);
