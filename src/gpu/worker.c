@@ -328,11 +328,17 @@ static void heed_notes(struct worker *worker)
 	}
 }
 
-static void set_busy(struct worker *worker, bool is_busy)
+static void tell_busy(struct worker *worker, bool is_busy)
 {
 	if (worker->options.busy != NULL) {
-		worker->options.busy(worker->options.data, is_busy);
+		worker->options.busy(worker->options.data, is_busy,
+				     worker->renderer->awaited_since_us);
 	}
+}
+
+static void set_busy(struct worker *worker, bool is_busy)
+{
+	tell_busy(worker, is_busy);
 	g_mutex_lock(&worker->lock);
 	worker->is_busy = is_busy;
 	worker->n_begun += is_busy;
@@ -513,6 +519,7 @@ static void dispatch_renderer(void *data, uint32_t events G_GNUC_UNUSED)
 	struct worker *worker = data;
 
 	renderer_dispatch(worker->renderer);
+	tell_busy(worker, false);
 	notify_all(worker);
 }
 

@@ -34,10 +34,11 @@ struct worker_options {
 	/*
 	 * Optional, on the device thread. started: the device is there and has
 	 * executed no command and heeded no note yet. busy: a command will be looked for and
-	 * executed; not busy: that is done.
+	 * executed; not busy: that is done, or a fence was signalled. awaited_since_us is the
+	 * renderer's.
 	 */
 	void (*started)(void *data, struct device *device);
-	void (*busy)(void *data, bool is_busy);
+	void (*busy)(void *data, bool is_busy, gint64 awaited_since_us);
 	void *data; /* of these */
 };
 

@@ -304,6 +304,42 @@ static struct vgpu_call *send_fenced(struct rig *rig, uint64_t fence)
 	return mock_virgl_send(rig->vgpu, CTX, MOCK_ECHO, 0, NULL, 0);
 }
 
+/* In the end it is taken for a crash, also by a driver that is not the one that had it made. */
+static void check_fence_never_ends(const void *mode, bool is_reset)
+{
+	proto_let_signals_kill();
+	struct rig *rig = make_mock_rig(mode);
+	struct vgpu_call *call;
+
+	rig->daemon->may_lose_processes = true;
+	g_assert_ok(mock_virgl_run(rig->vgpu, CTX, MOCK_FENCES_NEVER, 0, NULL, 0));
+	call = send_fenced(rig, 1);
+	if (is_reset) {
+		rig_reset(rig, true);
+		g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "after a reset"));
+		call = send_fenced(rig, 2);
+	}
+	for (unsigned int i = 0; i < 100 && !vgpu_wait(rig->vgpu, call, 1000); i++) {
+		g_assert_ok(vgpu_ctx_create(rig->vgpu, OTHER_CTX + 1, 0, "meanwhile"));
+		g_assert_ok(vgpu_ctx_destroy(rig->vgpu, OTHER_CTX + 1));
+	}
+	g_assert_resp(vgpu_finish(rig->vgpu, call), VIRTIO_GPU_RESP_ERR_UNSPEC);
+	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, CTX));
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "again"));
+	finish(rig, send_fenced(rig, 3));
+	rig_destroy(rig);
+}
+
+static void test_fence_never_ends(const void *mode)
+{
+	check_fence_never_ends(mode, false);
+}
+
+static void test_fence_never_ends_reset(const void *mode)
+{
+	check_fence_never_ends(mode, true);
+}
+
 /* Who waits for it waits; what needs no fence goes on, and so does the front-end. */
 static void test_fence_never(const void *mode)
 {
@@ -609,7 +645,10 @@ int main(int argc, char *argv[])
 	suite_init(&argc, &argv);
 	if (g_test_slow()) {
 		proto_add_virgl("stall", "spins", test_spins);
-		suite_set_limit_s(120);
+		proto_add_virgl("stall", "fence_never_ends", test_fence_never_ends);
+		proto_add_virgl("stall", "fence_never_ends_after_a_reset",
+				test_fence_never_ends_reset);
+		suite_set_limit_s(180);
 		return suite_run();
 	}
 	proto_add_virgl("stall", "control_in_a_call", test_control_in_a_call);
