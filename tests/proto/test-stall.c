@@ -23,7 +23,7 @@
 #define OTHER_CTX 2u
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
 #define MEDIAN_LIMIT_MS 10
-#define WORST_LIMIT_MS 250
+#define WORST_LIMIT_MS 400
 
 /* ---- how long answers take ---- */
 
@@ -268,10 +268,10 @@ static void test_ends_in_a_call(const void *mode)
 	g_assert_cmpint(recv(rig->frontend->fd, &byte, 1, 0), <=, 0);
 	struct frontend *next = frontend_create(daemon_connect(rig->daemon));
 	frontend_handshake(next);
-	g_assert_cmpint(g_get_monotonic_time() - start, <, suite_timeout_ms(2000) * 1000);
+	g_assert_cmpint(g_get_monotonic_time() - start, <, suite_timeout_ms(5000) * 1000);
 	frontend_destroy(next);
 	g_assert_no_errno(kill(rig->daemon->pid, SIGTERM));
-	g_assert_cmpint(daemon_wait_exit(rig->daemon, 1500), ==, 0);
+	g_assert_cmpint(daemon_wait_exit(rig->daemon, 3000), ==, 0);
 	rig_destroy_ended(rig);
 }
 
@@ -366,7 +366,7 @@ static void test_fence_never(const void *mode)
 	}
 	int64_t start = g_get_monotonic_time();
 	rig_reset(rig, true);
-	g_assert_cmpint(g_get_monotonic_time() - start, <, suite_timeout_ms(500) * 1000);
+	g_assert_cmpint(g_get_monotonic_time() - start, <, suite_timeout_ms(2000) * 1000);
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "after a reset"));
 	g_assert_ok(mock_virgl_run1(rig->vgpu, CTX, MOCK_ECHO, 0, 1));
 	rig_destroy(rig);
@@ -531,15 +531,15 @@ static void add_ticks(pid_t pid, void *ticks_inout)
 	*(unsigned long *)ticks_inout += user + kernel;
 }
 
-/* Nobody asks for anything: then nothing is done. */
-static void assert_idle(struct rig *rig)
+static bool is_idle(void *data)
 {
+	struct rig *rig = data;
 	unsigned long before = 0, after = 0;
 
 	proctree_each(rig->daemon->pid, add_ticks, &before);
 	g_usleep(300 * 1000);
 	proctree_each(rig->daemon->pid, add_ticks, &after);
-	g_assert_cmpuint(after, <=, before + 5);
+	return after <= before + 5;
 }
 
 static void check_hostile_display(const void *mode, void (*act)(int fd, uint32_t round))
@@ -559,7 +559,8 @@ static void check_hostile_display(const void *mode, void (*act)(int fd, uint32_t
 		live_on(rig, &timings, i);
 	}
 	timings_check(&timings);
-	assert_idle(rig);
+	/* Nobody asks for anything: then nothing is done, once what had come is. */
+	g_assert_true(suite_wait(is_idle, rig, 5000));
 	close(fd);
 	/* The next one is sane, and sees what there is to see. */
 	fd = display_connect(rig->display);
