@@ -206,17 +206,6 @@ static void come_back(struct virtq *vq)
 	g_free(copy);
 }
 
-static bool take_patiently(struct shared_lock *lock)
-{
-	for (unsigned int i = 0; i < VIRTQ_PATIENCE_STEPS; i++) {
-		if (shared_lock_take_within(lock,
-					    VIRTQ_PATIENCE_STEP_MS * G_TIME_SPAN_MILLISECOND)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Around every change of the setup. Views of before are old from here on. */
 static void begin_change(struct virtq *vq)
 {
@@ -224,7 +213,9 @@ static void begin_change(struct virtq *vq)
 		shared_lock_take(&vq->state->lock);
 		return;
 	}
-	if (!vq->is_stuck && !take_patiently(&vq->state->lock)) {
+	if (!vq->is_stuck &&
+	    !shared_lock_take_within(&vq->state->lock,
+				     VIRTQ_PATIENCE_MS * G_TIME_SPAN_MILLISECOND)) {
 		go_alone(vq);
 	}
 	vq->serial++;

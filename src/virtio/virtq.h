@@ -54,14 +54,8 @@
  * device finds a command that lacks its body.
  */
 #define VIRTQ_MAX_CHAIN 4096
-/*
- * How long the transport waits for the device's process to let go of the lock:
- * so many steps. A host that does not let that process run for want of
- * processors lets the transport wake up late as well.
- */
-#define VIRTQ_PATIENCE_STEP_MS 5
-#define VIRTQ_PATIENCE_STEPS 50
-#define VIRTQ_PATIENCE_MS (VIRTQ_PATIENCE_STEPS * VIRTQ_PATIENCE_STEP_MS)
+/* How long the transport waits for the device's process to let go of the lock. */
+#define VIRTQ_PATIENCE_MS 1000
 
 enum virtq_status {
 	VIRTQ_OK = 0,
