@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "util/fds.h"
 #include "util/log.h"
 #include "util/loop.h"
 
@@ -88,11 +89,9 @@ static void close_others(struct listener *listener, int own_fd)
 	close(listener->signal_fd);
 	listener->fd = -1;
 	listener->signal_fd = -1;
-	/* What whoever started us left open; not on kernels before 5.9. */
-	if (own_fd > STDERR_FILENO + 1) {
-		close_range(STDERR_FILENO + 1, (unsigned int)own_fd - 1, 0);
-	}
-	close_range((unsigned int)own_fd + 1, UINT_MAX, 0);
+	/* What whoever started us left open. */
+	fds_close_range(STDERR_FILENO + 1, (unsigned int)own_fd - 1);
+	fds_close_range((unsigned int)own_fd + 1, UINT_MAX);
 }
 
 static void become_backend(struct listener *listener, int consume_fd, pid_t parent)
@@ -125,6 +124,8 @@ static void add_child(struct listener *listener, pid_t child)
 static void serve(struct listener *listener, int consume_fd)
 {
 	pid_t parent = getpid();
+
+	log_charge_child();
 	pid_t child = fork();
 
 	if (child == 0) {

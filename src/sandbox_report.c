@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/fds.h"
 #include "util/lockdown.h"
 #include "util/log.h"
 #include "util/sock.h"
@@ -212,7 +213,7 @@ G_GNUC_NORETURN static void become_reporter(enum sandbox_role role, const struct
 {
 	/* Nothing of a guest is to be kept alive by who only watches. */
 	dup2(fd, STDERR_FILENO + 1);
-	close_range(STDERR_FILENO + 2, UINT_MAX, 0);
+	fds_close_range(STDERR_FILENO + 2, UINT_MAX);
 	prctl(PR_SET_NAME, "reporter");
 	struct reporter reporter = {
 		.role = role,

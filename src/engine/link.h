@@ -136,7 +136,8 @@ struct link_shared {
 	struct virtq_state queues[COMMAND_N_QUEUES];
 	int is_busy;	    /* a command executes, or is being looked for */
 	gint64 busy_since_us; /* g_get_monotonic_time(); 0: not busy */
-	int is_timed;	    /* the keeper looks at busy_since_us now and then */
+	gint64 awaited_since_us; /* as struct renderer's */
+	int is_timed;	    /* the keeper looks at these two now and then */
 	int is_watched;	    /* as display_is_watched() */
 	int slots[LINK_N_SLOTS]; /* enum link_slot */
 	/* By scanout: the serial of the picture whose LINK_TAKEN is waited for, or 0. */

@@ -36,6 +36,8 @@
 /* A command, or a start, that takes longer never ends. */
 #define WATCHDOG_LIMIT_US (30 * G_USEC_PER_SEC)
 #define WATCHDOG_STEP_US G_USEC_PER_SEC
+/* More than the kernel's drivers give a GPU, and than a command whose end lets us hear of it. */
+#define FENCE_LIMIT_US (60 * G_USEC_PER_SEC)
 #define RESTART_DELAY_US (100 * 1000)
 
 enum variant {
@@ -181,6 +183,7 @@ static void clean_shared(struct process_engine *engine)
 
 	g_atomic_int_set(&shared->is_busy, 0);
 	__atomic_store_n(&shared->busy_since_us, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->awaited_since_us, 0, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		__atomic_store_n(&shared->awaited[i], 0, __ATOMIC_SEQ_CST);
 	}
@@ -317,22 +320,42 @@ static gint64 busy_since(const struct process_engine *engine)
 		       engine->started_us;
 }
 
-/* As long as it is busy; then it wakes us when it gets busy again. */
+/* Since when it owes fences and has signalled none; 0: it owes none. */
+static gint64 awaited_since(const struct process_engine *engine)
+{
+	return engine->is_running ?
+		       __atomic_load_n(&engine->shared->awaited_since_us, __ATOMIC_RELAXED) :
+		       0;
+}
+
+static bool is_at_rest(const struct process_engine *engine)
+{
+	return busy_since(engine) == 0 && awaited_since(engine) == 0;
+}
+
+static bool is_longer_than(gint64 since_us, gint64 limit_us)
+{
+	return since_us != 0 && g_get_monotonic_time() - since_us > limit_us;
+}
+
+/* As long as it is at something; then it wakes us when it gets busy again. */
 static void watch(void *data)
 {
 	struct process_engine *engine = data;
-	gint64 since_us = busy_since(engine);
 
-	if (since_us == 0) {
+	if (is_at_rest(engine)) {
 		g_atomic_int_set(&engine->shared->is_timed, 0);
-		since_us = busy_since(engine);
 	}
-	if (since_us == 0) {
+	if (is_at_rest(engine)) {
 		return;
 	}
 	g_atomic_int_set(&engine->shared->is_timed, 1);
-	if (g_get_monotonic_time() - since_us > WATCHDOG_LIMIT_US) {
+	if (is_longer_than(busy_since(engine), WATCHDOG_LIMIT_US)) {
 		log_error("process %d, which renders, hangs; it is ended", (int)engine->pid);
+		kill_one(engine);
+	} else if (is_longer_than(awaited_since(engine), FENCE_LIMIT_US)) {
+		log_error("process %d, which renders, signals no fence: the GPU hangs; it is ended",
+			  (int)engine->pid);
 		kill_one(engine);
 	}
 	keeper_watch(engine);
@@ -418,13 +441,23 @@ static void process_engine_set_display_socket(struct engine *base, int consume_f
 	display_set_socket(from_base(base)->display, consume_fd);
 }
 
+/* A front-end that pauses asks for many changes in a row: no command is waited for twice. */
 static void process_engine_quiesce(struct engine *base)
 {
-	const struct process_engine *engine = from_base(base);
+	struct process_engine *engine = from_base(base);
+	const struct link_shared *shared = engine->shared;
 	gint64 deadline_us = g_get_monotonic_time() + QUIESCE_US;
 
-	while (g_atomic_int_get(&engine->shared->is_busy) != 0 &&
-	       g_get_monotonic_time() < deadline_us) {
+	while (g_atomic_int_get(&shared->is_busy) != 0) {
+		gint64 since_us = __atomic_load_n(&shared->busy_since_us, __ATOMIC_RELAXED);
+
+		if (since_us != 0 && since_us == engine->outwaited_us) {
+			return;
+		}
+		if (g_get_monotonic_time() >= deadline_us) {
+			engine->outwaited_us = since_us;
+			return;
+		}
 		g_usleep(QUIESCE_STEP_US);
 	}
 }

@@ -38,6 +38,7 @@ struct process_engine {
 	bool is_3d_off;	       /* it is one of our own code */
 	unsigned int n_crashes; /* in a row */
 	gint64 started_us;
+	gint64 outwaited_us; /* the command of that time was waited for as long as one is */
 	void *buffer; /* of link_receive() */
 	struct arena_view *view; /* its pictures; NULL: not known yet */
 	int held[LINK_N_SLOTS];	 /* atomic: pictures that our display reads, whoever made them */

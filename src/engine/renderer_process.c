@@ -134,7 +134,7 @@ static void started(void *data, struct device *device)
 }
 
 /* The keeper looks at us now and then, from the first command after a pause on. */
-static void busy(void *data, bool is_busy)
+static void busy(void *data, bool is_busy, gint64 awaited_since_us)
 {
 	const struct renderer_process *process = data;
 	struct link_shared *shared = process->options.shared;
@@ -142,6 +142,7 @@ static void busy(void *data, bool is_busy)
 
 	__atomic_store_n(&shared->busy_since_us, is_busy ? g_get_monotonic_time() : 0,
 			 __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->awaited_since_us, awaited_since_us, __ATOMIC_RELAXED);
 	g_atomic_int_set(&shared->is_busy, is_busy);
 	if (is_busy && g_atomic_int_get(&shared->is_timed) == 0 &&
 	    g_atomic_int_compare_and_exchange(&shared->is_timed, 0, 1)) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/link.h"
+#include "util/fds.h"
 #include "util/log.h"
 #include "util/sock.h"
 
@@ -74,6 +75,7 @@ static void start_child(struct spawning *s, int variant)
 		tell_end(s, 0);
 		return;
 	}
+	log_charge_child();
 	s->child = fork();
 	if (s->child == 0) {
 		close(pair[0]);
@@ -163,11 +165,11 @@ static void close_all_but(const int *kept_fds, size_t n_kept)
 		unsigned int fd = (unsigned int)kept_fds[i];
 
 		if (fd > from) {
-			close_range(from, fd - 1, 0);
+			fds_close_range(from, fd - 1);
 		}
 		from = fd + 1;
 	}
-	close_range(from, UINT_MAX, 0);
+	fds_close_range(from, UINT_MAX);
 }
 
 static bool is_prepared(const struct spawner_options *options)

@@ -59,6 +59,8 @@ struct worker {
 	GMutex lock;
 	GCond idle;
 	bool is_busy; /* a command executes */
+	uint64_t n_begun;   /* commands, with the one that executes */
+	uint64_t outwaited; /* the command of that number was waited for as long as one is */
 	unsigned int n_waiting; /* in worker_quiesce() */
 	bool is_quitting;
 	bool is_reset_due;
@@ -137,7 +139,10 @@ void worker_quiesce(struct worker *worker)
 
 	g_mutex_lock(&worker->lock);
 	worker->n_waiting++;
-	while (worker->is_busy && g_cond_wait_until(&worker->idle, &worker->lock, deadline_us)) {
+	while (worker->is_busy && worker->outwaited != worker->n_begun) {
+		if (!g_cond_wait_until(&worker->idle, &worker->lock, deadline_us)) {
+			worker->outwaited = worker->n_begun;
+		}
 	}
 	worker->n_waiting--;
 	g_mutex_unlock(&worker->lock);
@@ -323,13 +328,20 @@ static void heed_notes(struct worker *worker)
 	}
 }
 
-static void set_busy(struct worker *worker, bool is_busy)
+static void tell_busy(struct worker *worker, bool is_busy)
 {
 	if (worker->options.busy != NULL) {
-		worker->options.busy(worker->options.data, is_busy);
+		worker->options.busy(worker->options.data, is_busy,
+				     worker->renderer->awaited_since_us);
 	}
+}
+
+static void set_busy(struct worker *worker, bool is_busy)
+{
+	tell_busy(worker, is_busy);
 	g_mutex_lock(&worker->lock);
 	worker->is_busy = is_busy;
+	worker->n_begun += is_busy;
 	/* GLib enters the kernel for a signal that nobody waits for as well. */
 	if (!is_busy && worker->n_waiting > 0) {
 		g_cond_signal(&worker->idle);
@@ -507,6 +519,7 @@ static void dispatch_renderer(void *data, uint32_t events G_GNUC_UNUSED)
 	struct worker *worker = data;
 
 	renderer_dispatch(worker->renderer);
+	tell_busy(worker, false);
 	notify_all(worker);
 }
 

@@ -34,10 +34,11 @@ struct worker_options {
 	/*
 	 * Optional, on the device thread. started: the device is there and has
 	 * executed no command and heeded no note yet. busy: a command will be looked for and
-	 * executed; not busy: that is done.
+	 * executed; not busy: that is done, or a fence was signalled. awaited_since_us is the
+	 * renderer's.
 	 */
 	void (*started)(void *data, struct device *device);
-	void (*busy)(void *data, bool is_busy);
+	void (*busy)(void *data, bool is_busy, gint64 awaited_since_us);
 	void *data; /* of these */
 };
 
@@ -56,5 +57,5 @@ void worker_queue_changed(struct worker *worker, unsigned int index);
 void worker_reset(struct worker *worker);
 void worker_set_display_socket(struct worker *worker, int consume_fd);
 
-/* Wait until no command executes, a few milliseconds at most. */
+/* Wait until no command executes, a few milliseconds at most, and once for each command. */
 void worker_quiesce(struct worker *worker);

@@ -235,6 +235,8 @@ struct renderer {
 	void *listener_data;
 	int event_fd; /* polls readable while dispatch has work, never read by others; or -1 */
 	struct quota *quota; /* borrowed */
+	/* g_get_monotonic_time() since when fences are due and none was signalled; 0: none is due */
+	gint64 awaited_since_us;
 };
 
 /* By --gpu-mode's name or NULL. */

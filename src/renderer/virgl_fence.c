@@ -191,7 +191,11 @@ static void report(struct renderer *r, struct virgl_fences *fences)
 	uint64_t retired = atomic_load(&fences->retired);
 	struct pending_fence *first = g_queue_peek_head(&fences->pending);
 
+	if (fences->reported == retired) {
+		return;
+	}
 	fences->reported = retired;
+	r->awaited_since_us = is_idle(fences) ? 0 : g_get_monotonic_time();
 	while (first != NULL && first->serial <= retired) {
 		g_queue_pop_head(&fences->pending);
 		if (r->listener != NULL) {
@@ -223,20 +227,29 @@ enum gpu_resp virgl_fence_create(struct renderer *r, const struct renderer_fence
 	if (fences->pending.length >= MAX_PENDING) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
+	bool was_idle = is_idle(fences);
 	int error = issue(fences, fence->ctx_id);
 	if (error != 0) {
 		log_debug("ctx %u: no fence (%d)", fence->ctx_id, error);
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	struct pending_fence *pending = g_new(struct pending_fence, 1);
+	if (was_idle) {
+		r->awaited_since_us = g_get_monotonic_time();
+	}
 	*pending = (struct pending_fence){ .serial = fences->issued, .fence = *fence };
 	g_queue_push_tail(&fences->pending, pending);
 	return GPU_RESP_OK_NODATA;
 }
 
+/*
+ * What is forgotten is the oldest of them. With that many behind it, none is
+ * needed; and a guest whose GPU hangs could have any number of contexts
+ * destroyed.
+ */
 void virgl_fences_guard(struct virgl_fences *fences)
 {
-	if (!is_idle(fences)) {
+	if (!is_idle(fences) && fences->issued - fences->reported < 2 * MAX_PENDING) {
 		issue(fences, 0);
 	}
 }

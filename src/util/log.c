@@ -92,9 +92,10 @@ static bool take_line(struct budget *budget, unsigned int *n_left_out)
 	return true;
 }
 
+static GMutex lock; /* of the budgets */
+
 void log_write_limited(enum log_level level, const char *format, ...)
 {
-	static GMutex lock;
 	unsigned int n_left_out = 0;
 	char text[LINE_MAX_BYTES];
 	va_list args;
@@ -115,6 +116,22 @@ void log_write_limited(enum log_level level, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	write_line(level, text);
+}
+
+void log_charge_child(void)
+{
+	unsigned int ignored;
+
+	g_mutex_lock(&lock);
+	for (size_t i = LOG_LEVEL_ERROR; i < G_N_ELEMENTS(budgets); i++) {
+		struct budget budget = budgets[i];
+
+		/* What could not be charged is no message that was left out. */
+		if (take_line(&budget, &ignored)) {
+			budgets[i].since_us = budget.since_us;
+		}
+	}
+	g_mutex_unlock(&lock);
 }
 
 const char *log_escape(const void *bytes, size_t length, char *buffer, size_t size)

@@ -44,6 +44,13 @@ void log_write(enum log_level level, const char *format, ...) G_GNUC_PRINTF(2, 3
 /* As log_write() within the limits above; level: from error to debug. */
 void log_write_limited(enum log_level level, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/*
+ * Before a fork() whose child serves somebody who may come back as often as he
+ * likes: each such child begins with what its forerunners have left of the
+ * limits, for it is a fresh process each time.
+ */
+void log_charge_child(void);
+
 /* Printable copy of guest bytes, at most size - 1 characters, always terminated. */
 const char *log_escape(const void *bytes, size_t length, char *buffer, size_t size);
 

@@ -26,7 +26,8 @@ struct session_listener {
 	void (*queue_changed)(void *data, unsigned int index);
 	/*
 	 * A queue has been stopped, or memory is about to go: give the command
-	 * in execution, if any, a few milliseconds to get out of guest memory.
+	 * in execution, if any, a few milliseconds to get out of guest memory,
+	 * once.
 	 */
 	void (*quiesce)(void *data);
 	/* The device was reset: every resource, context and scanout goes. */

@@ -12,6 +12,9 @@ void mock_virgl_use(void)
 	const char *dir = g_getenv("MOCK_VIRGLRENDERER");
 
 	g_assert_nonnull(dir);
+	/* Or the real one would do. */
+	g_autofree char *path = g_build_filename(dir, "libvirglrenderer.so.1", NULL);
+	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
 	g_setenv("LD_LIBRARY_PATH", dir, TRUE);
 }
 
