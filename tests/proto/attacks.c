@@ -18,9 +18,14 @@
 
 static const struct attack_list *const lists_2d[] = {
 	&attacks_chain,	   &attacks_ring, &attacks_command, &attacks_resource,
-	&attacks_geometry, &attacks_race, &attacks_life,
+	&attacks_geometry, &attacks_race, &attacks_memory, &attacks_life,
 };
-static const struct attack_list *const lists_3d[] = { &attacks_3d, &attacks_stream };
+static const struct attack_list *const lists_3d[] = {
+	&attacks_3d,
+	&attacks_stream,
+	&attacks_memory_3d,
+	&attacks_life_3d,
+};
 
 static void each_of(const struct attack_list *list,
 		    void (*fn)(const struct attack *attack, void *data), void *data)
