@@ -5,6 +5,12 @@
  * the dynamic linker does at the start of a process that has them, also where
  * nobody draws with GL: in the other modes, and in the listener of every mode.
  *
+ * Mesa keeps compiled shaders in files, unless told otherwise before it is
+ * loaded. It is told so. It writes to the index of those files through a
+ * mapping whose pages the disk need not have, so that a disk that gets full
+ * ends the process with SIGBUS, with whatever draws next. And what one guest's
+ * process has left there would be run by the next guest's.
+ *
  * It is never unloaded. It and the GL drivers behind it leave threads,
  * thread-local storage and exit handlers that point into their code.
  */
@@ -56,6 +62,8 @@ int virgl_library_load(void)
 	if (handle != NULL) {
 		return 0;
 	}
+	/* Whoever has set it knows better. */
+	g_setenv("MESA_SHADER_CACHE_DISABLE", "true", FALSE);
 	void *loaded = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
 	if (loaded == NULL) {
 		log_failure("virglrenderer can't be loaded: %s: " HELP, dlerror());
