@@ -431,6 +431,9 @@ struct attacker *attack_run(const struct attack *attack, const struct attack_tar
 	attacker->is_foreign = target->foreign != NULL;
 	attacker->has_pictures = target->has_pictures;
 	attacker->surprises = g_string_new(NULL);
+	if (attack->has_plain_heap) {
+		g_setenv("MALLOC_PERTURB_", "0", TRUE);
+	}
 	attacker->rig = rig_create(&(struct rig_options){
 		.foreign = target->foreign,
 		.mode = target->mode,

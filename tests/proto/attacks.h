@@ -89,6 +89,9 @@ struct attack {
 	const void *data;
 	uint64_t numbers[2];
 	uint64_t withheld_features;
+	/* Large blocks are freed and taken piece by piece. MALLOC_PERTURB_, which meson sets, has
+	 * glibc fill all that is left of one for each piece: minutes for a second's work. */
+	bool has_plain_heap;
 };
 
 struct attack_list {

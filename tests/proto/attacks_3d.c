@@ -244,7 +244,7 @@ static const struct attack attacks[] = {
 	{ "context/init_max", "context_init 0xffffffff",
 	  SENDS(CONTEXT(virtio_gpu_ctx_create, CTX_CREATE, 50, .context_init = UINT32_MAX)), ANY },
 	{ "context/hoard", "as many contexts as it gives, twice", .run = run_context_hoard,
-	  .outcome = "ERR_OUT_OF_MEMORY before 1100" },
+	  .has_plain_heap = true, .outcome = "ERR_OUT_OF_MEMORY before 1100" },
 	{ "context/destroy_0", "CTX_DESTROY of 0",
 	  SENDS(CONTEXT(virtio_gpu_ctx_destroy, CTX_DESTROY, 0)), BAD_CONTEXT },
 	{ "context/destroy_unknown", "CTX_DESTROY of no context",
@@ -390,7 +390,7 @@ static const struct attack attacks[] = {
 		       .depth = 1, .array_size = 1)),
 	  REFUSED },
 	{ "texture/hoard", "textures of 64 MiB until 8 GiB", .run = run_texture_hoard,
-	  .outcome = "ERR_OUT_OF_MEMORY before 8 GiB" },
+	  .has_plain_heap = true, .outcome = "ERR_OUT_OF_MEMORY before 8 GiB" },
 
 	{ "transfer_3d/unknown", "a transfer to no resource",
 	  SENDS(TRANSFER(TO, STAGE_NOBODY, ALL)), BAD_ID },
