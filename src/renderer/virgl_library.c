@@ -6,10 +6,10 @@
  * nobody draws with GL: in the other modes, and in the listener of every mode.
  *
  * Mesa keeps compiled shaders in files, unless told otherwise before it is
- * loaded. It is told so. It writes to the index of those files through a
- * mapping whose pages the disk need not have, so that a disk that gets full
- * ends the process with SIGBUS, with whatever draws next. And what one guest's
- * process has left there would be run by the next guest's.
+ * loaded. It is told so. 22.3, for one, writes to their index through a mapping
+ * whose pages the disk need not have, so that a full disk ends the process with
+ * SIGBUS, with whatever draws next. And what one guest's process has left there
+ * would be run by the next guest's.
  *
  * It is never unloaded. It and the GL drivers behind it leave threads,
  * thread-local storage and exit handlers that point into their code.
