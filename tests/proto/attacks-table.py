@@ -18,6 +18,7 @@ VERDICTS = {
     'died': 'dies',
     'n/a': 'lacks what is attacked',
 }
+SURVIVED = ('expected', 'otherwise')
 HARM = ('leaked', 'stalled', 'died')
 
 
@@ -35,21 +36,26 @@ def head(*cells):
     return [row(*cells), '|' + ' --- |' * len(cells)]
 
 
+def said(verdict):
+    return 'hung' if verdict == 'stalled' else verdict
+
+
 def cell(verdicts):
     """A number: so many as expected. What was otherwise is said."""
     if not verdicts:
         return '–'
     counts = {name: verdicts.count(name) for name in VERDICTS if name in verdicts}
     parts = [str(counts.pop('expected'))] if 'expected' in counts else []
-    return ', '.join(parts + [f'{n} {name}' for name, n in counts.items()])
+    return ', '.join(parts + [f'{n} {said(name)}' for name, n in counts.items()])
 
 
 def totals(attacks, backends):
+    of_each = [[found[a][0] for a in attacks if a in found] for found in backends.values()]
     yield from head('', *backends)
+    yield row('survived', *(f'{sum(v in SURVIVED for v in verdicts)} of '
+                            f'{sum(v != "n/a" for v in verdicts)}' for verdicts in of_each))
     for name, words in VERDICTS.items():
-        yield row(words, *(list(found[a][0] for a in attacks if a in found).count(name)
-                           for found in backends.values()))
-    yield row('of', *(sum(a in found for a in attacks) for found in backends.values()))
+        yield row(words, *(verdicts.count(name) for verdicts in of_each))
 
 
 def groups(attacks, backends):
@@ -72,7 +78,7 @@ def harm(attacks, backends):
         ends = [found.get(name, ('–', '')) for found in backends.values()]
         if any(verdict in HARM for verdict, _ in ends):
             yield row(f'`{name}`', does,
-                      *(f'{verdict}: {why}' if verdict == 'died' else verdict
+                      *(f'{verdict}: {why}' if verdict == 'died' else said(verdict)
                         for verdict, why in ends))
 
 
