@@ -9,6 +9,7 @@
  *
  * virgl_library.c   how the library gets into the process
  * virgl_host.c   what must be there before the library is started
+ * virgl_cache.c  where compiled shaders are kept
  * virgl_resource.c, virgl_read.c, virgl_context.c   what a guest makes of it
  * virgl_fence.c  one timeline out of many, and how its thread reaches ours
  * virgl_log.c    its messages
@@ -117,26 +118,9 @@ static void free_virgl(struct virgl *virgl)
 	g_free(virgl);
 }
 
-/*
- * Mesa's default is a folder that all programs of a user share: what one guest
- * makes its driver write there, another guest's would read and execute.
- */
-static void choose_shader_cache(const char *folder)
-{
-	if (folder != NULL) {
-		g_setenv("MESA_SHADER_CACHE_DIR", folder, TRUE);
-		g_setenv("MESA_GLSL_CACHE_DIR", folder, TRUE); /* before Mesa 22.3 */
-		g_setenv("__GL_SHADER_DISK_CACHE_PATH", folder, TRUE);
-	} else {
-		g_setenv("MESA_SHADER_CACHE_DISABLE", "true", TRUE);
-		g_setenv("MESA_GLSL_CACHE_DISABLE", "true", TRUE);
-		g_setenv("__GL_SHADER_DISK_CACHE", "0", TRUE);
-	}
-}
-
 static int prepare(struct virgl *virgl, const struct renderer_options *options)
 {
-	choose_shader_cache(options->shader_cache);
+	virgl_cache_choose(options->shader_cache);
 	int r = virgl_library_load();
 
 	if (r == 0) {

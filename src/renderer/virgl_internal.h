@@ -38,6 +38,9 @@ struct virgl_resource { /* owned by virgl.resources */
 
 extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
 
+/* virgl_cache.c: before the library is loaded. NULL: nothing is kept. */
+void virgl_cache_choose(const char *folder);
+
 struct virgl {
 	struct renderer base;
 	GHashTable *resources; /* id -> struct virgl_resource, owned */

@@ -37,7 +37,7 @@ struct daemon *daemon_start(const char *mode, const char *const *more_args);
 /* Any back-end: a command line with @SOCK@ where the path of its socket belongs. */
 struct daemon *daemon_start_foreign(const char *command);
 
-/* SIGTERM if it still runs; asserts that it then ends with status 0 within a second.
+/* SIGTERM if it still runs; asserts that it then ends with status 0.
  * A foreign one is killed, and nothing asserted. daemon_destroy(NULL) is fine. */
 void daemon_destroy(struct daemon *daemon);
 

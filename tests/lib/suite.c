@@ -23,6 +23,8 @@
 #define EXIT_SKIP 77
 #define TEST_LIMIT_S 60
 #define ORPHAN_LIMIT_MS 2000
+/* Of what was killed, and has gigabytes to give back first. */
+#define KILLED_LIMIT_MS 30000
 
 struct suite_test {
 	char *path;
@@ -157,7 +159,7 @@ static bool reap_orphans(pid_t group, bool has_passed)
 			kill(atoi(*child), SIGKILL);
 		}
 	}
-	g_assert_true(suite_wait(has_no_children, NULL, ORPHAN_LIMIT_MS));
+	g_assert_true(suite_wait(has_no_children, NULL, KILLED_LIMIT_MS));
 	return false;
 }
 

@@ -89,6 +89,9 @@ struct attack {
 	const void *data;
 	uint64_t numbers[2];
 	uint64_t withheld_features;
+	/* Large blocks are freed and taken piece by piece. MALLOC_PERTURB_, which meson sets, has
+	 * glibc fill all that is left of one for each piece: minutes for a second's work. */
+	bool has_plain_heap;
 };
 
 struct attack_list {
@@ -97,7 +100,8 @@ struct attack_list {
 };
 
 extern const struct attack_list attacks_chain, attacks_ring, attacks_command, attacks_resource,
-	attacks_geometry, attacks_race, attacks_life, attacks_3d, attacks_stream;
+	attacks_geometry, attacks_race, attacks_memory, attacks_life, attacks_3d, attacks_stream,
+	attacks_memory_3d, attacks_life_3d;
 
 /* Calls @fn for each attack that concerns a 2D device, or a 3D device alone. */
 void attacks_each(bool is_3d, void (*fn)(const struct attack *attack, void *data), void *data);

@@ -55,6 +55,8 @@ static void run_attacker(const struct attack *attack, const struct attack_target
 	signal(SIGTRAP, stop_here);
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* GLib's "Bail out!" is no line of the table. */
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 	g_log_set_default_handler(keep_words, NULL);
 	struct attacker *attacker = attack_run(attack, target);
 	report->has_surprises = attacker->surprises->len > 0;

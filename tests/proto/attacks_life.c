@@ -1,204 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * What a guest makes its front-end do: memory that is unplugged while it is in use, resets and
- * pauses in the middle of work, questions about the configuration while the display does not read.
+ * What a guest makes its front-end do: resets and pauses in the middle of work, questions about the
+ * configuration while the display does not read.
  */
 #include <string.h>
 
 #include "attacks.h"
 #include "proctree.h"
-#include "suite.h"
+#include "virgl_stream.h"
 
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
-#define SPARE_GPA UINT64_C(0x200000000)
-#define SPARE_SIDE 1024u
-#define SPARE_BYTES (SPARE_SIDE * SPARE_SIDE * 4u)
 #define SPARE 60u /* the resource */
 #define N_IN_FLIGHT 100u
 #define REBOOT_LEAK_BYTES (UINT64_C(150) << 20)
-
-/* ---- memory ---- */
-
-/* Not every back-end takes memory away from a running machine. */
-static bool can_unplug(struct attacker *attacker)
-{
-	bool can = attacker->rig->frontend->acked_protocol_features &
-		   FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
-
-	if (!can) {
-		attacker->lacks = "memory slots";
-	}
-	return can;
-}
-
-static unsigned int plug(struct attacker *attacker)
-{
-	struct rig *rig = attacker->rig;
-	unsigned int index = guestram_add(rig->ram, SPARE_GPA, SPARE_BYTES, 0);
-
-	g_assert_cmpuint(frontend_add_region(rig->frontend, &rig->ram->regions[index]), ==, 0);
-	return index;
-}
-
-static void unplug(struct attacker *attacker, unsigned int index)
-{
-	struct vhost_user_mem_reg_msg msg = { .region = attacker->rig->ram->regions[index].wire };
-
-	g_assert_cmpuint(frontend_request(attacker->rig->frontend, VHOST_USER_REM_MEM_REG, &msg,
-					  sizeof(msg), NULL, 0),
-			 ==, 0);
-}
-
-/* The regions that a pause takes away are those that are there. */
-static void forget_region(struct attacker *attacker, unsigned int index)
-{
-	g_assert_cmpuint(index, ==, attacker->rig->ram->n_regions - 1);
-	guestram_drop_last(attacker->rig->ram);
-}
-
-static void make_spare(struct attacker *attacker)
-{
-	struct vgpu *vgpu = attacker->rig->vgpu;
-
-	attack_expect_ok(attacker,
-			 vgpu_resource_create_2d(vgpu, SPARE, FORMAT, SPARE_SIDE, SPARE_SIDE));
-	attack_expect_ok(attacker, vgpu_resource_attach_one(vgpu, SPARE, SPARE_GPA, SPARE_BYTES));
-}
-
-static uint32_t transfer_spare(struct attacker *attacker)
-{
-	return vgpu_transfer_to_host_2d(attacker->rig->vgpu, SPARE, 0, 0, 0, SPARE_SIDE,
-					SPARE_SIDE);
-}
-
-static void run_unplug_then_use(struct attacker *attacker)
-{
-	struct vgpu *vgpu = attacker->rig->vgpu;
-
-	if (!can_unplug(attacker)) {
-		return;
-	}
-	unsigned int index = plug(attacker);
-	make_spare(attacker);
-	attack_expect_ok(attacker, transfer_spare(attacker));
-	unplug(attacker, index);
-	for (unsigned int i = 0; i < 10; i++) {
-		attack_expect_type(attacker, transfer_spare(attacker), ATTACK_AN_ERROR);
-	}
-	attack_expect_ok(attacker, vgpu_set_scanout(vgpu, 0, SPARE, 0, 0, SPARE_SIDE, SPARE_SIDE));
-	attack_expect_ok(attacker, vgpu_resource_flush(vgpu, SPARE, 0, 0, SPARE_SIDE, SPARE_SIDE));
-	attack_expect_ok(attacker, vgpu_resource_detach_backing(vgpu, SPARE));
-	attack_expect_ok(attacker, vgpu_resource_unref(vgpu, SPARE));
-	forget_region(attacker, index);
-}
-
-/* Other memory in the same place: its pixels, and never those of the old. */
-static void run_unplug_and_replace(struct attacker *attacker)
-{
-	struct rig *rig = attacker->rig;
-
-	if (!can_unplug(attacker)) {
-		return;
-	}
-	unsigned int index = plug(attacker);
-	memset(rig->ram->regions[index].hva, 0x11, SPARE_BYTES);
-	make_spare(attacker);
-	attack_expect_ok(attacker, transfer_spare(attacker));
-	unplug(attacker, index);
-	forget_region(attacker, index);
-	index = plug(attacker);
-	memset(rig->ram->regions[index].hva, 0x22, SPARE_BYTES);
-	attack_expect_ok(attacker, transfer_spare(attacker));
-	attack_expect_ok(attacker,
-			 vgpu_set_scanout(rig->vgpu, 0, SPARE, 0, 0, SPARE_SIDE, SPARE_SIDE));
-	attack_expect_ok(attacker,
-			 vgpu_resource_flush(rig->vgpu, SPARE, 0, 0, SPARE_SIDE, SPARE_SIDE));
-	attack_expect(attacker,
-		      !attacker->has_pictures ||
-			      display_shows_pixel(rig->display, 0, 9, 9, 0x222222),
-		      "not the new memory is shown");
-	attack_expect_ok(attacker, vgpu_resource_unref(rig->vgpu, SPARE));
-	unplug(attacker, index);
-	forget_region(attacker, index);
-}
-
-static struct vgpu_call *submit_transfer(struct attacker *attacker)
-{
-	const struct virtio_gpu_transfer_to_host_2d transfer = {
-		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
-		.r = { 0, 0, SPARE_SIDE, SPARE_SIDE },
-		.resource_id = SPARE,
-	};
-	const struct vgpu_chain chain = { .request = &transfer,
-					  .request_size = sizeof(transfer),
-					  .response_size = HEADER_BYTES };
-
-	return vgpu_submit(attacker->rig->vgpu, VGPU_CONTROL, &chain);
-}
-
-/* Unplugged while it is copied from: the copy is of the old memory, or an error. */
-static void run_unplug_under_transfer(struct attacker *attacker)
-{
-	struct vgpu *vgpu = attacker->rig->vgpu;
-	struct vgpu_call *calls[8];
-
-	if (!can_unplug(attacker)) {
-		return;
-	}
-	unsigned int index = plug(attacker);
-	make_spare(attacker);
-	for (unsigned int round = 0; round < 25; round++) {
-		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
-			calls[i] = submit_transfer(attacker);
-		}
-		vgpu_kick(vgpu, VGPU_CONTROL);
-		if (round % 2 == 0) {
-			/* When the first is done, the next is on its way. */
-			vgpu_wait(vgpu, calls[0], VGPU_ANSWER_MS);
-		}
-		unplug(attacker, index);
-		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
-			if (!vgpu_wait(vgpu, calls[i], VGPU_ANSWER_MS)) {
-				g_error("transfer %u is not answered", i);
-			}
-			attack_expect_type(attacker, vgpu_finish(vgpu, calls[i]), ATTACK_AN_ANSWER);
-		}
-		g_assert_cmpuint(frontend_add_region(attacker->rig->frontend,
-						     &attacker->rig->ram->regions[index]),
-				 ==, 0);
-	}
-	attack_expect_ok(attacker, vgpu_resource_unref(vgpu, SPARE));
-	unplug(attacker, index);
-	forget_region(attacker, index);
-}
-
-/* The memory that commands and answers lie in, with commands in flight. */
-static void run_unplug_the_rings(struct attacker *attacker)
-{
-	struct rig *rig = attacker->rig;
-	const struct virtio_gpu_resource_unref cmd = { .hdr.type = VIRTIO_GPU_CMD_RESOURCE_UNREF,
-						       .resource_id = STAGE_NOBODY };
-	const struct vgpu_chain chain = { .request = &cmd,
-					  .request_size = sizeof(cmd),
-					  .response_size = HEADER_BYTES };
-
-	if (!can_unplug(attacker)) {
-		return;
-	}
-	for (unsigned int i = 0; i < N_IN_FLIGHT; i++) {
-		vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
-	}
-	vgpu_kick(rig->vgpu, VGPU_CONTROL);
-	for (unsigned int i = 0; i < 2; i++) {
-		unplug(attacker, i);
-		ring_kick_always(rig->control);
-		ring_kick_always(rig->cursor);
-		frontend_assert_alive(rig->frontend);
-	}
-	for (unsigned int i = 0; i < 2; i++) {
-		g_assert_cmpuint(frontend_add_region(rig->frontend, &rig->ram->regions[i]), ==, 0);
-	}
-}
 
 /* ---- resets and pauses ---- */
 
@@ -276,6 +90,75 @@ static void run_pause(struct attacker *attacker)
 	}
 }
 
+/* ---- fences in flight ---- */
+
+#define N_FENCED 40u
+/* More than the last fence takes after the stop. */
+#define FENCES_MS 100
+
+static void submit_fenced(struct attacker *attacker, uint32_t ctx, struct vgpu_call **calls_out)
+{
+	struct virgl_stream stream = { 0 };
+	struct virtio_gpu_cmd_submit submit = {
+		.hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D,
+			 .flags = VIRTIO_GPU_FLAG_FENCE,
+			 .ctx_id = ctx },
+	};
+
+	virgl_stream_create_surface(&stream, 1, STAGE_TEXTURE, VIRGL_FORMAT_B8G8R8A8);
+	virgl_stream_set_framebuffer(&stream, 1);
+	for (unsigned int i = 0; i < 20; i++) {
+		virgl_stream_clear(&stream, 1.0f, 0.0f, 1.0f, 1.0f);
+	}
+	submit.size = virgl_stream_size_bytes(&stream);
+	const struct vgpu_chain chain = { .request = &submit,
+					  .request_size = sizeof(submit),
+					  .payload = stream.words,
+					  .payload_size = submit.size,
+					  .response_size = HEADER_BYTES };
+	for (unsigned int i = 0; i < N_FENCED; i++) {
+		submit.hdr.fence_id = i + 1;
+		calls_out[i] = vgpu_submit(attacker->rig->vgpu, VGPU_CONTROL, &chain);
+	}
+	vgpu_kick(attacker->rig->vgpu, VGPU_CONTROL);
+}
+
+/* Stopped where fences are still to come: they wait until the ring goes on. */
+static void run_stop_with_fences(struct attacker *attacker)
+{
+	struct rig *rig = attacker->rig;
+	struct vgpu_call *calls[N_FENCED];
+
+	for (unsigned int round = 0; round < 5; round++) {
+		submit_fenced(attacker, STAGE_VICTIM, calls);
+		uint16_t base = frontend_stop_ring(rig->frontend, VGPU_CONTROL);
+		uint16_t used = ring_used_idx(rig->control);
+		g_usleep(FENCES_MS * 1000);
+		frontend_assert_alive(rig->frontend);
+		attack_expect(attacker, ring_used_idx(rig->control) == used,
+			      "written to after GET_VRING_BASE");
+		frontend_start_ring(rig->frontend, rig->control, base, false);
+		for (unsigned int i = 0; i < N_FENCED; i++) {
+			if (!vgpu_wait(rig->vgpu, calls[i], VGPU_ANSWER_MS)) {
+				g_error("command %u is not answered", i);
+			}
+			attack_expect_type(attacker, vgpu_finish(rig->vgpu, calls[i]),
+					   ATTACK_AN_ANSWER);
+		}
+	}
+}
+
+/* What is signalled after a reset is nobody's: a chain that comes back unasked ends the process. */
+static void run_reset_with_fences(struct attacker *attacker)
+{
+	struct vgpu_call *calls[N_FENCED];
+
+	submit_fenced(attacker, STAGE_VICTIM, calls);
+	attack_repair(attacker);
+	g_usleep(FENCES_MS * 1000);
+	attack_prove(attacker);
+}
+
 /* ---- the display does not read ---- */
 
 #define WIDE 1280u
@@ -338,15 +221,6 @@ static void run_reset_unread(struct attacker *attacker)
 }
 
 static const struct attack attacks[] = {
-	{ "memory/unplug_then_use", "a backing's memory unplugged, then used",
-	  .run = run_unplug_then_use, .outcome = "an error; flush, detach and unref as ever" },
-	{ "memory/unplug_and_replace", "a backing's memory replaced by other memory",
-	  .run = run_unplug_and_replace, .outcome = "the new memory is shown" },
-	{ "memory/unplug_under_transfer", "a backing's memory unplugged while it is copied",
-	  .run = run_unplug_under_transfer, .outcome = "each transfer answered" },
-	{ "memory/unplug_the_rings", "the rings' memory unplugged with commands in flight",
-	  .run = run_unplug_the_rings, .end = ATTACK_REPAIR,
-	  .outcome = "session answers; served after a reset" },
 	{ "life/reset_in_flight", "five resets with 100 commands in flight",
 	  .run = run_reset_in_flight, .end = ATTACK_REPAIR, .outcome = "served after each" },
 	{ "life/reset_storm", "20 resets in a row", .run = run_reset_storm, .end = ATTACK_REPAIR,
@@ -361,4 +235,14 @@ static const struct attack attacks[] = {
 	  .end = ATTACK_REPAIR, .outcome = "served" },
 };
 
+static const struct attack attacks_of_3d[] = {
+	{ "life_3d/stop_with_fences", "the ring stopped with 40 fences in flight, five times",
+	  .run = run_stop_with_fences,
+	  .outcome = "nothing written after GET_VRING_BASE; each answered once it goes on" },
+	{ "life_3d/reset_with_fences", "a reset with 40 fences in flight",
+	  .run = run_reset_with_fences, .end = ATTACK_REPAIR,
+	  .outcome = "none comes back on the new ring" },
+};
+
 const struct attack_list attacks_life = { attacks, G_N_ELEMENTS(attacks) };
+const struct attack_list attacks_life_3d = { attacks_of_3d, G_N_ELEMENTS(attacks_of_3d) };

@@ -220,6 +220,54 @@ static void test_in_flight(const void *mode)
 	rig_destroy(rig);
 }
 
+#define WIDE 1280u
+#define HIGH 800u
+
+/* Half of a picture is on its way when the process that made it dies: the display gets the rest. */
+static void check_mid_frame(const void *mode, uint32_t id, bool is_3d, int signal_number)
+{
+	struct rig *rig = make_rig(mode, "5");
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDE, HIGH, id);
+
+	if (is_3d) {
+		const struct virtio_gpu_box all = {0, 0, 0, WIDE, HIGH, 1};
+		uint64_t gpa = rig_backing(rig, pixels, WIDE * HIGH * 4);
+		g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"));
+		g_assert_ok(vgpu_resource_create_3d(rig->vgpu, id, FORMAT, BIND, WIDE, HIGH, 0));
+		g_assert_ok(vgpu_resource_attach_one(rig->vgpu, id, gpa, WIDE * HIGH * 4));
+		g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, id));
+		g_assert_ok(vgpu_transfer_to_host_3d(rig->vgpu, CTX, id, &all, 0, 0));
+	} else {
+		rig_make_resource(rig, id, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, WIDE, HIGH, pixels);
+		g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, id, 0, 0, 0, WIDE, HIGH));
+	}
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, id, 0, 0, WIDE, HIGH));
+	display_wait_features_acked(rig->display);
+	uint64_t before = display_n_bytes(rig->display);
+	display_set_slow(rig->display, 4096);
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDE, HIGH));
+	display_wait_bytes(rig->display, before + 64 * 1024);
+	crash(rig, signal_number);
+	uint64_t sent = display_n_bytes(rig->display) - before;
+	display_set_slow(rig->display, 0);
+	display_wait_pixels(rig->display, 0, pixels, WIDE, HIGH);
+	g_test_message("%" G_GUINT64_FORMAT " of %u bytes were sent", sent, WIDE * HIGH * 4);
+	rig_assert_serves(rig);
+	rig_destroy(rig);
+}
+
+static void test_mid_frame(const void *mode)
+{
+	check_mid_frame(mode, 1, false, SIGKILL);
+	check_mid_frame(mode, 2, false, SIGSEGV);
+}
+
+static void test_mid_frame_3d(const void *mode)
+{
+	check_mid_frame(mode, 3, true, SIGKILL);
+	check_mid_frame(mode, 4, true, SIGSEGV);
+}
+
 /* While the machine is paused; and it goes on as if nothing had been. */
 static void test_paused(const void *mode)
 {
@@ -314,6 +362,8 @@ int main(int argc, char **argv)
 	proto_add_virgl("crash", "abort", test_abort);
 	proto_add_virgl("crash", "contexts", test_contexts);
 	proto_add_virgl("crash", "in-flight", test_in_flight);
+	proto_add_virgl("crash", "mid-frame", test_mid_frame);
+	proto_add_virgl("crash", "mid-frame-3d", test_mid_frame_3d);
 	proto_add_virgl("crash", "paused", test_paused);
 	proto_add_virgl("crash", "reset", test_reset);
 	proto_add_virgl("crash", "cursor", test_cursor);

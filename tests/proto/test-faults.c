@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * What befalls a daemon from outside: a display or a front-end that dies in the middle of a
- * message, a host that has no descriptors or no memory left. Nothing that was there is lost, and
- * when there is plenty again all works as before.
+ * message, a host that has no descriptors, no memory or no disk left. Nothing that was there is
+ * lost, and when there is plenty again all works as before.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "proctree.h"
 #include "proto.h"
 #include "scarcity.h"
+#include "virgl_stream.h"
 
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
 #define WIDTH 320u
@@ -405,6 +409,158 @@ static void test_no_memory_for_copy(const void *mode)
 	rig_destroy(rig);
 }
 
+/* ---- no disk ---- */
+
+#define CACHE_SIDE 64u
+#define CACHE_PIXELS (CACHE_SIDE * CACHE_SIDE)
+enum { CACHE_CTX = 1, CACHE_TARGET = 1, CACHE_BUFFER = 2 };
+
+/* What is mounted from now on is seen by this process and what it starts. */
+static bool hide_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0) {
+		return false;
+	}
+	/* In a chroot the root is no mount, and whoever made it has seen to this. */
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 || errno == EINVAL;
+}
+
+static char *mount_cache(void)
+{
+	char *dir = g_dir_make_tmp("proto-cache-XXXXXX", NULL);
+
+	g_assert_nonnull(dir);
+	if (!hide_mounts() || mount("cache", dir, "tmpfs", 0, "size=16m") < 0) {
+		int error = errno;
+		rmdir(dir);
+		suite_skip("no disk of its own can be mounted: %s", g_strerror(error));
+	}
+	g_setenv("MESA_SHADER_CACHE_DIR", dir, TRUE);
+	return dir;
+}
+
+static void unmount_cache(char *consume_dir)
+{
+	g_assert_no_errno(umount2(consume_dir, MNT_DETACH));
+	g_assert_no_errno(rmdir(consume_dir));
+	g_free(consume_dir);
+}
+
+static void fill_disk(const char *dir)
+{
+	static const char zeros[4096];
+	g_autofree char *path = g_build_filename(dir, "full", NULL);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	g_assert_no_errno(fd);
+	while (write(fd, zeros, sizeof(zeros)) > 0) {
+	}
+	g_assert_cmpint(errno, ==, ENOSPC);
+	close(fd);
+}
+
+/* cache: a folder for it; NULL: as it is without one. */
+static struct rig *rig_for_shaders(const void *mode, const char *cache)
+{
+	const char *const args[] = {"--shader-cache", cache, NULL};
+	const struct virtio_gpu_resource_create_3d buffer = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D,
+		.resource_id = CACHE_BUFFER,
+		.target = VIRGL_TARGET_BUFFER,
+		.format = VIRGL_FORMAT_R8,
+		.bind = VIRGL_BIND_VERTEX_BUFFER,
+		.width = VIRGL_STREAM_VERTEX_BYTES,
+		.height = 1,
+		.depth = 1,
+		.array_size = 1,
+	};
+	struct rig *rig = rig_create(
+		&(struct rig_options){.mode = name_of(mode), .args = cache != NULL ? args : NULL});
+
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, CACHE_CTX, 0, "shaders"));
+	g_assert_ok(vgpu_resource_create_3d(rig->vgpu, CACHE_TARGET, VIRGL_FORMAT_B8G8R8A8,
+					    VIRGL_BIND_RENDER_TARGET | VIRGL_BIND_SCANOUT,
+					    CACHE_SIDE, CACHE_SIDE, 0));
+	g_assert_ok(vgpu_call(rig->vgpu, &buffer, sizeof(buffer),
+			      sizeof(struct virtio_gpu_ctrl_hdr)));
+	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CACHE_CTX, CACHE_TARGET));
+	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CACHE_CTX, CACHE_BUFFER));
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, CACHE_TARGET, 0, 0, CACHE_SIDE, CACHE_SIDE));
+	return rig;
+}
+
+/* By a shader that was never there before, so that there is one more to be kept. */
+static void draw_by_shader(struct rig *rig, uint8_t colour)
+{
+	const uint8_t rgb[3] = {colour, 0x80, 0x20};
+	const uint32_t word = (uint32_t)colour << 16 | 0x8020;
+	g_autofree uint32_t *expected = g_new(uint32_t, CACHE_PIXELS);
+	struct virgl_stream stream = {0};
+	uint32_t handle = 100 + colour * 10u;
+
+	virgl_stream_create_surface(&stream, handle + 9, CACHE_TARGET, VIRGL_FORMAT_B8G8R8A8);
+	virgl_stream_set_framebuffer(&stream, handle + 9);
+	virgl_stream_fill(&stream, handle, CACHE_BUFFER, CACHE_SIDE, CACHE_SIDE, rgb);
+	g_assert_ok(vgpu_submit_3d(rig->vgpu, CACHE_CTX, stream.words,
+				   virgl_stream_size_bytes(&stream)));
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, CACHE_TARGET, 0, 0, CACHE_SIDE, CACHE_SIDE));
+	for (uint32_t i = 0; i < CACHE_PIXELS; i++) {
+		expected[i] = word;
+	}
+	display_wait_pixels(rig->display, 0, expected, CACHE_SIDE, CACHE_SIDE);
+}
+
+/* In a folder that nobody named nothing is kept. */
+static bool is_kept_in(const char *dir)
+{
+	g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
+
+	return g_dir_read_name(entries) != NULL;
+}
+
+/*
+ * A GL driver may keep compiled shaders on a disk. That disk gets full while it draws, and is full
+ * when the next one starts; and all goes on.
+ */
+static void check_full_disk(const void *mode, const char *dir, const char *cache)
+{
+	struct rig *rig = rig_for_shaders(mode, cache);
+
+	for (uint8_t i = 0; i < 3; i++) {
+		draw_by_shader(rig, i);
+	}
+	g_assert_cmpint(is_kept_in(dir), ==, cache != NULL);
+	fill_disk(dir);
+	for (uint8_t i = 3; i < 20; i++) {
+		draw_by_shader(rig, i);
+	}
+	prove(rig, 50);
+	rig_destroy(rig);
+	rig = rig_for_shaders(mode, cache);
+	for (uint8_t i = 10; i < 30; i++) {
+		draw_by_shader(rig, i);
+	}
+	prove(rig, 50);
+	rig_destroy(rig);
+}
+
+/* Mesa's own choice of a folder does not count. */
+static void test_no_shader_cache(const void *mode)
+{
+	char *dir = mount_cache();
+
+	check_full_disk(mode, dir, NULL);
+	unmount_cache(dir);
+}
+
+static void test_shader_cache_full(const void *mode)
+{
+	char *dir = mount_cache();
+
+	check_full_disk(mode, dir, dir);
+	unmount_cache(dir);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -416,5 +572,7 @@ int main(int argc, char **argv)
 	suite_add(test_no_memory_for_large, PROTO_2D, "/proto/faults/2d/no_memory_for_large");
 	suite_add(test_no_memory_for_middling, PROTO_2D, "/proto/faults/2d/no_memory_for_middling");
 	suite_add(test_no_memory_for_copy, PROTO_2D, "/proto/faults/2d/no_memory_for_copy");
+	proto_add_virgl("faults", "no_shader_cache", test_no_shader_cache);
+	proto_add_virgl("faults", "shader_cache_full", test_shader_cache_full);
 	return suite_run();
 }
