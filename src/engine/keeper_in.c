@@ -175,7 +175,8 @@ static bool handle_cursor(struct process_engine *engine, struct link_message *me
 
 	if ((message->size_bytes != sizeof(*head) &&
 	     message->size_bytes != sizeof(*head) + LINK_CURSOR_PIXELS_BYTES) ||
-	    head->scanout_id >= DISPLAY_MAX_SCANOUTS) {
+	    head->scanout_id >= DISPLAY_MAX_SCANOUTS || head->hot_x >= DISPLAY_CURSOR_SIDE ||
+	    head->hot_y >= DISPLAY_CURSOR_SIDE) {
 		return false;
 	}
 	const struct display_cursor cursor = {

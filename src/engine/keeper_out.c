@@ -248,21 +248,60 @@ static void display_taken(void *data, uint32_t scanout_id, uint32_t serial)
 	keeper_picture_went(data, scanout_id, serial);
 }
 
-static void post_answer(struct process_engine *engine, struct keeper_answer *consume_answer)
+/*
+ * A display may answer when nobody waits for it any more: another renderer
+ * process gives its own questions the same tokens, and must not be told. So
+ * the display knows a question by a number that comes once.
+ */
+static uint64_t add_question(struct process_engine *engine, uint64_t token)
 {
+	struct keeper_question *question = g_new(struct keeper_question, 1);
+
+	*question = (struct keeper_question){ ++engine->last_number, token };
+	g_hash_table_insert(engine->questions, &question->number, question);
+	return question->number;
+}
+
+/* False: nobody waits for this answer. What it is news of is told all the same. */
+static bool take_question(struct process_engine *engine, uint64_t number, uint64_t *token_out)
+{
+	const struct keeper_question *question = g_hash_table_lookup(engine->questions, &number);
+
+	if (question == NULL) {
+		return false;
+	}
+	*token_out = question->token;
+	g_hash_table_remove(engine->questions, &number);
+	return true;
+}
+
+/* Answers count until they are told, as they may never be read. */
+static bool has_room(const struct process_engine *engine)
+{
+	return g_hash_table_size(engine->questions) + engine->answers.length < KEEPER_MAX_QUESTIONS;
+}
+
+static void post_answer(struct process_engine *engine, uint64_t number,
+			struct keeper_answer *consume_answer)
+{
+	consume_answer->body.token = DISPLAY_NO_TOKEN;
 	g_mutex_lock(&engine->lock);
-	engine->n_asked--;
-	g_queue_push_tail(&engine->answers, consume_answer);
+	bool is_awaited = take_question(engine, number, &consume_answer->body.token);
+	bool is_news = consume_answer->type == LINK_INFO && !consume_answer->body.is_none &&
+		       has_room(engine);
+	if (is_awaited || is_news) {
+		g_queue_push_tail(&engine->answers, g_steal_pointer(&consume_answer));
+	}
 	g_mutex_unlock(&engine->lock);
+	g_free(consume_answer);
 	leave_news(engine);
 }
 
-static struct keeper_answer *answer_create(enum link_type type, uint64_t token, bool is_none)
+static struct keeper_answer *answer_create(enum link_type type, bool is_none)
 {
 	struct keeper_answer *answer = g_new0(struct keeper_answer, 1);
 
 	answer->type = type;
-	answer->body.token = token;
 	answer->body.is_none = is_none;
 	return answer;
 }
@@ -270,22 +309,22 @@ static struct keeper_answer *answer_create(enum link_type type, uint64_t token, 
 static void display_info(void *data, uint64_t token,
 			 const struct virtio_gpu_resp_display_info *info)
 {
-	struct keeper_answer *answer = answer_create(LINK_INFO, token, info == NULL);
+	struct keeper_answer *answer = answer_create(LINK_INFO, info == NULL);
 
 	if (info != NULL) {
 		answer->body.info = *info;
 	}
-	post_answer(data, answer);
+	post_answer(data, token, answer);
 }
 
 static void display_edid(void *data, uint64_t token, const struct virtio_gpu_resp_edid *edid)
 {
-	struct keeper_answer *answer = answer_create(LINK_EDID, token, edid == NULL);
+	struct keeper_answer *answer = answer_create(LINK_EDID, edid == NULL);
 
 	if (edid != NULL) {
 		answer->body.edid = *edid;
 	}
-	post_answer(data, answer);
+	post_answer(data, token, answer);
 }
 
 const struct display_listener keeper_display_listener = {
@@ -298,18 +337,21 @@ const struct display_listener keeper_display_listener = {
 bool keeper_out_ask(struct process_engine *engine, enum link_type answer_type, uint64_t token,
 		    uint32_t scanout_id)
 {
+	uint64_t number = DISPLAY_NO_TOKEN;
+
 	g_mutex_lock(&engine->lock);
-	bool is_allowed = engine->n_asked < KEEPER_MAX_QUESTIONS;
-	engine->n_asked += is_allowed;
+	if (has_room(engine)) {
+		number = add_question(engine, token);
+	}
 	g_mutex_unlock(&engine->lock);
-	if (!is_allowed) {
+	if (number == DISPLAY_NO_TOKEN) {
 		return false;
 	}
 	bool is_asked = answer_type == LINK_INFO ?
-				display_request_info(engine->display, token) :
-				display_request_edid(engine->display, token, scanout_id);
+				display_request_info(engine->display, number) :
+				display_request_edid(engine->display, number, scanout_id);
 	if (!is_asked) {
-		post_answer(engine, answer_create(answer_type, token, true));
+		post_answer(engine, number, answer_create(answer_type, true));
 	}
 	return true;
 }
@@ -372,6 +414,7 @@ void keeper_out_end(struct process_engine *engine)
 	/* Nobody waits for these any more. A ready is for whoever comes. */
 	g_mutex_lock(&engine->lock);
 	g_queue_clear_full(&engine->answers, g_free);
+	g_hash_table_remove_all(engine->questions);
 	engine->taken.scanouts = 0;
 	g_mutex_unlock(&engine->lock);
 }

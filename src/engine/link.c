@@ -63,12 +63,10 @@ int link_receive(int fd, void *buffer, struct link_message *message_out)
 	if (n < 0) {
 		return n == -ECONNRESET ? -EPIPE : (int)n;
 	}
-	if (n == 0) {
-		return -EPIPE;
-	}
 	if ((size_t)n < sizeof(number)) {
+		/* An empty one looks like the end, but may carry descriptors. */
 		link_message_finish(&message);
-		return -EBADMSG;
+		return n == 0 ? -EPIPE : -EBADMSG;
 	}
 	memcpy(&number, buffer, sizeof(number));
 	message.type = number;

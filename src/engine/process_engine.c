@@ -520,6 +520,7 @@ static void process_engine_destroy(struct engine *base)
 	guestmem_unref(engine->mem);
 	keepsakes_finish(&engine->keepsakes);
 	g_hash_table_destroy(engine->told_regions);
+	g_hash_table_destroy(engine->questions);
 	g_mutex_clear(&engine->lock);
 	if (engine->shared != NULL) {
 		munmap(engine->shared, sizeof(*engine->shared));
@@ -574,6 +575,7 @@ int process_engine_create(const struct engine_options *options, struct engine **
 	engine->mem = guestmem_create_empty();
 	engine->buffer = g_malloc(LINK_MAX_BYTES);
 	engine->told_regions = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	engine->questions = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
 	keepsakes_init(&engine->keepsakes, options->quota);
 	g_mutex_init(&engine->lock);
 	g_queue_init(&engine->answers);

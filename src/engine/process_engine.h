@@ -21,6 +21,12 @@ struct keeper_answer {
 	struct link_answer body;
 };
 
+/* What the display is asked; it knows it by number. */
+struct keeper_question {
+	uint64_t number;
+	uint64_t token; /* of the renderer process that asked */
+};
+
 struct process_engine {
 	struct engine base;
 	struct link_shared *shared; /* owned mapping, of the renderer processes as well */
@@ -64,10 +70,15 @@ struct process_engine {
 	bool is_ready_due;
 	struct link_taken taken;
 	GQueue answers; /* struct keeper_answer */
-	unsigned int n_asked; /* questions that the display has not answered */
+	/* Of this renderer process, as asked of the display; see keeper_out_ask(). */
+	GHashTable *questions; /* number -> struct keeper_question, not answered */
+	uint64_t last_number;  /* of them */
 };
 
-/* What a renderer process may ask of the display at a time: a ring's commands, with room to spare. */
+/*
+ * What a renderer process may ask of the display at a time, until it is told
+ * the answers: a ring's commands, with room to spare.
+ */
 #define KEEPER_MAX_QUESTIONS 4096
 
 /* Look now and then whether the renderer process hangs. */

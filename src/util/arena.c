@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "util/checked.h"
@@ -185,13 +187,17 @@ uint64_t arena_offset(const struct arena *arena, const void *block)
 static int check_file(int fd, uint64_t size_bytes)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs system;
 	struct stat info;
 
-	if (seals < 0 || fstat(fd, &info) < 0) {
+	if (seals < 0 || fstat(fd, &info) < 0 || fstatfs(fd, &system) < 0) {
 		return -errno;
 	}
-	/* Else a read behind its end would be a SIGBUS. */
-	if (!(seals & F_SEAL_SHRINK)) {
+	/*
+	 * Else a read behind its end would be a SIGBUS. So would one of a hole in
+	 * huge pages, of which there may be none left.
+	 */
+	if (!(seals & F_SEAL_SHRINK) || system.f_type != TMPFS_MAGIC) {
 		return -EPERM;
 	}
 	return info.st_size >= 0 && (uint64_t)info.st_size >= size_bytes ? 0 : -EFBIG;

@@ -35,7 +35,7 @@ uint64_t arena_offset(const struct arena *arena, const void *block);
 /* The reader's mapping, reference-counted, for any thread. */
 struct arena_view;
 
-/* -EPERM: it may shrink; -EFBIG: it is smaller than size_bytes; else mmap's error. */
+/* -EPERM: it may shrink, or is of huge pages; -EFBIG: it is smaller than size_bytes; else mmap's error. */
 int arena_view_create(int fd_borrow, uint64_t size_bytes, struct arena_view **view_out)
 	G_GNUC_WARN_UNUSED_RESULT;
 struct arena_view *arena_view_ref(struct arena_view *view);

@@ -683,10 +683,8 @@ enum virtq_status virtq_pop_lost(struct virtq *vq, struct virtq_chain **chain_ou
 
 bool virtq_has_lost(struct virtq *vq)
 {
-	lock(vq);
-	bool has = is_running(vq) && !vq->is_waiting && vq->state->n_lost > 0;
-	unlock(vq);
-	return has;
+	return is_running(vq) && !vq->is_waiting &&
+	       __atomic_load_n(&vq->state->n_lost, __ATOMIC_RELAXED) > 0;
 }
 
 bool virtq_chain_read(const struct virtq_chain *chain, uint64_t offset, void *to,

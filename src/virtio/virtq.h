@@ -204,7 +204,10 @@ enum virtq_status virtq_pop(struct virtq *vq, struct virtq_chain **chain_out)
  */
 enum virtq_status virtq_pop_lost(struct virtq *vq, struct virtq_chain **chain_out)
 	G_GNUC_WARN_UNUSED_RESULT;
-/* Is there one to pop now? */
+/*
+ * Is there one to pop now? Without the lock, which the device's process may
+ * hold for as long as it likes: the transport looks while that process runs.
+ */
 bool virtq_has_lost(struct virtq *vq);
 
 /*

@@ -3,7 +3,8 @@
  * The whole device between a guest, a renderer (FUZZ_RENDERER) and a display,
  * with a model that knows what has to be answered (lib/model.h). The guest's
  * commands come in any order and shape, between changes of the memory table,
- * pauses, resets, a display that is slow or answers late, and fences.
+ * pauses, resets, a display that is slow or answers late, and fences. And the
+ * device dies, and the next one is made of its records.
  *
  * After each step: each chain was answered at most once, as the model says. At
  * the end: each was answered, and nothing is held of the memory that a guest
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "archive.h"
 #include "clock.h"
 #include "fenced.h"
 #include "fuzz.h"
@@ -43,7 +45,9 @@ struct call {
 struct fuzz {
 	struct fuzz_input in;
 	struct fuzz_guest *guest;
+	struct virtq_state states[FUZZ_N_QUEUES]; /* what outlives a device's process */
 	struct virtq queues[FUZZ_N_QUEUES];
+	struct archive *archive; /* likewise */
 	struct renderer *renderer;
 	struct witness *display;
 	struct device dev;
@@ -81,7 +85,7 @@ static const struct renderer_impl *find_impl(const char *name)
 	return strcmp(name, fenced_impl.name) == 0 ? &fenced_impl : renderer_find(name);
 }
 
-static int start_renderer(struct renderer **renderer_out)
+static int start_renderer(const char *name, struct renderer **renderer_out)
 {
 	const struct renderer_options options = {
 		.use_egl = true,
@@ -90,7 +94,7 @@ static int start_renderer(struct renderer **renderer_out)
 	};
 
 	quota_init(&quota, QUOTA_BYTES);
-	return renderer_create(find_impl(which->name), &options, &quota, renderer_out);
+	return renderer_create(find_impl(name), &options, &quota, renderer_out);
 }
 
 const char *fuzz_prepare(void)
@@ -101,7 +105,7 @@ const char *fuzz_prepare(void)
 		}
 	}
 	g_assert_nonnull(which);
-	if (which->is_kept && start_renderer(&kept) < 0) {
+	if (which->is_kept && start_renderer(which->name, &kept) < 0) {
 		return FUZZ_RENDERER " does not start on this host";
 	}
 	return NULL;
@@ -415,11 +419,31 @@ static void do_pause(struct fuzz *fuzz)
 	}
 }
 
+/* What died with its device is answered, once, as soon as its ring runs. */
+static void fail_lost(struct fuzz *fuzz)
+{
+	struct virtq_chain *chain;
+
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		while (virtq_pop_lost(&fuzz->queues[i], &chain) == VIRTQ_OK) {
+			g_assert_true(fuzz->calls[i][chain->head].is_executed);
+			struct command *command = command_create(&fuzz->queues[i], chain);
+			enum gpu_resp ignored = command_decode(command);
+
+			(void)ignored;
+			command_complete(command, GPU_RESP_ERR_UNSPEC,
+					 model_has_feature(&fuzz->model,
+							   VIRTIO_GPU_F_CONTEXT_INIT));
+		}
+	}
+}
+
 static void do_resume(struct fuzz *fuzz)
 {
 	if (fuzz->is_paused) {
 		fuzz->is_paused = false;
 		start_queues(fuzz);
+		fail_lost(fuzz);
 	}
 }
 
@@ -547,11 +571,102 @@ static void do_scribble(struct fuzz *fuzz)
 	}
 }
 
+/* ---- another device ---- */
+
+static void start_device(struct fuzz *fuzz, uint64_t last_seq)
+{
+	device_init(&fuzz->dev, fuzz->renderer, &fuzz->display->base, &quota);
+	fuzz->dev.fences.last_seq = last_seq;
+	device_set_breather(&fuzz->dev, breathe, fuzz);
+	device_set_recorder(&fuzz->dev, &archive_recorder, fuzz->archive);
+}
+
+/* Its process is gone: of all that it held there are the records. The next one has this renderer. */
+static void lose_device(struct fuzz *fuzz, const char *name)
+{
+	uint64_t last_seq = fuzz->dev.fences.last_seq;
+	struct guestmem *mem = fuzz_guest_build_table(fuzz->guest, fuzz->model.mask);
+
+	device_finish(&fuzz->dev);
+	recorder_drop_frames(fuzz->display);
+	g_array_set_size(fuzz->display->questions, 0);
+	g_assert_cmpuint(quota_used(&quota), ==, 0);
+	if (!which->is_kept) {
+		renderer_destroy(fuzz->renderer);
+		g_assert_cmpint(start_renderer(name, &fuzz->renderer), ==, 0);
+		last_seq = 0;
+	}
+	start_device(fuzz, last_seq);
+	device_set_features(&fuzz->dev, fuzz->model.features);
+	device_set_memory(&fuzz->dev, mem);
+	guestmem_unref(mem);
+}
+
+/* Whatever the device was doing, which is not done any more. */
+static void lose_calls(struct fuzz *fuzz)
+{
+	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
+		for (unsigned int j = 0; j < FUZZ_RING_SIZE; j++) {
+			if (fuzz->calls[i][j].is_executed) {
+				fuzz->calls[i][j].verdict.resp = MODEL_ANY;
+			}
+		}
+		virtq_recover(&fuzz->queues[i]);
+	}
+	fail_lost(fuzz);
+}
+
+/* There may have been too little memory for one, or the driver says that there was. */
+static void find_lost(struct fuzz *fuzz, bool is_tight)
+{
+	GHashTableIter iter;
+	void *id, *value;
+
+	g_hash_table_iter_init(&iter, fuzz->model.resources);
+	while (g_hash_table_iter_next(&iter, &id, &value)) {
+		struct model_resource *resource = value;
+		const struct resource *made =
+			device_find_resource_or_lost(&fuzz->dev, GPOINTER_TO_UINT(id));
+
+		g_assert_nonnull(made);
+		g_assert_true(!resource->is_lost || made->is_lost);
+		if (!resource->is_lost && made->is_lost) {
+			g_assert_true(is_tight || !fuzz->model.is_exact);
+			model_lose_resource(resource);
+		}
+	}
+}
+
+static void do_crash(struct fuzz *fuzz)
+{
+	struct archive *before = archive_describe(&fuzz->dev);
+	bool is_tight = quota_used(&quota) + QUOTA_SLACK_BYTES > QUOTA_BYTES;
+	/* After too many crashes 3D is off. */
+	bool is_last = fuzz_input_one_in(&fuzz->in, 4) && is_fenced(fuzz);
+
+	/* The records say what it is, at any time. */
+	archive_assert_same(fuzz->archive, before, false);
+	archive_destroy(before);
+	lose_device(fuzz, is_last ? "2d" : fuzz->renderer->impl->name);
+	unsigned int n_changes = archive_n_changes(fuzz->archive);
+	g_assert_cmpuint(archive_hand_over(fuzz->archive, &fuzz->dev), ==, 0);
+	/* And there is no need for others, unless something was lost. */
+	g_assert_true(archive_n_changes(fuzz->archive) == n_changes || is_tight ||
+		      !fuzz->model.is_exact);
+	struct archive *after = archive_describe(&fuzz->dev);
+	archive_assert_same(fuzz->archive, after, true);
+	archive_destroy(after);
+	model_lose(&fuzz->model, fuzz->renderer);
+	find_lost(fuzz, is_tight);
+	lose_calls(fuzz);
+}
+
 static void (*const operations[])(struct fuzz *fuzz) = {
 	/* The first slots are the ones that short inputs name: mostly commands. */
 	do_command, do_command, do_command,	 do_command,	 do_drain,	do_set_memory,
 	do_pause,   do_resume,	do_reset,	 do_set_display, do_answer,	do_taken,
 	do_wait,    do_replay,	do_set_features, do_signal,	 do_set_fences, do_scribble,
+	do_crash,
 };
 
 /* ---- life ---- */
@@ -565,15 +680,15 @@ static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
 	if (which->is_kept) {
 		fuzz->renderer = kept;
 	} else {
-		g_assert_cmpint(start_renderer(&fuzz->renderer), ==, 0);
+		g_assert_cmpint(start_renderer(which->name, &fuzz->renderer), ==, 0);
 	}
 	fuzz->display = recorder_create();
-	device_init(&fuzz->dev, fuzz->renderer, &fuzz->display->base, &quota);
-	fuzz->dev.fences.last_seq = kept_seq;
-	device_set_breather(&fuzz->dev, breathe, fuzz);
+	fuzz->archive = archive_create();
+	start_device(fuzz, kept_seq);
 	model_init(&fuzz->model, fuzz->guest, fuzz->renderer, which->is_exact);
 	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
-		fuzz_queue_init(&fuzz->queues[i], i);
+		virtq_state_init(&fuzz->states[i]);
+		virtq_init(&fuzz->queues[i], i, &fuzz->states[i]);
 	}
 	set_memory(fuzz, FUZZ_ALL_REGIONS);
 	start_queues(fuzz);
@@ -612,6 +727,7 @@ static void teardown(struct fuzz *fuzz)
 {
 	kept_seq = which->is_kept ? fuzz->dev.fences.last_seq : 0;
 	device_finish(&fuzz->dev);
+	archive_destroy(fuzz->archive);
 	display_destroy(&fuzz->display->base);
 	if (!which->is_kept) {
 		renderer_destroy(fuzz->renderer);

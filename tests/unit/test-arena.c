@@ -132,6 +132,23 @@ static void test_view(void)
 	arena_view_unref(NULL);
 }
 
+/* Of which there need not be any: a read would be a SIGBUS, and a write(2) of them fail. */
+static void test_view_refuses_huge_pages(void)
+{
+	struct arena_view *view = NULL;
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+
+	if (fd < 0) {
+		g_test_skip("no huge pages in this kernel");
+		return;
+	}
+	g_assert_no_errno(ftruncate(fd, 64 << 20));
+	g_assert_no_errno(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+	g_assert_cmpint(arena_view_create(fd, ARENA_BYTES, &view), ==, -EPERM);
+	g_assert_null(view);
+	close(fd);
+}
+
 /* What a hostile owner might hand over. */
 static void test_view_refuses(void)
 {
@@ -212,6 +229,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/arena/at-random", test_at_random);
 	g_test_add_func("/arena/view", test_view);
 	g_test_add_func("/arena/view-refuses", test_view_refuses);
+	g_test_add_func("/arena/view-refuses-huge-pages", test_view_refuses_huge_pages);
 	g_test_add_func("/arena/frames", test_frames);
 	return g_test_run();
 }

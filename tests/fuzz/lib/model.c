@@ -87,8 +87,8 @@ static void apply_attach_backing(struct model *model, const struct model_call *c
 
 static void apply_detach_backing(struct model *model, const struct model_call *call)
 {
-	struct model_resource *resource =
-		model_find_resource(model, call->request.resource_detach_backing.resource_id);
+	struct model_resource *resource = model_find_resource_or_lost(
+		model, call->request.resource_detach_backing.resource_id);
 
 	resource->has_backing = false;
 	g_clear_pointer(&resource->entries, g_array_unref);
@@ -104,6 +104,7 @@ static void apply_ctx_create(struct model *model, const struct model_call *call)
 static void apply_ctx_destroy(struct model *model, const struct model_call *call)
 {
 	remove_id(model->contexts, call->request.header.ctx_id);
+	remove_id(model->lost_contexts, call->request.header.ctx_id);
 }
 
 /* ---- the table ---- */
@@ -259,7 +260,10 @@ struct model_verdict model_judge(const struct model *model, const struct model_c
 	if (call->size_bytes < type->size_bytes) {
 		return verdict;
 	}
-	if (type->is_3d && model->renderer->impl->context == NULL) {
+	/* Without 3D what is left of it can be ended. */
+	if (type->is_3d && model->renderer->impl->context == NULL &&
+	    (type->type != VIRTIO_GPU_CMD_CTX_DESTROY ||
+	     !model_has_context_or_lost(model, call->request.header.ctx_id))) {
 		verdict.resp = GPU_RESP_ERR_UNSPEC;
 		return verdict;
 	}
@@ -285,19 +289,36 @@ void model_apply(struct model *model, const struct model_call *call, enum gpu_re
 
 /* ---- for the table's functions ---- */
 
-struct model_resource *model_find_resource(const struct model *model, uint32_t id)
+struct model_resource *model_find_resource_or_lost(const struct model *model, uint32_t id)
 {
 	return g_hash_table_lookup(model->resources, GUINT_TO_POINTER(id));
 }
 
-bool model_has_context(const struct model *model, uint32_t id)
+struct model_resource *model_find_resource(const struct model *model, uint32_t id)
 {
-	for (guint i = 0; i < model->contexts->len; i++) {
-		if (g_array_index(model->contexts, uint32_t, i) == id) {
+	struct model_resource *resource = model_find_resource_or_lost(model, id);
+
+	return resource != NULL && !resource->is_lost ? resource : NULL;
+}
+
+static bool has_id(const GArray *ids, uint32_t id)
+{
+	for (guint i = 0; i < ids->len; i++) {
+		if (g_array_index(ids, uint32_t, i) == id) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool model_has_context(const struct model *model, uint32_t id)
+{
+	return has_id(model->contexts, id);
+}
+
+bool model_has_context_or_lost(const struct model *model, uint32_t id)
+{
+	return has_id(model->contexts, id) || has_id(model->lost_contexts, id);
 }
 
 bool model_has_feature(const struct model *model, unsigned int bit)
@@ -324,6 +345,7 @@ void model_init(struct model *model, const struct fuzz_guest *guest,
 		.ids = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
 		.resources = g_hash_table_new_full(NULL, NULL, NULL, resource_free),
 		.contexts = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
+		.lost_contexts = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
 	};
 }
 
@@ -331,6 +353,7 @@ void model_finish(struct model *model)
 {
 	g_array_free(model->ids, TRUE);
 	g_array_free(model->contexts, TRUE);
+	g_array_free(model->lost_contexts, TRUE);
 	g_hash_table_destroy(model->resources);
 }
 
@@ -354,5 +377,33 @@ void model_reset(struct model *model)
 {
 	g_array_set_size(model->ids, 0);
 	g_array_set_size(model->contexts, 0);
+	g_array_set_size(model->lost_contexts, 0);
 	g_hash_table_remove_all(model->resources);
+}
+
+void model_lose_resource(struct model_resource *resource)
+{
+	resource->is_lost = true;
+	resource->has_backing = false;
+	g_clear_pointer(&resource->entries, g_array_unref);
+}
+
+void model_lose(struct model *model, const struct renderer *renderer)
+{
+	GHashTableIter iter;
+	void *value;
+
+	model->renderer = renderer;
+	g_hash_table_iter_init(&iter, model->resources);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		if (!((struct model_resource *)value)->is_2d) {
+			model_lose_resource(value);
+		}
+	}
+	if (model->contexts->len > 0) {
+		g_array_append_vals(model->lost_contexts, model->contexts->data,
+				    model->contexts->len);
+	}
+	g_array_set_size(model->contexts, 0);
+	model_set_memory(model, model->mask);
 }

@@ -35,6 +35,7 @@ struct model_resource {
 	uint64_t backing_bytes;
 	GArray *entries; /* of struct virtio_gpu_mem_entry, or NULL */
 	enum model_mapping mapping;
+	bool is_lost; /* went with its device: its id is taken, and it can be ended */
 };
 
 struct model {
@@ -47,6 +48,7 @@ struct model {
 	GArray *ids;	       /* of the resources, in the order of their making */
 	GHashTable *resources; /* id -> struct model_resource, owned */
 	GArray *contexts;      /* ids */
+	GArray *lost_contexts; /* likewise */
 };
 
 /* A command as it goes into a chain. */
@@ -83,3 +85,6 @@ bool model_has_feature(const struct model *model, unsigned int bit);
 void model_set_memory(struct model *model, unsigned int mask);
 /* Everything that the guest made is gone. */
 void model_reset(struct model *model);
+/* The device died, and one on this renderer was made of its records: 3D is lost. */
+void model_lose(struct model *model, const struct renderer *renderer);
+void model_lose_resource(struct model_resource *resource);

@@ -8,6 +8,9 @@
 
 struct model_resource *model_find_resource(const struct model *model, uint32_t id);
 bool model_has_context(const struct model *model, uint32_t id);
+/* The same, and what was lost. */
+struct model_resource *model_find_resource_or_lost(const struct model *model, uint32_t id);
+bool model_has_context_or_lost(const struct model *model, uint32_t id);
 /* What lies behind the fixed part of call, and how many bytes there are. */
 const uint8_t *model_extra(const struct model_call *call, size_t fixed_bytes,
 			   uint32_t *size_bytes_out);

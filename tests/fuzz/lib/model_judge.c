@@ -50,7 +50,8 @@ enum gpu_resp judge_create_2d(const struct model *model, const struct model_call
 {
 	const struct virtio_gpu_resource_create_2d *request = &call->request.resource_create_2d;
 
-	if (request->resource_id == 0 || model_find_resource(model, request->resource_id) != NULL) {
+	if (request->resource_id == 0 ||
+	    model_find_resource_or_lost(model, request->resource_id) != NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
 	if (!is_format_2d(request->format) || request->width == 0 || request->height == 0) {
@@ -68,7 +69,8 @@ enum gpu_resp judge_create_3d(const struct model *model, const struct model_call
 {
 	const struct virtio_gpu_resource_create_3d *request = &call->request.resource_create_3d;
 
-	if (request->resource_id == 0 || model_find_resource(model, request->resource_id) != NULL) {
+	if (request->resource_id == 0 ||
+	    model_find_resource_or_lost(model, request->resource_id) != NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
 	*takes_bytes = 1;
@@ -78,7 +80,7 @@ enum gpu_resp judge_create_3d(const struct model *model, const struct model_call
 enum gpu_resp judge_unref(const struct model *model, const struct model_call *call,
 			  uint64_t *takes_bytes UNUSED)
 {
-	return model_find_resource(model, call->request.resource_unref.resource_id) != NULL
+	return model_find_resource_or_lost(model, call->request.resource_unref.resource_id) != NULL
 		       ? GPU_RESP_OK_NODATA
 		       : GPU_RESP_ERR_INVALID_RESOURCE_ID;
 }
@@ -167,11 +169,13 @@ enum gpu_resp judge_attach_backing(const struct model *model, const struct model
 enum gpu_resp judge_detach_backing(const struct model *model, const struct model_call *call,
 				   uint64_t *takes_bytes UNUSED)
 {
-	const struct model_resource *resource =
-		model_find_resource(model, call->request.resource_detach_backing.resource_id);
+	const struct model_resource *resource = model_find_resource_or_lost(
+		model, call->request.resource_detach_backing.resource_id);
 
-	return resource != NULL && resource->has_backing ? GPU_RESP_OK_NODATA
-							 : GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	/* Nobody knows any more whether a lost one had one. */
+	return resource != NULL && (resource->has_backing || resource->is_lost)
+		       ? GPU_RESP_OK_NODATA
+		       : GPU_RESP_ERR_INVALID_RESOURCE_ID;
 }
 
 /* ---- pixels ---- */
@@ -320,7 +324,8 @@ enum gpu_resp judge_ctx_create(const struct model *model, const struct model_cal
 {
 	const struct virtio_gpu_ctx_create *request = &call->request.ctx_create;
 
-	if (request->hdr.ctx_id == 0 || model_has_context(model, request->hdr.ctx_id)) {
+	if (request->hdr.ctx_id == 0 ||
+	    model_has_context_or_lost(model, request->hdr.ctx_id)) {
 		return GPU_RESP_ERR_INVALID_CONTEXT_ID;
 	}
 	if (request->nlen > sizeof(request->debug_name)) {
@@ -337,7 +342,7 @@ enum gpu_resp judge_ctx_create(const struct model *model, const struct model_cal
 enum gpu_resp judge_ctx_destroy(const struct model *model, const struct model_call *call,
 				uint64_t *takes_bytes UNUSED)
 {
-	return model_has_context(model, call->request.header.ctx_id)
+	return model_has_context_or_lost(model, call->request.header.ctx_id)
 		       ? GPU_RESP_OK_NODATA
 		       : GPU_RESP_ERR_INVALID_CONTEXT_ID;
 }

@@ -99,9 +99,18 @@ static void check_update(struct screen *screen, const struct vug_update *body)
 	}
 }
 
+/* GTK, for one, has no cursor whose hot spot is outside of it. */
+static void check_cursor(const struct vug_cursor_update *body)
+{
+	g_assert_cmpuint(body->pos.scanout_id, <, DISPLAY_MAX_SCANOUTS);
+	g_assert_cmpuint(body->hot_x, <, DISPLAY_CURSOR_SIDE);
+	g_assert_cmpuint(body->hot_y, <, DISPLAY_CURSOR_SIDE);
+}
+
 /* A whole message; of a long one, its first bytes. */
 static void check_message(struct screen *screen)
 {
+	struct vug_cursor_update cursor;
 	struct vug_scanout scanout;
 	struct vug_update update;
 
@@ -113,6 +122,12 @@ static void check_message(struct screen *screen)
 	case VUG_UPDATE:
 		memcpy(&update, screen->body, sizeof(update));
 		check_update(screen, &update);
+		break;
+	case VUG_CURSOR_UPDATE:
+		/* Without its pixels. */
+		memset(&cursor, 0, sizeof(cursor));
+		memcpy(&cursor, screen->body, sizeof(screen->body));
+		check_cursor(&cursor);
 		break;
 	case VUG_GET_PROTOCOL_FEATURES:
 	case VUG_GET_DISPLAY_INFO:
