@@ -53,10 +53,11 @@ static void leave_news(const struct spawner *spawner, const struct spawner_news 
 	g_assert_no_errno(eventfd_write(spawner->fd, 1));
 }
 
-int spawner_init(struct spawner *spawner,
-		 int (*run)(void *data, int link_fd, int variant) G_GNUC_UNUSED,
-		 void *data G_GNUC_UNUSED, const int *kept_fds G_GNUC_UNUSED,
-		 size_t n_kept G_GNUC_UNUSED)
+/* Nothing is locked down here, nor forked. */
+lockdown_names spawner_calls = { NULL };
+lockdown_names spawner_owner_calls = { NULL };
+
+int spawner_init(struct spawner *spawner, const struct spawner_options *options G_GNUC_UNUSED)
 {
 	*spawner = (struct spawner){ .pid = 1, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
 	spawning.is_wanted = spawning.is_alive = false;
