@@ -24,6 +24,7 @@
 
 #define START_LIMIT_MS 10000
 #define PASSED_FD 3
+#define LAST_WORDS_MS 100
 
 static int shown_fd = -1;
 
@@ -215,9 +216,11 @@ char *daemon_stdout(const struct daemon *daemon)
 
 void daemon_assert_healthy(struct daemon *daemon)
 {
-	static const char *const signs[] = {"AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
-					    "runtime error:",	"Assertion",	 "assertion",
-					    "died of signal"};
+	/* "==    at 0x" are the first words of a stack of valgrind's. */
+	static const char *const signs[] = {"AddressSanitizer", "LeakSanitizer",
+					    "ThreadSanitizer",	"==    at 0x",
+					    "runtime error:",	"Assertion",
+					    "assertion",	"died of signal"};
 	g_autofree char *text = daemon_stderr(daemon);
 
 	/* The last one is what the daemon says of processes that it has lost. */
@@ -241,9 +244,17 @@ static void remove_dir(const char *path)
 	rmdir(path);
 }
 
+static bool has_no_children(void *data)
+{
+	return daemon_count_children(data) == 0;
+}
+
 static void end_well(struct daemon *daemon)
 {
 	if (!has_exited(daemon)) {
+		/* What served a front-end that has hung up may be at its leak check, which the
+		 * daemon's end would cut short. */
+		suite_wait(has_no_children, daemon, LAST_WORDS_MS);
 		g_assert_no_errno(kill(daemon->pid, SIGTERM));
 		g_assert_cmpint(daemon_wait_exit(daemon, 2000), ==, 0);
 	}

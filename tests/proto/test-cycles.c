@@ -9,6 +9,7 @@
 #include "proto.h"
 
 #define N_CYCLES 1000u
+#define CYCLES_LIMIT_S 1800
 #define N_WARM_UP 20u
 
 static void run_cycle(struct daemon *daemon)
@@ -49,11 +50,16 @@ static void assert_same(const struct state *before, const struct state *after)
 	g_assert_cmpfloat(fabs(ratio - 1.0), <=, 0.05);
 }
 
+/* Every session of virglrenderer starts a GL driver, so that a thousand are for who asks. */
+static unsigned int count_cycles(const struct proto_mode *mode)
+{
+	return mode->has_3d && !g_getenv("TEST_ALL_CYCLES") ? N_CYCLES / 40 : N_CYCLES;
+}
+
 static void test_handshakes(const void *mode)
 {
 	const struct proto_mode *info = mode;
-	/* Every session of virglrenderer starts a GL driver. */
-	unsigned int n_cycles = info->has_3d ? N_CYCLES / 40 : N_CYCLES;
+	unsigned int n_cycles = count_cycles(info);
 	struct daemon *daemon = daemon_start(info->name, NULL);
 
 	close(daemon_connect_or_skip(daemon));
@@ -156,6 +162,9 @@ static void test_session(const void *mode)
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
+	if (g_getenv("TEST_ALL_CYCLES")) {
+		suite_set_limit_s(CYCLES_LIMIT_S);
+	}
 	proto_add("cycles", "handshakes", test_handshakes);
 	proto_add("cycles", "machines", test_machines);
 	proto_add("cycles", "session", test_session);
