@@ -115,6 +115,10 @@ packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev kmo
 packages_vm=(python3 seabios)
 packages_test=(clang edid-decode git)
 
+# libc6-dbg: valgrind replaces functions of the loader that it finds by name.
+packages_valgrind=(valgrind libc6-dbg)
+packages_tsan=(clang libclang-rt-dev)
+
 # libFuzzer and the sanitizers, and what tells which lines were reached.
 packages_fuzz=(clang libclang-rt-dev llvm)
 

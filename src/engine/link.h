@@ -57,16 +57,23 @@ struct link_reset {
 	uint32_t generation; /* of records, from now on */
 };
 
+/*
+ * What is sent has no padding, where bytes of the sender's stack would go to the
+ * other process: it has a member, which is zero because nobody names it.
+ */
+
 #define LINK_MEMORY_REGIONS 8
 
 /* A table comes in parts; the last one makes it the table. */
 struct link_memory {
 	uint32_t n_regions; /* in this part */
 	uint32_t is_first, is_last;
+	uint32_t padding;
 	struct {
 		uint64_t id; /* see guestmem_region() */
 		struct guestmem_region_desc desc;
 		uint32_t has_fd; /* else the renderer process has it already */
+		uint32_t padding;
 	} regions[LINK_MEMORY_REGIONS];
 };
 
@@ -91,6 +98,7 @@ struct link_taken {
 struct link_answer {
 	uint64_t token;
 	uint32_t is_none;
+	uint32_t padding;
 	union {
 		struct virtio_gpu_resp_display_info info;
 		struct virtio_gpu_resp_edid edid;
@@ -105,6 +113,7 @@ struct link_picture {
 	uint32_t slot;	 /* in struct link_shared.slots */
 	uint32_t serial; /* never 0 */
 	uint32_t scanout_id;
+	uint32_t padding;
 	uint64_t offset; /* of the frame, in the arena */
 	uint32_t width, height;
 	struct rect view, damage;
@@ -120,6 +129,7 @@ struct link_cursor {
 struct link_question {
 	uint64_t token;
 	uint32_t scanout_id;
+	uint32_t padding;
 };
 
 /* Pictures that the display may hold at a time: a few for each scanout. */

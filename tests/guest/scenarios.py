@@ -12,7 +12,7 @@ import time
 import types
 
 import patterns
-from lab import Failure, GLMARK2, SLOW, Stall, check, note
+from lab import Failure, GLMARK2, SLOW, Stall, check, grown, note
 from tap import SCANOUT, UPDATE, Tap
 
 QEMU10, QEMU11 = "qemu10", "qemu11"
@@ -22,15 +22,16 @@ SHORT = {PCI: "pci", VGA: "vga"}
 SCENARIOS = {}
 
 
-def scenario(name, combinations, **fixed):
+def scenario(name, combinations, only_if_named=False, **fixed):
     """Registers a function as NAME/FRONT-END/DEVICE for each combination of
-    (front-end, device)."""
+    (front-end, device). only_if_named: it takes too long for every run."""
     def register(function):
         for frontend, device in combinations:
             full = f"{name}/{frontend}/{SHORT[device]}"
             SCENARIOS[full] = types.SimpleNamespace(
                 name=full, function=function, frontend=frontend,
-                device=device, **fixed)
+                device=device,
+                only_if_named=only_if_named, **fixed)
         return function
     return register
 
@@ -542,6 +543,67 @@ def lifecycle(t):
         vm.quit()
         same_descriptors(t, idle)
     t.finish(None)
+
+
+@scenario("leaks-2d", [(QEMU10, PCI)], mode="2d", only_if_named=True)
+@scenario("leaks-virgl", [(QEMU10, PCI)], mode="virglrenderer",
+          only_if_named=True)
+def leaks(t):
+    """Every process of the daemon, in the same state again and again."""
+    vm = t.boot()
+    is_3d = t.mode != "2d"
+
+    def cube(i=0):
+        if is_3d and i % 5 == 0:
+            kmscube(vm)
+
+    def pause(i):
+        vm.stop()
+        vm.cont()
+        console_shows(vm, f"resumed {i}")
+
+    def reload(i):
+        unload_driver(vm)
+        vm.load_driver(one_mode=(1280, 800))
+        cube(i)
+        console_shows(vm, f"reloaded {i}")
+
+    def reboot(i):
+        vm.sh("sync")   # what Mesa keeps of its shaders is read again
+        vm.reset(by_guest=i % 2 == 0)
+        vm.load_driver(one_mode=(1280, 800))
+        cube(i)
+        console_shows(vm, f"rebooted {i}")
+
+    def is_alike(accounts):
+        return [a[:2] for a in accounts] == [b[:2] for b in before]
+
+    def repeat(what, times, step):
+        samples = []
+        with t.check(f"{what} {times} times"):
+            for i in range(times):
+                step(i)
+                samples.append(t.daemon.settled(t.daemon.accounts, is_alike))
+        with t.check(f"no descriptor more, no memory more by a {what}"):
+            note(f"{t.name}: {samples[0]}, then {samples[-1]}")
+            check(is_alike(samples[0]), f"{samples[0]}, {before} before")
+            wrong = grown(samples)
+            check(wrong is None, wrong)
+
+    vm.load_driver(one_mode=(1280, 800))
+    # Each of it once, to compare with.
+    pause(0)
+    reload(0)
+    reboot(0)
+    time.sleep(5 * SLOW)
+    before = t.daemon.accounts()
+    note(f"{t.name}: {before}")
+    repeat("stop and cont", 50, pause)
+    repeat("driver reload", 20, reload)
+    repeat("reset", 20, reboot)
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    t.finish(vm)
 
 
 def config_loop(t, vm, seconds, silence_s):

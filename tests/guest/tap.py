@@ -56,7 +56,7 @@ class Tap:
 
     def __init__(self, lab, daemon):
         self.sock, self.far = lab.path("tap.sock"), daemon.sock
-        self.image = self.position = None
+        self.image = self.position = self.display = None
         self.messages = []              # (request, payload's first 20 bytes)
         self.listening = socket.socket(socket.AF_UNIX)
         self.listening.bind(self.sock)
@@ -95,6 +95,7 @@ class Tap:
         if struct.unpack_from("<I", data)[0] == SET_SOCKET and fds:
             qemu = socket.socket(fileno=fds[0])
             ours, theirs = socket.socketpair()
+            self.display = ours
             self._thread(self._relay, ours, qemu, self._write_down)
             self._thread(self._relay, qemu, ours, None)
             fds = [theirs.detach()]
@@ -112,6 +113,15 @@ class Tap:
             self.position = None
         self.messages.append((request, data[12:32]))
         return data, fds
+
+    def cut_display(self):
+        """As if QEMU hung up; it has to give another one."""
+        self.display.shutdown(socket.SHUT_RDWR)
+
+    def take_messages(self):
+        """Those since they were last taken."""
+        taken, self.messages = self.messages, []
+        return taken
 
     def requests(self, request, since=0):
         """Of all messages of this kind: scanout and the words after it."""

@@ -26,6 +26,7 @@
 /* It takes less than a second; how much less is not for every test to say, on a loaded machine. */
 #define END_LIMIT_MS 15000
 #define PASSED_FD 3
+#define LAST_WORDS_MS 100
 
 static int shown_fd = -1;
 
@@ -73,6 +74,8 @@ static char **expand_args(const struct daemon *daemon, const char *const *args)
 {
 	const char *wrapper = g_getenv("TEST_DAEMON_WRAPPER");
 	g_auto(GStrv) words = g_strsplit(wrapper ? wrapper : "", " ", -1);
+	const char *arguments = g_getenv("TEST_DAEMON_ARGUMENTS");
+	g_auto(GStrv) more = g_strsplit(arguments ? arguments : "", " ", -1);
 	GPtrArray *argv = g_ptr_array_new();
 
 	for (char **word = words; *word; word++) {
@@ -83,6 +86,9 @@ static char **expand_args(const struct daemon *daemon, const char *const *args)
 		GString *arg = g_string_new(*args);
 		g_string_replace(arg, "@SOCKET@", daemon->socket_path, 0);
 		g_ptr_array_add(argv, g_string_free(arg, FALSE));
+	}
+	for (char **word = more; *word && **word; word++) {
+		g_ptr_array_add(argv, g_strdup(*word));
 	}
 	g_ptr_array_add(argv, NULL);
 	return (char **)g_ptr_array_free(argv, FALSE);
@@ -217,9 +223,11 @@ char *daemon_stdout(const struct daemon *daemon)
 
 void daemon_assert_healthy(struct daemon *daemon)
 {
-	static const char *const signs[] = {"AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
-					    "runtime error:",	"Assertion",	 "assertion",
-					    "died of signal"};
+	/* "==    at 0x" are the first words of a stack of valgrind's. */
+	static const char *const signs[] = {"AddressSanitizer", "LeakSanitizer",
+					    "ThreadSanitizer",	"==    at 0x",
+					    "runtime error:",	"Assertion",
+					    "assertion",	"died of signal"};
 	g_autofree char *text = daemon_stderr(daemon);
 
 	/* The last one is what the daemon says of processes that it has lost. */
@@ -243,9 +251,17 @@ static void remove_dir(const char *path)
 	rmdir(path);
 }
 
+static bool has_no_children(void *data)
+{
+	return daemon_count_children(data) == 0;
+}
+
 static void end_well(struct daemon *daemon)
 {
 	if (!has_exited(daemon)) {
+		/* What served a front-end that has hung up may be at its leak check, which the
+		 * daemon's end would cut short. */
+		suite_wait(has_no_children, daemon, LAST_WORDS_MS);
 		g_assert_no_errno(kill(daemon->pid, SIGTERM));
 		g_assert_cmpint(daemon_wait_exit(daemon, END_LIMIT_MS), ==, 0);
 	}

@@ -3,7 +3,7 @@
  * The program under test as a child process: started, connected to, watched, ended.
  *
  * VHOST_DEVICE_GPU names the binary; TEST_DAEMON_WRAPPER may hold words to put in front of it
- * ("valgrind -q"). What it says on standard error is kept and shown when a test fails.
+ * ("valgrind -q"), and TEST_DAEMON_ARGUMENTS some to put behind. What it says on standard error is kept and shown when a test fails.
  */
 #ifndef TESTS_LIB_DAEMON_H
 #define TESTS_LIB_DAEMON_H

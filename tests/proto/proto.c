@@ -27,14 +27,20 @@ void proto_add_virgl(const char *group, const char *name, suite_fn fn)
 	suite_add(fn, PROTO_VIRGL, "/proto/%s/%s/%s", group, PROTO_VIRGL->name, name);
 }
 
-void proto_let_signals_kill(void)
+static void let_signals_kill(const char *variable)
 {
-	const char *options = g_getenv("ASAN_OPTIONS");
+	const char *options = g_getenv(variable);
 	g_autofree char *changed = g_strdup_printf(
 		"%s%shandle_segv=0:handle_abort=0:handle_sigbus=0", options ? options : "",
 		options && *options ? ":" : "");
 
-	g_setenv("ASAN_OPTIONS", changed, TRUE);
+	g_setenv(variable, changed, TRUE);
+}
+
+void proto_let_signals_kill(void)
+{
+	let_signals_kill("ASAN_OPTIONS");
+	let_signals_kill("TSAN_OPTIONS");
 }
 
 struct rig *proto_rig(const void *mode)

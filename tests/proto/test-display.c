@@ -85,8 +85,10 @@ static void test_garbage_replies(const void *mode)
 	rig_show_resource(rig, 1, 0, 64, 64, NULL);
 	rig_assert_serves(rig);
 	/* The next display is a sane one. */
+	uint16_t control_base, cursor_base;
+	rig_pause(rig, &control_base, &cursor_base);
 	rig->display->config.has_garbage_replies = false;
-	rig_pause_resume(rig);
+	rig_start(rig, control_base, cursor_base);
 	display_wait_features_acked(rig->display);
 	struct virtio_gpu_resp_edid edid;
 	uint8_t expected[128];

@@ -326,6 +326,29 @@ static void cursor(int x, int y, int hot_x, int hot_y)
 	must(DRM_IOCTL_MODE_CURSOR2, &c, "MODE_CURSOR2");
 }
 
+/* A cursor that is never where it was, until the time is up. */
+static void wander(int seconds)
+{
+	struct drm_mode_cursor2 c = {
+		.flags = DRM_MODE_CURSOR_MOVE,
+		.crtc_id = outputs[0].crtc,
+	};
+	struct timespec start, now;
+	unsigned int n = 0;
+
+	cursor(0, 0, 0, 0);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		n++;
+		c.x = (int)(n * 7 % outputs[0].mode.hdisplay);
+		c.y = (int)(n * 3 % outputs[0].mode.vdisplay);
+		must(DRM_IOCTL_MODE_CURSOR2, &c, "MODE_CURSOR2");
+		usleep(5000);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start.tv_sec < seconds);
+	printf("moves %u\n", n);
+}
+
 static void info(void)
 {
 	uint32_t crtcs[MAX_OUTPUTS], connectors[MAX_OUTPUTS], planes[64];
@@ -407,8 +430,10 @@ int main(int argc, char **argv)
 	} else if (!strcmp(verb, "cursor") && argc == 6) {
 		cursor(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]),
 		       atoi(argv[5]));
+	} else if (!strcmp(verb, "wander") && argc == 3) {
+		wander(atoi(argv[2]));
 	} else {
-		errx(2, "usage: kms info|show|damage|flip|cursor ...");
+		errx(2, "usage: kms info|show|damage|flip|cursor|wander ...");
 	}
 	printf("ready\n");
 	fflush(stdout);
