@@ -30,10 +30,10 @@
 /* After a failed accept or fork: do not spin. */
 #define RETRY_US (200 * 1000)
 
-lockdown_names listener_calls = { "accept4",	"clone",      "fork",	   "wait4", "waitid",
-				  "kill",	"tgkill",     "signalfd4", "prctl", "close_range",
-				  "getdents64", "newfstatat", "fstatat64", "lstat", "lstat64",
-				  "unlink",	"unlinkat",   NULL };
+lockdown_names listener_calls = { "accept4",	"clone",     "fork",  "wait4",	     "waitid",
+				  "kill",	"signalfd4", "prctl", "close_range", "getdents64",
+				  "newfstatat", "fstatat64", "lstat", "lstat64",     "unlink",
+				  "unlinkat",	NULL };
 
 struct listener {
 	const struct options *options;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "sandbox.h"
+#include "util/fds.h"
 #include "util/log.h"
 #include "util/quota.h"
 
@@ -36,6 +38,9 @@ static int start_and_report(const struct options *options, int pipe_fd)
 		return 1;
 	}
 	if (start_renderer(options, &quota, &renderer) < 0) {
+		return 1;
+	}
+	if (sandbox_limit_memory(options) < 0) {
 		return 1;
 	}
 	const struct renderer_caps caps = renderer->caps;
@@ -117,6 +122,13 @@ static enum probe_result watch(pid_t child, int pipe_fd, int signal_fd,
 	return judge(error, status);
 }
 
+/* What serves a front-end, --fd for one, is no business of a GPU driver's. */
+static void close_others(int own_fd)
+{
+	fds_close_range(STDERR_FILENO + 1, (unsigned int)own_fd - 1);
+	fds_close_range((unsigned int)own_fd + 1, UINT_MAX);
+}
+
 static enum probe_result run_in_child(const struct options *options, struct renderer_caps *caps_out)
 {
 	enum probe_result result = PROBE_UNAVAILABLE;
@@ -133,6 +145,7 @@ static enum probe_result run_in_child(const struct options *options, struct rend
 	}
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close_others(pipe_fds[1]);
 		_exit(getppid() == parent ? start_and_report(options, pipe_fds[1]) : 1);
 	}
 	if (child < 0) {

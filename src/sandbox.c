@@ -18,9 +18,12 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "display/display.h"
@@ -41,7 +44,7 @@
  * What a renderer takes that no resource is charged for: the objects of a
  * stream, compiled shaders, threads' stacks. See docs/limits.md.
  */
-#define MEMORY_SLACK_BYTES (UINT64_C(512) << 20)
+#define MEMORY_SLACK_BYTES (UINT64_C(1) << 30)
 
 /* To give up more later on. */
 static lockdown_names enter_calls = { "prctl",
@@ -122,6 +125,9 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 		if (options->renderer.use_glx) {
 			ADD(profile->window_calls);
 		}
+		if (options->renderer.shader_cache != NULL) {
+			ADD(profile->cache_calls);
+		}
 	}
 }
 
@@ -154,7 +160,7 @@ static void add_all(GArray *paths, const char *const *patterns, unsigned int acc
 	for (; *patterns != NULL; patterns++) {
 		glob_t found;
 
-		if (glob(*patterns, 0, NULL, &found) != 0) {
+		if (glob(*patterns, GLOB_BRACE, NULL, &found) != 0) {
 			continue;
 		}
 		for (size_t i = 0; i < found.gl_pathc; i++) {
@@ -170,10 +176,27 @@ static void add_variable(GArray *paths, const char *variable)
 	g_auto(GStrv) entries = g_strsplit_set(g_getenv(variable) ?: "", ":;", -1);
 
 	for (char **entry = entries; *entry != NULL; entry++) {
-		if (g_path_is_absolute(*entry)) {
-			add_path(paths, *entry, LOCKDOWN_READ);
+		if (**entry != '\0') {
+			g_autofree char *path = g_canonicalize_filename(*entry, NULL);
+
+			add_path(paths, path, LOCKDOWN_READ);
 		}
 	}
+}
+
+static bool is_driven_by(const char *node, const char *driver)
+{
+	struct stat info;
+
+	if (stat(node, &info) < 0) {
+		return false;
+	}
+	g_autofree char *link = g_strdup_printf("/sys/dev/char/%u:%u/device/driver",
+						major(info.st_rdev), minor(info.st_rdev));
+	g_autofree char *target = g_file_read_link(link, NULL);
+	g_autofree char *name = g_path_get_basename(target != NULL ? target : "");
+
+	return strcmp(name, driver) == 0;
 }
 
 static void add_renderer(GArray *paths, const struct options *options)
@@ -184,11 +207,16 @@ static void add_renderer(GArray *paths, const struct options *options)
 	for (const char *const *variable = profile->variables; *variable != NULL; variable++) {
 		add_variable(paths, *variable);
 	}
+	add_all(paths, profile->folders, LOCKDOWN_LIST);
 	add_all(paths, profile->devices, LOCKDOWN_DEVICE);
 	if (options->renderer.gpu_device != NULL) {
 		add_path(paths, options->renderer.gpu_device, LOCKDOWN_DEVICE);
 	} else {
 		add_all(paths, profile->gpu_devices, LOCKDOWN_DEVICE);
+	}
+	if (options->renderer.gpu_device == NULL ||
+	    is_driven_by(options->renderer.gpu_device, profile->driver)) {
+		add_all(paths, profile->driver_devices, LOCKDOWN_DEVICE);
 	}
 	if (options->renderer.use_glx) {
 		add_variable(paths, "XAUTHORITY");
@@ -231,10 +259,22 @@ static int give_up_privileges(enum sandbox_role role G_GNUC_UNUSED,
 	return lockdown_privileges();
 }
 
-static int give_up_limits(enum sandbox_role role G_GNUC_UNUSED,
-			  const struct options *options G_GNUC_UNUSED)
+/* Who renders has no business at a terminal that we may have been started from. */
+static int close_terminal(void)
 {
-	return lockdown_limits(MAX_FDS);
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) {
+		return -errno;
+	}
+	return close(fd) < 0 ? -errno : 0;
+}
+
+static int give_up_limits(enum sandbox_role role, const struct options *options G_GNUC_UNUSED)
+{
+	int error = role == SANDBOX_RENDERER ? close_terminal() : 0;
+
+	return error == 0 ? lockdown_limits(MAX_FDS) : error;
 }
 
 static int give_up_files(enum sandbox_role role, const struct options *options)
@@ -258,7 +298,10 @@ static int give_up_files(enum sandbox_role role, const struct options *options)
 static int give_up_calls(enum sandbox_role role, const struct options *options)
 {
 	const char *const *lists[MAX_LISTS];
-	const struct lockdown_calls calls = { .lists = lists };
+	const struct lockdown_calls calls = {
+		.lists = lists,
+		.has_children = role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER,
+	};
 
 	if (lacks_calls) {
 		return 0;
@@ -318,7 +361,7 @@ int sandbox_enter(enum sandbox_role role, const struct options *options)
 	return 0;
 }
 
-void sandbox_limit_memory(const struct options *options)
+int sandbox_limit_memory(const struct options *options)
 {
 	int error = 0;
 
@@ -328,6 +371,7 @@ void sandbox_limit_memory(const struct options *options)
 	if (error < 0) {
 		log_error("sandbox: limit of memory: %s", g_strerror(-error));
 	}
+	return options->sandbox == SANDBOX_STRICT ? error : 0;
 }
 
 /* ---- the beginning ---- */

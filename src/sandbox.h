@@ -5,7 +5,7 @@
  * phases:
  *
  *   1  privileges: no new ones by execve, no capability, root's neither
- *   2  limits: no core files, so many descriptors
+ *   2  limits: no core files, so many descriptors; who renders has no terminal
  *   3  files: Landlock leaves what the role's renderer needs, or nothing; with
  *      it go signals to others and abstract sockets
  *   4  system calls: an allow-list by seccomp
@@ -41,8 +41,8 @@ int sandbox_init(const struct options *options) G_GNUC_WARN_UNUSED_RESULT;
  */
 int sandbox_enter(enum sandbox_role role, const struct options *options) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Phase 5, of who renders. On any thread. */
-void sandbox_limit_memory(const struct options *options);
+/* Phase 5, of who renders. On any thread. Returns as sandbox_enter(). */
+int sandbox_limit_memory(const struct options *options) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What role may open, to be freed with g_array_unref(); of struct lockdown_path. */
 GArray *sandbox_paths(enum sandbox_role role, const struct options *options);

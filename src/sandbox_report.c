@@ -52,8 +52,8 @@ static const struct file_call *find_file_call(const char *name)
 	return NULL;
 }
 
-/* Of the watched process; "" if it can't be read. */
-static void read_string(pid_t pid, uint64_t address, char *buffer, size_t size)
+/* Of the watched process. False: it can't be read. */
+static bool read_string(pid_t pid, uint64_t address, char *buffer, size_t size)
 {
 	char name[64];
 
@@ -69,6 +69,7 @@ static void read_string(pid_t pid, uint64_t address, char *buffer, size_t size)
 	if (fd >= 0) {
 		close(fd);
 	}
+	return n > 0;
 }
 
 static bool lies_beneath(const char *path, const char *folder)
@@ -81,13 +82,18 @@ static bool lies_beneath(const char *path, const char *folder)
 
 static bool may_open(const struct reporter *reporter, const char *path, bool changes)
 {
-	unsigned int wanted = changes ? LOCKDOWN_WRITE | LOCKDOWN_DEVICE
-				      : LOCKDOWN_READ | LOCKDOWN_WRITE | LOCKDOWN_DEVICE;
+	unsigned int wanted =
+		changes ? LOCKDOWN_WRITE | LOCKDOWN_DEVICE
+			: LOCKDOWN_READ | LOCKDOWN_WRITE | LOCKDOWN_DEVICE | LOCKDOWN_LIST;
 
 	for (guint i = 0; i < reporter->paths->len; i++) {
 		const struct lockdown_path *entry =
 			&g_array_index(reporter->paths, struct lockdown_path, i);
 
+		/* A name may be seen where no file may be opened. */
+		if (entry->access == LOCKDOWN_LIST && !g_file_test(path, G_FILE_TEST_IS_DIR)) {
+			continue;
+		}
 		if (entry->access & wanted && lies_beneath(path, entry->path)) {
 			return true;
 		}
@@ -123,7 +129,12 @@ static void judge_file(struct reporter *reporter, const struct seccomp_notif *ca
 	bool makes = file->flags_argument < 0 || flags & O_CREAT;
 	bool changes = makes || (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
 
-	read_string((pid_t)call->pid, call->data.args[file->path_argument], path, sizeof(path));
+	if (!read_string((pid_t)call->pid, call->data.args[file->path_argument], path,
+			 sizeof(path))) {
+		say(reporter, (pid_t)call->pid,
+		    g_strdup_printf("%s() perhaps: the name of the file can't be read", file->name));
+		return;
+	}
 	if (g_str_has_prefix(path, "/proc/self")) {
 		g_autofree char *rest = g_strdup(path + strlen("/proc/self"));
 
@@ -265,6 +276,10 @@ int sandbox_report_begin(enum sandbox_role role, const struct options *options,
 	pid_t pid = fork();
 	if (pid == 0) {
 		become_reporter(role, options, paths, pair[1]);
+	}
+	/* Where Yama lets a process be looked into by its ancestors only. */
+	if (pid > 0) {
+		prctl(PR_SET_PTRACER, (unsigned long)pid, 0, 0, 0);
 	}
 	int error = pid < 0 ? -errno : hand_over(pair[0], lists);
 	close(pair[0]);

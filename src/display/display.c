@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <unistd.h>
 
-lockdown_names display_calls = { "pipe2", "vmsplice", "splice", NULL };
+lockdown_names display_calls = { "pipe2", "vmsplice", "splice", "fcntl(flags)", NULL };
 
 void display_init(struct display *d, const struct display_impl *impl,
 		  const struct display_listener *listener, void *data)

@@ -20,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,11 +63,12 @@ static int run_renderer(void *data, int link_fd, int variant)
 		.options = engine->base.options.options,
 		.shared = engine->shared,
 		.quota_bytes = engine->base.options.quota->limit_bytes,
-		.busy_fd = engine->news_fd,
+		.busy_fd = engine->busy_fds[1],
 		.gpu_mode = variant == VARIANT_2D ? "2d" : engine->base.options.options->gpu_mode,
 	};
 
-	if (sandbox_enter(SANDBOX_RENDERER, options.options) < 0) {
+	if (relay_become_stderr(&engine->relay) < 0 ||
+	    sandbox_enter(SANDBOX_RENDERER, options.options) < 0) {
 		return 1;
 	}
 	return renderer_process_run(&options, link_fd);
@@ -161,12 +163,13 @@ void keeper_watch(struct process_engine *engine)
 static void begin_one(struct process_engine *engine, const struct spawner_news *news)
 {
 	engine->pid = news->pid;
+	engine->relay.pid = (int)news->pid;
 	engine->link_fd = news->link_fd;
 	engine->is_running = false;
 	engine->is_killed = false;
 	engine->started_us = g_get_monotonic_time();
-	int error = loop_add(engine->base.options.loop, &engine->link_source, engine->link_fd,
-			     EPOLLIN);
+	int error =
+		loop_add(engine->base.options.loop, &engine->link_source, engine->link_fd, EPOLLIN);
 	if (error < 0) {
 		log_error("listening to a renderer process: %s", g_strerror(-error));
 		kill_one(engine);
@@ -189,9 +192,9 @@ static void clean_shared(struct process_engine *engine)
 	}
 	/* Our display may still read some of its pictures; all other slots are free. */
 	for (unsigned int i = 0; i < LINK_N_SLOTS; i++) {
-		g_atomic_int_set(&shared->slots[i], g_atomic_int_get(&engine->held[i]) ?
-							    LINK_SLOT_SENT :
-							    LINK_SLOT_FREE);
+		g_atomic_int_set(&shared->slots[i], g_atomic_int_get(&engine->held[i])
+							    ? LINK_SLOT_SENT
+							    : LINK_SLOT_FREE);
 	}
 }
 
@@ -217,8 +220,9 @@ static void log_end(const struct process_engine *engine, int status)
 	if (engine->pid == 0) {
 		log_error("no process to render in could be started");
 	} else if (WIFSIGNALED(status)) {
-		log_error("process %d, which renders, died of: %s; the guest's 3D contexts are lost",
-			  (int)engine->pid, g_strsignal(WTERMSIG(status)));
+		log_error(
+			"process %d, which renders, died of: %s; the guest's 3D contexts are lost",
+			(int)engine->pid, g_strsignal(WTERMSIG(status)));
 	} else {
 		log_error("process %d, which renders, ended with status %d; the guest's 3D "
 			  "contexts are lost",
@@ -262,6 +266,7 @@ static void handle_end(struct process_engine *engine, const struct spawner_news 
 			error = keeper_in_take(engine, MESSAGES_PER_WAKEUP);
 		} while (error == 0);
 	}
+	relay_end_process(&engine->relay);
 	log_end(engine, news->status);
 	finish_one(engine);
 	if (!count_crash(engine)) {
@@ -303,10 +308,23 @@ static void dispatch_news(void *data, uint32_t events G_GNUC_UNUSED)
 	ssize_t ignored = read(engine->news_fd, &count, sizeof(count));
 	(void)ignored;
 
+	keeper_out_pump(engine);
+}
+
+/*
+ * Not an eventfd, whose flags both sides share: one that was taken over could
+ * have us wait in read(2).
+ */
+static void dispatch_busy(void *data, uint32_t events G_GNUC_UNUSED)
+{
+	struct process_engine *engine = data;
+	char bytes[MESSAGES_PER_WAKEUP];
+	ssize_t ignored = recv(engine->busy_fds[0], bytes, sizeof(bytes), MSG_DONTWAIT);
+	(void)ignored;
+
 	if (g_atomic_int_get(&engine->shared->is_timed) != 0 && engine->watchdog.deadline_us == 0) {
 		keeper_watch(engine);
 	}
-	keeper_out_pump(engine);
 }
 
 /* Since when the renderer process is at something; 0: it is not. */
@@ -315,17 +333,17 @@ static gint64 busy_since(const struct process_engine *engine)
 	if (!engine->is_started) {
 		return 0;
 	}
-	return engine->is_running ?
-		       __atomic_load_n(&engine->shared->busy_since_us, __ATOMIC_RELAXED) :
-		       engine->started_us;
+	return engine->is_running
+		       ? __atomic_load_n(&engine->shared->busy_since_us, __ATOMIC_RELAXED)
+		       : engine->started_us;
 }
 
 /* Since when it owes fences and has signalled none; 0: it owes none. */
 static gint64 awaited_since(const struct process_engine *engine)
 {
-	return engine->is_running ?
-		       __atomic_load_n(&engine->shared->awaited_since_us, __ATOMIC_RELAXED) :
-		       0;
+	return engine->is_running
+		       ? __atomic_load_n(&engine->shared->awaited_since_us, __ATOMIC_RELAXED)
+		       : 0;
 }
 
 static bool is_at_rest(const struct process_engine *engine)
@@ -486,6 +504,12 @@ static int process_engine_start(struct engine *base)
 		error = loop_add(loop, &engine->news_source, engine->news_fd, EPOLLIN);
 	}
 	if (error == 0) {
+		error = loop_add(loop, &engine->busy_source, engine->busy_fds[0], EPOLLIN);
+	}
+	if (error == 0) {
+		error = relay_start(&engine->relay, loop);
+	}
+	if (error == 0) {
 		start_one(engine);
 	}
 	return error;
@@ -501,8 +525,18 @@ static void process_engine_stop(struct engine *base)
 	loop_remove(loop, &engine->link_source);
 	loop_remove(loop, &engine->spawner_source);
 	loop_remove(loop, &engine->news_source);
+	loop_remove(loop, &engine->busy_source);
 	spawner_finish(&engine->spawner);
+	relay_end_process(&engine->relay);
+	relay_finish(&engine->relay, loop);
 	g_clear_pointer(&engine->display, display_destroy);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
 }
 
 static void process_engine_destroy(struct engine *base)
@@ -513,9 +547,10 @@ static void process_engine_destroy(struct engine *base)
 	if (engine->link_fd >= 0) {
 		close(engine->link_fd);
 	}
-	if (engine->news_fd >= 0) {
-		close(engine->news_fd);
-	}
+	relay_finish(&engine->relay, engine->base.options.loop);
+	close_fd(engine->news_fd);
+	close_fd(engine->busy_fds[0]);
+	close_fd(engine->busy_fds[1]);
 	arena_view_unref(engine->view);
 	guestmem_unref(engine->mem);
 	keepsakes_finish(&engine->keepsakes);
@@ -555,7 +590,19 @@ static int make_shared(struct process_engine *engine)
 		virtq_state_init(&engine->shared->queues[i]);
 	}
 	engine->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return engine->news_fd < 0 ? -errno : 0;
+	if (engine->news_fd < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, engine->busy_fds) < 0) {
+		return -errno;
+	}
+	return 0;
+}
+
+/* Without a sandbox a debugger, or a sanitizer, is to be read as it is. */
+static int open_relay(struct process_engine *engine)
+{
+	enum sandbox_mode sandbox = engine->base.options.options->sandbox;
+
+	return sandbox == SANDBOX_ON || sandbox == SANDBOX_STRICT ? relay_open(&engine->relay) : 0;
 }
 
 int process_engine_create(const struct engine_options *options, struct engine **engine_out)
@@ -565,11 +612,14 @@ int process_engine_create(const struct engine_options *options, struct engine **
 	engine->base = (struct engine){ &process_engine_impl, *options };
 	engine->link_fd = -1;
 	engine->news_fd = -1;
+	engine->busy_fds[0] = engine->busy_fds[1] = -1;
+	relay_init(&engine->relay);
 	engine->spawner.fd = -1;
 	engine->spawner_source =
 		(struct loop_source){ .dispatch = dispatch_spawner, .data = engine };
 	engine->link_source = (struct loop_source){ .dispatch = dispatch_link, .data = engine };
 	engine->news_source = (struct loop_source){ .dispatch = dispatch_news, .data = engine };
+	engine->busy_source = (struct loop_source){ .dispatch = dispatch_busy, .data = engine };
 	engine->watchdog = (struct loop_timer){ .expired = watch, .data = engine };
 	engine->restart = (struct loop_timer){ .expired = restart, .data = engine };
 	engine->mem = guestmem_create_empty();
@@ -582,12 +632,15 @@ int process_engine_create(const struct engine_options *options, struct engine **
 	g_queue_init(&engine->to_restore);
 	int error = make_shared(engine);
 	if (error == 0) {
+		error = open_relay(engine);
+	}
+	if (error == 0) {
 		const struct spawner_options spawner_options = {
 			.prepare = prepare_spawner,
 			.run = run_renderer,
 			.data = engine,
-			.kept_fds = { engine->news_fd },
-			.n_kept = 1,
+			.kept_fds = { engine->busy_fds[1], engine->relay.write_fd },
+			.n_kept = engine->relay.write_fd >= 0 ? 2 : 1,
 		};
 
 		error = spawner_init(&engine->spawner, &spawner_options);

@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/keepsakes.h"
 #include "engine/link.h"
+#include "engine/relay.h"
 #include "engine/spawner.h"
 #include "util/arena.h"
 
@@ -31,9 +32,11 @@ struct process_engine {
 	struct engine base;
 	struct link_shared *shared; /* owned mapping, of the renderer processes as well */
 	struct spawner spawner;
-	struct loop_source spawner_source, link_source, news_source;
+	struct loop_source spawner_source, link_source, news_source, busy_source;
+	struct relay relay; /* of renderer processes' stderr */
 	struct loop_timer watchdog, restart;
-	int news_fd; /* eventfd: of the display's threads, and of a device that got busy */
+	int news_fd;	 /* eventfd: of the display's threads */
+	int busy_fds[2]; /* sockets: at the second one who renders says that it got busy */
 	struct display *display;
 
 	/* The renderer process of the moment. */

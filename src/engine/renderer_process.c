@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine/remote_display.h"
@@ -43,7 +44,7 @@ struct renderer_process {
 	uint64_t features;
 	uint32_t generation; /* atomic; see struct link_record */
 	GQueue restored; /* struct link_record and bytes in a GBytes, until the device is there */
-	struct worker *worker; /* NULL until started */
+	struct worker *worker;			 /* NULL until started */
 	const struct display_listener *listener; /* the worker's, of our display */
 	void *listener_data;
 	int has_failed; /* atomic, set by the device thread */
@@ -116,12 +117,23 @@ static void restore(struct device *device, GBytes *record)
 	}
 }
 
+/* There is no renderer, which has said why. The keeper sees us end. */
+static void failed(void *data)
+{
+	struct renderer_process *process = data;
+
+	g_atomic_int_set(&process->has_failed, 1);
+	loop_wake(&process->loop);
+}
+
 static void started(void *data, struct device *device)
 {
 	struct renderer_process *process = data;
 	GBytes *record;
 
-	sandbox_limit_memory(process->options.options);
+	if (sandbox_limit_memory(process->options.options) < 0) {
+		failed(process);
+	}
 	/* First, because what can't be restored is dropped. */
 	device_set_recorder(device, &recorder, process);
 	while ((record = g_queue_pop_head(&process->restored)) != NULL) {
@@ -138,26 +150,16 @@ static void busy(void *data, bool is_busy, gint64 awaited_since_us)
 {
 	const struct renderer_process *process = data;
 	struct link_shared *shared = process->options.shared;
-	uint64_t one = 1;
-
 	__atomic_store_n(&shared->busy_since_us, is_busy ? g_get_monotonic_time() : 0,
 			 __ATOMIC_RELAXED);
 	__atomic_store_n(&shared->awaited_since_us, awaited_since_us, __ATOMIC_RELAXED);
 	g_atomic_int_set(&shared->is_busy, is_busy);
 	if (is_busy && g_atomic_int_get(&shared->is_timed) == 0 &&
 	    g_atomic_int_compare_and_exchange(&shared->is_timed, 0, 1)) {
-		ssize_t ignored = write(process->options.busy_fd, &one, sizeof(one));
+		ssize_t ignored =
+			send(process->options.busy_fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)ignored;
 	}
-}
-
-/* There is no renderer, which has said why. The keeper sees us end. */
-static void failed(void *data)
-{
-	struct renderer_process *process = data;
-
-	g_atomic_int_set(&process->has_failed, 1);
-	loop_wake(&process->loop);
 }
 
 static void woken(void *data)
@@ -259,8 +261,7 @@ static bool make_table(struct renderer_process *process)
 		const struct known_region *region = region_at(process->wanted, i);
 
 		if (region->fd >= 0) {
-			int error =
-				guestmem_add(process->mem, &region->desc, region->fd, &changed);
+			int error = guestmem_add(process->mem, &region->desc, region->fd, &changed);
 			is_ok = change_table(process, error, changed);
 		}
 	}
@@ -410,16 +411,11 @@ static const struct {
 	bool (*handle)(struct renderer_process *process, struct link_message *message);
 	bool is_for_device; /* makes no sense before START */
 } handlers[] = {
-	[LINK_RESET] = { handle_reset, false },
-	[LINK_FEATURES] = { handle_features, false },
-	[LINK_MEMORY] = { handle_memory, false },
-	[LINK_QUEUE] = { handle_queue, false },
-	[LINK_RESTORE] = { handle_restore, false },
-	[LINK_START] = { handle_start, false },
-	[LINK_READY] = { handle_ready, true },
-	[LINK_TAKEN] = { handle_taken, true },
-	[LINK_INFO] = { handle_info, true },
-	[LINK_EDID] = { handle_edid, true },
+	[LINK_RESET] = { handle_reset, false },	    [LINK_FEATURES] = { handle_features, false },
+	[LINK_MEMORY] = { handle_memory, false },   [LINK_QUEUE] = { handle_queue, false },
+	[LINK_RESTORE] = { handle_restore, false }, [LINK_START] = { handle_start, false },
+	[LINK_READY] = { handle_ready, true },	    [LINK_TAKEN] = { handle_taken, true },
+	[LINK_INFO] = { handle_info, true },	    [LINK_EDID] = { handle_edid, true },
 };
 
 static bool handle(struct renderer_process *process, struct link_message *message)
@@ -492,8 +488,7 @@ int renderer_process_run(const struct renderer_process_options *options, int con
 	prctl(PR_SET_NAME, "renderer");
 	process->options = *options;
 	process->link_fd = consume_link_fd;
-	process->link_source =
-		(struct loop_source){ .dispatch = dispatch_link, .data = process };
+	process->link_source = (struct loop_source){ .dispatch = dispatch_link, .data = process };
 	process->buffer = g_malloc(LINK_MAX_BYTES);
 	process->mem = guestmem_create_empty();
 	process->known = g_array_new(FALSE, FALSE, sizeof(struct known_region));

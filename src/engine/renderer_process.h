@@ -13,7 +13,7 @@ struct renderer_process_options {
 	const struct options *options; /* borrowed */
 	struct link_shared *shared;    /* borrowed */
 	uint64_t quota_bytes;
-	int busy_fd; /* eventfd, borrowed: to be written when the device gets busy and is not timed */
+	int busy_fd; /* socket, borrowed: a byte when the device gets busy and is not timed */
 	const char *gpu_mode; /* static; maybe not the one in options */
 };
 

@@ -19,9 +19,9 @@
 #include "util/sock.h"
 
 lockdown_names spawner_owner_calls = { "wait4", "waitid", NULL };
-lockdown_names spawner_calls = { "socketpair",	"clone",      "fork",	"vfork",     "wait4",
-				 "waitid",	"kill",	      "tgkill", "signalfd4", "prctl",
-				 "close_range", "getdents64", NULL };
+lockdown_names spawner_calls = { "socketpair", "clone",	      "fork",	    "vfork",
+				 "wait4",      "waitid",      "kill",	    "signalfd4",
+				 "prctl",      "close_range", "getdents64", NULL };
 
 struct request {
 	int is_kill; /* else: start */

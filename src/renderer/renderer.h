@@ -157,15 +157,20 @@ struct renderer_context_impl {
 
 /*
  * What a sandbox has to leave to the library of an implementation. Lists end
- * with NULL. Patterns are glob(7)'s; what is not there is no matter.
+ * with NULL. Patterns are glob(3)'s with {a,b}; what is not there is no matter.
  */
 struct renderer_profile {
 	const char *const *calls;	 /* as in util/lockdown.h */
 	const char *const *window_calls; /* with use_glx, besides */
+	const char *const *cache_calls;	 /* with shader_cache, besides */
 	const char *const *files;	 /* patterns, to be read; folders with all beneath */
+	const char *const *folders;	 /* patterns: what names there are in them */
 	const char *const *variables;	 /* of the environment: paths to be read, with ':' between */
 	const char *const *devices;	 /* patterns of nodes */
 	const char *const *gpu_devices;	 /* the same, unless gpu_device says which */
+	/* The same, unless gpu_device is another driver's in the kernel. */
+	const char *driver;
+	const char *const *driver_devices;
 };
 
 struct renderer_impl {

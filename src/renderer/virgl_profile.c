@@ -16,35 +16,40 @@ static lockdown_names calls = {
 	"getcwd", "statfs", "statfs64", "fstatfs", "fstatfs64", "pread64", "mmap", "mmap2",
 	"mprotect", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32", "getgid32",
 	"getegid32", "getpriority", "getrusage", "times",
-	/* threads, each where it runs best */
-	"sched_setaffinity", "sched_setscheduler", "sched_getscheduler", "sched_getparam",
-	"sched_get_priority_max", "sched_get_priority_min", "setpriority", "getcpu", "membarrier",
-	"prctl(get-name)", "get_mempolicy",
+	/* threads: how they run, not to change it, which would do to any of the user's */
+	"sched_getscheduler", "sched_getparam", "sched_get_priority_max", "sched_get_priority_min",
+	"getcpu", "membarrier", "prctl(get-name)", "get_mempolicy",
 	/* fences and pictures */
 	"timerfd_create", "timerfd_settime", "timerfd_settime64", "memfd_create", "ftruncate",
 	"ftruncate64", "fallocate", "pipe2", "dup2", "dup3", "select", "pselect6",
 	/* a driver in the kernel; not measured */
-	"ioctl",
-	/* the shader cache, if there is one */
-	"pwrite64", "mkdir", "mkdirat", "unlink", "unlinkat", "rmdir", "rename", "renameat",
-	"renameat2", "flock", "fsync", "fdatasync", "utimensat", "utimensat_time64", "chmod",
-	"fchmod", NULL
+	"ioctl(gpu)",
+	/* are two descriptors one file? */
+	"kcmp(self)", NULL
 };
 
+/* Nothing that changes modes, owners or times, which Landlock does not see. */
+static lockdown_names cache_calls = { "pwrite64",    "mkdir", "mkdirat", "unlink",
+				      "unlinkat",    "rmdir", "rename",	 "renameat",
+				      "renameat2",   "flock", "fsync",	 "fdatasync",
+				      "fcntl(lock)", NULL };
+
 /* GLX: a connection to an X server. Not measured with a server behind it. */
-static lockdown_names window_calls = { "socket(unix)", "connect", "getsockname",
-				       "getpeername",  "shmget",  "shmat",
-				       "shmdt",	       "shmctl",  NULL };
+static lockdown_names window_calls = { "socket(unix)", "connect", "fcntl(flags)", "getsockname",
+				       "getpeername",  "shmget",  "shmat",	  "shmdt",
+				       "shmctl",       NULL };
 
 static const char *const files[] = {
 	"/usr", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/gnu/store",
 	"/run/opengl-driver", "/run/current-system/sw", "/run/host/usr", "/etc/ld.so.cache",
 	"/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/drirc", "/etc/egl", "/etc/glvnd",
 	"/etc/vulkan", "/etc/nvidia", "/etc/alternatives",
-	/* which GPUs and processors there are */
-	"/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/devices/pci*",
-	"/sys/devices/platform", "/sys/dev/char", "/sys/class/drm", "/sys/bus/pci",
-	"/sys/module/nvidia", "/sys/module/nvidia_drm", "/proc/cpuinfo", "/proc/meminfo",
+	/* which GPUs and processors there are; not a GPU's own memory, which is a file beside these
+	 */
+	"/sys/devices/system/cpu", "/sys/devices/system/node",
+	"/sys/class/drm/*/device/{uevent,vendor,device,subsystem_vendor,subsystem_device}",
+	"/sys/class/drm/*/device/{revision,class,config,boot_vga,numa_node,resource}",
+	"/sys/module/{nvidia,nvidia_drm}/version", "/proc/cpuinfo", "/proc/meminfo",
 	"/proc/driver/nvidia", "/proc/devices", "/proc/modules", NULL
 };
 
@@ -60,16 +65,26 @@ static const char *const variables[] = { "LD_LIBRARY_PATH",
 					 "VK_DRIVER_FILES",
 					 NULL };
 
+static const char *const folders[] = { "/dev/dri", "/sys/class/drm", "/sys/dev/char",
+				       "/sys/class/drm/*/device/drm", NULL };
+
 static const char *const devices[] = { "/dev/null",   "/dev/zero",    "/dev/urandom",
 				       "/dev/random", "/dev/udmabuf", NULL };
 
-static const char *const gpu_devices[] = { "/dev/dri/renderD*", "/dev/nvidia*", NULL };
+static const char *const gpu_devices[] = { "/dev/dri/renderD*", NULL };
+
+/* NVIDIA's own driver has nodes of its own beside the render node. */
+static const char *const driver_devices[] = { "/dev/nvidia*", NULL };
 
 const struct renderer_profile virgl_profile = {
 	.calls = calls,
 	.window_calls = window_calls,
+	.cache_calls = cache_calls,
 	.files = files,
 	.variables = variables,
+	.folders = folders,
 	.devices = devices,
 	.gpu_devices = gpu_devices,
+	.driver = "nvidia",
+	.driver_devices = driver_devices,
 };

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -25,16 +26,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <linux/sockios.h>
 #include <unistd.h>
+
+#include "util/log.h"
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
 
 lockdown_names lockdown_base_calls = {
-	"read", "readv", "write", "writev", "close", "fcntl", "fcntl64", "dup", "poll", "ppoll",
-	"ppoll_time64", "fstat", "fstat64", "newfstatat(fd)", "statx(fd)", "lseek", "_llseek",
+	"read", "readv", "write", "writev", "close", "fcntl(own)", "fcntl64", "dup", "poll",
+	"ppoll", "ppoll_time64", "fstat", "fstat64", "newfstatat(fd)", "statx(fd)", "lseek",
+	"_llseek",
 	/* memory: none of it to be executed */
 	"brk", "mmap(data)", "mmap2(data)", "mprotect(data)", "munmap", "mremap", "madvise",
 	/* threads and time */
@@ -104,6 +107,21 @@ static const struct conditional conditionals[] = {
 	{ "mmap(data)", "mmap", { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 	{ "mmap2(data)", "mmap2", { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
 	{ "mprotect(data)", "mprotect", { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 } },
+	/* Not those that have a file's owner signalled, who may be anybody. */
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_DUPFD, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_GETFD, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_SETFD, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_GETFL, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_SETPIPE_SZ, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_GETPIPE_SZ, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_ADD_SEALS, 0 } },
+	{ "fcntl(own)", "fcntl", { 1, SCMP_CMP_EQ, F_GET_SEALS, 0 } },
+	/* Whether a descriptor waits, for whoever shares it. */
+	{ "fcntl(flags)", "fcntl", { 1, SCMP_CMP_EQ, F_SETFL, 0 } },
+	{ "fcntl(lock)", "fcntl", { 1, SCMP_CMP_EQ, F_GETLK, 0 } },
+	{ "fcntl(lock)", "fcntl", { 1, SCMP_CMP_EQ, F_SETLK, 0 } },
+	{ "fcntl(lock)", "fcntl", { 1, SCMP_CMP_EQ, F_SETLKW, 0 } },
 	{ "prctl(name)", "prctl", { 0, SCMP_CMP_EQ, PR_SET_NAME, 0 } },
 	{ "prctl(get-name)", "prctl", { 0, SCMP_CMP_EQ, PR_GET_NAME, 0 } },
 	{ "prctl(vma)", "prctl", { 0, SCMP_CMP_EQ, PR_SET_VMA, 0 } },
@@ -111,6 +129,17 @@ static const struct conditional conditionals[] = {
 	{ "ioctl(unread)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, UINT32_MAX, SIOCOUTQ } },
 	{ "newfstatat(fd)", "newfstatat", { 3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH } },
 	{ "statx(fd)", "statx", { 2, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH } },
+	/*
+	 * By their kind: DRM, dma-buf, sync_file, udmabuf, and NVIDIA's: 'F', 'm', and numbers
+	 * without one. Not a terminal's, which stderr may be: one of them types into it.
+	 */
+	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 'd' << 8 } },
+	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 'b' << 8 } },
+	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, '>' << 8 } },
+	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 'u' << 8 } },
+	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 'F' << 8 } },
+	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 'm' << 8 } },
+	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 0 } },
 	{ "socket(unix)", "socket", { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
 };
 
@@ -121,9 +150,8 @@ static int drop_capabilities(void)
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
 
-	/* Who has nothing to drop may not drop it, either; nothing is to be gained any more. */
-	for (unsigned long i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++) {
-		prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+	/* Who may not drop one has none, either: nothing is to be gained any more. */
+	for (unsigned long i = 0; prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0; i++) {
 	}
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
@@ -247,6 +275,9 @@ static uint64_t rights_of(unsigned int access)
 	if (access & LOCKDOWN_DEVICE) {
 		rights |= FS_READ_FILE | FS_WRITE_FILE | FS_IOCTL_DEV;
 	}
+	if (access & LOCKDOWN_LIST) {
+		rights |= FS_READ_DIR;
+	}
 	if (access & LOCKDOWN_REMOVE) {
 		rights |= FS_REMOVE_FILE;
 	}
@@ -261,7 +292,11 @@ static int allow_path(int ruleset, const struct lockdown_path *path, uint64_t ha
 	int error = 0;
 
 	if (fd < 0) {
-		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -errno;
+		if (errno != ENOENT && errno != ENOTDIR) {
+			log_warn("sandbox: '%s' will be out of reach: %s", path->path,
+				 g_strerror(errno));
+		}
+		return 0;
 	}
 	if (fstat(fd, &info) < 0) {
 		error = -errno;
@@ -341,10 +376,26 @@ static int heed(int result)
 		       : result;
 }
 
+/* libseccomp looks through all names there are; and children need the same ones again. */
+static int resolve(const char *name)
+{
+	static GHashTable *numbers;
+	gpointer number;
+
+	if (numbers == NULL) {
+		numbers = g_hash_table_new(g_str_hash, g_str_equal);
+	}
+	if (!g_hash_table_lookup_extended(numbers, name, NULL, &number)) {
+		number = GINT_TO_POINTER(seccomp_syscall_resolve_name(name));
+		g_hash_table_insert(numbers, (char *)(uintptr_t)name, number);
+	}
+	return GPOINTER_TO_INT(number);
+}
+
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
 	       const struct scmp_arg_cmp *condition)
 {
-	int number = seccomp_syscall_resolve_name(name);
+	int number = resolve(name);
 
 	if (number == __NR_SCMP_ERROR) {
 		return 0;
@@ -352,21 +403,45 @@ static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
 	return heed(seccomp_rule_add_array(filter, action, number, condition != NULL, condition));
 }
 
-static int allow(scmp_filter_ctx filter, const char *token)
+/* By any of the conditions of that name. */
+static int allow_if(scmp_filter_ctx filter, const char *token)
 {
-	/* The only condition that is not known before. */
-	if (strcmp(token, "tgkill(self)") == 0) {
-		const struct scmp_arg_cmp self = { 0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0 };
+	unsigned int n = 0;
+	int error = 0;
 
-		return add(filter, SCMP_ACT_ALLOW, "tgkill", &self);
-	}
-	for (size_t i = 0; i < G_N_ELEMENTS(conditionals); i++) {
+	for (size_t i = 0; i < G_N_ELEMENTS(conditionals) && error == 0; i++) {
 		if (strcmp(conditionals[i].token, token) == 0) {
-			return add(filter, SCMP_ACT_ALLOW, conditionals[i].name,
-				   &conditionals[i].condition);
+			error = add(filter, SCMP_ACT_ALLOW, conditionals[i].name,
+				    &conditionals[i].condition);
+			n++;
 		}
 	}
-	g_assert(strchr(token, '(') == NULL);
+	g_assert(n > 0);
+	return error;
+}
+
+/* The only conditions that are not known before. */
+static int allow_self(scmp_filter_ctx filter, const char *name, unsigned int n_pids)
+{
+	const scmp_datum_t pid = (scmp_datum_t)getpid();
+	const struct scmp_arg_cmp self[] = { { 0, SCMP_CMP_EQ, pid, 0 },
+					     { 1, SCMP_CMP_EQ, pid, 0 } };
+	int number = resolve(name);
+
+	return heed(seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, n_pids, self));
+}
+
+static int allow(scmp_filter_ctx filter, const char *token, bool has_children)
+{
+	if (strcmp(token, "tgkill(self)") == 0) {
+		return allow_self(filter, "tgkill", has_children ? 0 : 1);
+	}
+	if (strcmp(token, "kcmp(self)") == 0) {
+		return allow_self(filter, "kcmp", has_children ? 0 : 2);
+	}
+	if (strchr(token, '(') != NULL) {
+		return allow_if(filter, token);
+	}
 	return add(filter, SCMP_ACT_ALLOW, token, NULL);
 }
 
@@ -377,7 +452,7 @@ static int allow_lists(scmp_filter_ctx filter, const struct lockdown_calls *call
 	for (const char *const *const *list = calls->lists; *list != NULL; list++) {
 		for (const char *const *token = *list; *token != NULL && error == 0; token++) {
 			if (!has_name(calls->reported, *token)) {
-				error = allow(filter, *token);
+				error = allow(filter, *token, calls->has_children);
 			}
 		}
 	}

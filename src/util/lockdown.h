@@ -33,6 +33,7 @@ enum lockdown_access {
 	LOCKDOWN_WRITE = 1 << 1,  /* and make, change, rename and remove them */
 	LOCKDOWN_DEVICE = 1 << 2, /* read, write and control a device node */
 	LOCKDOWN_REMOVE = 1 << 3, /* remove files beneath, and no more */
+	LOCKDOWN_LIST = 1 << 4,	  /* see which names there are beneath, and no more */
 };
 
 /* What is not there is passed over. */
@@ -62,6 +63,7 @@ typedef const char *const lockdown_names[];
 
 struct lockdown_calls {
 	const char *const *const *lists; /* of what is allowed; ends with NULL */
+	bool has_children; /* "(self)" means any process then, as the filter is theirs, too */
 	/*
 	 * Instead of refusing anything, let a listener decide: *report_fd_out
 	 * (owned by the caller) is what seccomp_unotify(2) says. The names in

@@ -18,11 +18,11 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_TRACE] = "trace",
 };
 
-static void write_line(enum log_level level, const char *text)
+static void write_line_of(int pid, enum log_level level, const char *text)
 {
 	char line[LINE_MAX_BYTES];
 	int saved_errno = errno;
-	int length = snprintf(line, sizeof(line), "vhost-device-gpu[%d]: %s: %s\n", (int)getpid(),
+	int length = snprintf(line, sizeof(line), "vhost-device-gpu[%d]: %s: %s\n", pid,
 			      level_names[level], text);
 
 	if (length < 0) {
@@ -42,6 +42,11 @@ static void write_line(enum log_level level, const char *text)
 		(void)ignored;
 	}
 	errno = saved_errno;
+}
+
+static void write_line(enum log_level level, const char *text)
+{
+	write_line_of((int)getpid(), level, text);
 }
 
 void log_write(enum log_level level, const char *format, ...)
@@ -118,6 +123,54 @@ void log_write_limited(enum log_level level, const char *format, ...)
 	write_line(level, text);
 }
 
+/* "vhost-device-gpu[1]: error: text" is what another process of ours writes. NULL: it is not. */
+static const char *parse_own(const char *line, enum log_level *level_out)
+{
+	const char *rest = line;
+
+	if (!g_str_has_prefix(line, "vhost-device-gpu[")) {
+		return NULL;
+	}
+	rest += strcspn(rest, "]");
+	for (size_t i = LOG_LEVEL_ERROR;
+	     g_str_has_prefix(rest, "]: ") && i < G_N_ELEMENTS(level_names); i++) {
+		size_t length = strlen(level_names[i]);
+
+		if (strncmp(rest + 3, level_names[i], length) == 0 &&
+		    g_str_has_prefix(rest + 3 + length, ": ")) {
+			*level_out = (enum log_level)i;
+			return rest + 3 + length + 2;
+		}
+	}
+	return NULL;
+}
+
+void log_relay(int pid, const char *line, size_t length)
+{
+	static struct budget budget = { .line_us = G_USEC_PER_SEC / 10 };
+	enum log_level level = LOG_LEVEL_WARN;
+	unsigned int n_left_out = 0;
+	char text[LINE_MAX_BYTES];
+
+	log_escape(line, length, text, sizeof(text));
+	const char *words = parse_own(text, &level);
+	if (level > log_threshold) {
+		return;
+	}
+	if (log_threshold < LOG_LEVEL_TRACE) {
+		g_mutex_lock(&lock);
+		bool is_allowed = take_line(&budget, &n_left_out);
+		g_mutex_unlock(&lock);
+		if (!is_allowed) {
+			return;
+		}
+	}
+	if (n_left_out > 0) {
+		log_write(level, "(%u lines of process %d left out)", n_left_out, pid);
+	}
+	write_line_of(pid, level, words != NULL ? words : text);
+}
+
 void log_charge_child(void)
 {
 	unsigned int ignored;
@@ -191,7 +244,8 @@ static void parse_spec(const char *variable, const char *spec)
 		} else {
 			char shown[64];
 			log_write(LOG_LEVEL_WARN,
-				  "%s: unknown level '%s' (allowed: off, error, warn, info, debug, trace)",
+				  "%s: unknown level '%s' (allowed: off, error, warn, info, debug, "
+				  "trace)",
 				  variable, log_escape(text, strlen(text), shown, sizeof(shown)));
 		}
 	}

@@ -51,6 +51,13 @@ void log_write_limited(enum log_level level, const char *format, ...) G_GNUC_PRI
  */
 void log_charge_child(void);
 
+/*
+ * What process pid, which is not to be trusted, has written to its stderr,
+ * without the newline: escaped, under its own number whatever it says, ten
+ * lines at once, then ten a second.
+ */
+void log_relay(int pid, const char *line, size_t length);
+
 /* Printable copy of guest bytes, at most size - 1 characters, always terminated. */
 const char *log_escape(const void *bytes, size_t length, char *buffer, size_t size);
 

@@ -61,11 +61,13 @@ enum mock_opcode {
 	MOCK_ESCAPE_KILL,
 	/* number and up to four arguments of a system call */
 	MOCK_ESCAPE_SYSCALL,
+	/* n, text: to stderr, so often; then stderr is cut to nothing, which the result is of */
+	MOCK_SAY,
 	/* results: open descriptors; stream sockets among them */
 	MOCK_COUNT_FDS,
 	/*
-	 * results: capabilities there are, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as
-	 * in proc(5)
+	 * results: are there capabilities, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as in
+	 * proc(5)
 	 */
 	MOCK_GET_PRIVILEGES,
 };

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -265,8 +266,12 @@ static void test_off(void)
 
 static int eat_memory(void)
 {
-	sandbox_limit_memory(&(const struct options){
-		.gpu_mode = "2d", .sandbox = SANDBOX_ON, .max_hostmem_bytes = 16 << 20 });
+	const struct options options = { .gpu_mode = "2d", .sandbox = SANDBOX_STRICT,
+					 .max_hostmem_bytes = 16 << 20 };
+
+	if (sandbox_limit_memory(&options) < 0) {
+		return EPERM;
+	}
 	/* Within the limit, and beyond it: address space counts, touched or not. */
 	void *some = mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			  0);
@@ -284,6 +289,125 @@ static void test_memory(void)
 	const struct options off = { .gpu_mode = "2d", .sandbox = SANDBOX_OFF };
 
 	g_assert_cmpint(try(SANDBOX_RENDERER, &off, eat_memory), ==, 0);
+}
+
+/* ---- Landlock alone: what the filter of system calls would have refused before ---- */
+
+static const char *abstract_name;
+
+static int lock_files(const struct lockdown_path *paths, size_t n)
+{
+	const struct lockdown_files files = { .paths = paths, .n_paths = n };
+
+	return -lockdown_files(&files);
+}
+
+static int connect_abstract(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	g_strlcpy(address.sun_path + 1, abstract_name, sizeof(address.sun_path) - 1);
+	return made(connect(fd, (struct sockaddr *)&address,
+			    (socklen_t)(G_STRUCT_OFFSET(struct sockaddr_un, sun_path) + 1 +
+					strlen(abstract_name))));
+}
+
+static int check_scopes(void)
+{
+	if (connect_abstract() != 0 || make_signal() != 0 || lock_files(NULL, 0) != 0) {
+		return EINVAL;
+	}
+	return connect_abstract() == EPERM && make_signal() == EPERM && make_own_signal() == 0 ?
+		       0 :
+		       EPROTO;
+}
+
+static int in_child(int (*make)(void))
+{
+	const struct options off = { .gpu_mode = "2d", .sandbox = SANDBOX_OFF };
+
+	return try(SANDBOX_BACKEND, &off, make);
+}
+
+static void test_scopes(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	g_autofree char *name = g_strdup_printf("test-sandbox-%d", (int)getpid());
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (lockdown_files_abi() < 6) {
+		g_test_skip("sandbox: Landlock has scopes since Linux 6.12");
+		return;
+	}
+	abstract_name = name;
+	g_strlcpy(address.sun_path + 1, name, sizeof(address.sun_path) - 1);
+	g_assert_no_errno(bind(fd, (struct sockaddr *)&address,
+			       (socklen_t)(G_STRUCT_OFFSET(struct sockaddr_un, sun_path) + 1 +
+					   strlen(name))));
+	g_assert_no_errno(listen(fd, 4));
+	g_assert_cmpint(in_child(check_scopes), ==, 0);
+	close(fd);
+}
+
+/* A GPU's node can be found only where the names in its folder can be read. */
+static int check_list(void)
+{
+	static const struct lockdown_path paths[] = { { (char *)(uintptr_t) "/etc", LOCKDOWN_LIST } };
+
+	if (lock_files(paths, G_N_ELEMENTS(paths)) != 0) {
+		return EINVAL;
+	}
+	return open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0 && make_open() == EACCES ?
+		       0 :
+		       EPROTO;
+}
+
+/* One that is odd is passed over, and the others hold. */
+static int check_odd_path(void)
+{
+	g_autofree char *long_name = g_strnfill(5000, 'x');
+	const struct lockdown_path paths[] = { { long_name, LOCKDOWN_READ },
+					       { (char *)(uintptr_t) "/usr", LOCKDOWN_READ } };
+
+	if (lock_files(paths, G_N_ELEMENTS(paths)) != 0) {
+		return EINVAL;
+	}
+	return make_library() == 0 && make_open() == EACCES ? 0 : EPROTO;
+}
+
+static void test_files(void)
+{
+	if (lockdown_files_abi() == 0) {
+		g_test_skip("sandbox: this kernel has no Landlock");
+		return;
+	}
+	g_assert_cmpint(in_child(check_list), ==, 0);
+	g_assert_cmpint(in_child(check_odd_path), ==, 0);
+}
+
+static int check_privileges(void)
+{
+	if (lockdown_privileges() < 0) {
+		return EINVAL;
+	}
+	g_autofree char *status = NULL;
+	static const char *const sets[] = { "CapInh:", "CapPrm:", "CapEff:", "CapAmb:" };
+
+	g_file_get_contents("/proc/self/status", &status, NULL, NULL);
+	for (size_t i = 0; i < G_N_ELEMENTS(sets); i++) {
+		const char *line = strstr(status, sets[i]);
+
+		if (line == NULL || g_ascii_strtoull(line + strlen(sets[i]), NULL, 16) != 0) {
+			return EPERM;
+		}
+	}
+	return strstr(status, "NoNewPrivs:\t1") != NULL ? 0 : EPROTO;
+}
+
+static void test_privileges(void)
+{
+	g_assert_cmpint(in_child(check_privileges), ==, 0);
 }
 
 /* One GPU that was chosen means no other. */
@@ -334,5 +458,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/sandbox/off", test_off);
 	g_test_add_func("/sandbox/memory", test_memory);
 	g_test_add_func("/sandbox/paths", test_paths);
+	g_test_add_func("/sandbox/privileges", test_privileges);
+	g_test_add_func("/sandbox/landlock/scopes", test_scopes);
+	g_test_add_func("/sandbox/landlock/files", test_files);
 	return g_test_run();
 }
