@@ -26,6 +26,7 @@
 #define EGL_EXTENSIONS_QUERY 0x3055
 #define DRM_MAJOR 226
 #define HELP_EGL "install libegl1 and libgl1-mesa-dri (Mesa's EGL), or use --gpu-mode 2d"
+#define HELP_GLES "install libgles2, or use --use-gles false"
 
 typedef const char *(*egl_query_string_fn)(void *display, int32_t name);
 
@@ -57,7 +58,20 @@ static int check_egl(void)
 	return 0;
 }
 
-int virgl_host_check(const struct renderer_options *options)
+/* Without it libepoxy ends the process. */
+static int check_gles(void)
+{
+	void *gles = dlopen("libGLESv2.so.2", RTLD_LAZY | RTLD_LOCAL);
+
+	if (gles == NULL) {
+		log_failure("virglrenderer needs OpenGL ES: %s: " HELP_GLES, dlerror());
+		return -ENOENT;
+	}
+	dlclose(gles);
+	return 0;
+}
+
+static int check_window_system(const struct renderer_options *options)
 {
 	if (options->use_egl) {
 		return check_egl();
@@ -72,6 +86,13 @@ int virgl_host_check(const struct renderer_options *options)
 		return -ENODEV;
 	}
 	return 0;
+}
+
+int virgl_host_check(const struct renderer_options *options)
+{
+	int error = check_window_system(options);
+
+	return error == 0 && options->use_gles ? check_gles() : error;
 }
 
 /* GBM takes any file and falls back to software without a word. */
