@@ -27,7 +27,9 @@
  * so that it need not be cleared; a push that died before 3 has not been, and
  * its chain is lost like any other. The guest's memory may be away when the
  * process dies, thus see_used() may come later than the rest; nobody writes
- * to the ring meanwhile.
+ * to the ring meanwhile. It must not come before: it would note the index of
+ * half a push, and the chain would be lost as well. What keeps it off is the
+ * lock, which the dead one has until recovery.
  *
  * last_avail has 64 bits because a chain may be out for longer than the
  * ring's 16 take to come round: it would be mistaken for half a pop.

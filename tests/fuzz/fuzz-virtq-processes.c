@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * A ring with its transport in one process and its device in another, which
- * is killed between any two stores of what it does, with the lock or without,
- * amid changes of the setup; and then another one comes.
+ * is killed between any two stores of what it does with the lock, or outside of
+ * that, amid changes of the setup; and then another one comes.
  *
  * Each chain is completed once, and those that were lost come back in the
  * order of their pops. Where a process was hostile and has left garbage in the
@@ -301,9 +301,14 @@ static void die(struct fuzz *fuzz)
 	fuzz->is_dead = true;
 }
 
+static bool can_hold_lock(void)
+{
+	return fuzz_clock_is_behind(2 * VIRTQ_PATIENCE_MS * 1000);
+}
+
 static void hold_lock(struct fuzz *fuzz)
 {
-	if (fuzz_clock_is_behind(2 * VIRTQ_PATIENCE_MS * 1000)) {
+	if (can_hold_lock()) {
 		fuzz_clock_set_step(LOCK_STEP_US);
 		fuzz->state.lock.word = SHARED_LOCK_HELD;
 	}
@@ -382,19 +387,28 @@ static void die_in_push(struct fuzz *fuzz, unsigned int n_stores)
 static void do_die(struct fuzz *fuzz)
 {
 	uint8_t byte = fuzz_input_u8(&fuzz->in);
+	bool is_in_pop = byte & 1, is_in_push = !is_in_pop && byte & 2;
+	unsigned int max = is_in_pop ? POP_STORES : PUSH_STORES;
+	unsigned int n_stores = byte / 4 % (max + 1);
+	/* Amid the stores it always has the lock; before and after them it may. */
+	bool is_amid = (is_in_pop || is_in_push) && n_stores > 0 && n_stores < max;
+	bool has_lock = is_amid || byte & 128;
 
 	if (!is_at_work(fuzz)) {
 		return;
 	}
-	if (byte & 1) {
-		die_in_pop(fuzz, byte / 4 % (POP_STORES + 1));
-	} else if (byte & 2) {
-		die_in_push(fuzz, byte / 4 % (PUSH_STORES + 1));
+	if (has_lock && !can_hold_lock()) {
+		die(fuzz);
+		return;
+	}
+	if (is_in_pop) {
+		die_in_pop(fuzz, n_stores);
+	} else if (is_in_push) {
+		die_in_push(fuzz, n_stores);
 	} else {
 		die(fuzz);
 	}
-	/* It had the lock while it was in there, and might have had it. */
-	if (byte & 128) {
+	if (has_lock) {
 		hold_lock(fuzz);
 	}
 }
