@@ -67,11 +67,13 @@ static const struct fuzz_renderer {
 	bool is_exact;
 	/* Lives as long as the process: it takes long to start. */
 	bool is_kept;
+	/* Reads back into the guest's memory. */
+	bool writes_backings;
 } renderers[] = {
-	{ "null", true, false },
-	{ "2d", true, false },
-	{ "fenced", true, false },
-	{ "virglrenderer", false, true },
+	{ "null", true, false, false },
+	{ "2d", true, false, false },
+	{ "fenced", true, false, false },
+	{ "virglrenderer", false, true, true },
 };
 
 static const struct fuzz_renderer *which;
@@ -334,6 +336,24 @@ static void shape(struct fuzz *fuzz, struct call *call, struct fuzz_chain *chain
 	}
 }
 
+/* A guest that has its rings written over breaks them, and no model knows how. */
+static void spare_rings(const struct fuzz *fuzz, struct model_call *command)
+{
+	struct virtio_gpu_mem_entry entry;
+
+	if (command->request.header.type != VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING) {
+		return;
+	}
+	for (size_t at = sizeof(struct virtio_gpu_resource_attach_backing);
+	     at + sizeof(entry) <= command->size_bytes; at += sizeof(entry)) {
+		memcpy(&entry, command->bytes + at, sizeof(entry));
+		struct gpa gpa = { entry.addr };
+		fuzz_guest_spare_rings(fuzz->guest, &gpa, &entry.length);
+		entry.addr = gpa.v;
+		memcpy(command->bytes + at, &entry, sizeof(entry));
+	}
+}
+
 static void do_command(struct fuzz *fuzz)
 {
 	struct call call = { 0 };
@@ -342,6 +362,9 @@ static void do_command(struct fuzz *fuzz)
 
 	model_make(&fuzz->model, &fuzz->in, &call.command);
 	shape(fuzz, &call, &chain);
+	if (which->writes_backings) {
+		spare_rings(fuzz, &call.command);
+	}
 	/* Without an answer the model would not know. */
 	if (chain.response_bytes < sizeof(struct virtio_gpu_ctrl_hdr) &&
 	    (!fuzz->model.is_exact || model_judge(&fuzz->model, &call.command).has_effect ||

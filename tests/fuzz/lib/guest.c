@@ -112,6 +112,19 @@ uint8_t *fuzz_guest_byte(const struct fuzz_guest *guest, unsigned int i, uint64_
 	return region->hva + offset % region->wire.size;
 }
 
+void fuzz_guest_spare_rings(const struct fuzz_guest *guest, struct gpa *gpa, uint32_t *length_bytes)
+{
+	/* From address 0 on, so that a range that touches them begins in them. */
+	const struct guestram_region *region = &guest->ram->regions[0];
+
+	if (gpa->v < region->used) {
+		uint64_t page = region->used / GUESTRAM_PAGE + 1;
+
+		gpa->v = page * GUESTRAM_PAGE + gpa->v % GUESTRAM_PAGE;
+		*length_bytes = (uint32_t)MIN(*length_bytes, region->wire.size - gpa->v);
+	}
+}
+
 /* ---- rings ---- */
 
 struct fuzz_vring fuzz_guest_vring(const struct fuzz_guest *guest, unsigned int queue)

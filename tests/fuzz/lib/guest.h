@@ -38,6 +38,9 @@ unsigned int fuzz_guest_count_regions(const struct fuzz_guest *guest, unsigned i
 				      struct gpa gpa, uint64_t length_bytes);
 /* A byte of region i; offsets go round. */
 uint8_t *fuzz_guest_byte(const struct fuzz_guest *guest, unsigned int i, uint64_t offset);
+/* A range that touches rings or slots goes behind them, cut to what there is; another stays. */
+void fuzz_guest_spare_rings(const struct fuzz_guest *guest, struct gpa *gpa,
+			    uint32_t *length_bytes);
 
 /* ---- rings ---- */
 
