@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -336,6 +337,14 @@ static int begin_report(enum sandbox_role role, const struct options *options)
 	return 0;
 }
 
+/* What it took to make a filter is not needed again. */
+static void give_back_memory(void)
+{
+#if defined(__GLIBC__)
+	malloc_trim(0);
+#endif
+}
+
 int sandbox_enter(enum sandbox_role role, const struct options *options)
 {
 	if (options->sandbox == SANDBOX_OFF) {
@@ -357,6 +366,7 @@ int sandbox_enter(enum sandbox_role role, const struct options *options)
 			return error;
 		}
 	}
+	give_back_memory();
 	log_debug("sandbox: %s is locked down", role_names[role]);
 	return 0;
 }
