@@ -215,6 +215,10 @@ forget_old() {
 exec_in_root() {
 	local root=$1
 	shift
+	# Mounts are to be nobody else's; a plain chroot can't tell whose they are.
+	unshare -m --propagation private true 2>/dev/null ||
+		die "/ is no mount point, as in a plain chroot: enter it by" \
+			"'mount --bind DIR DIR; chroot DIR'"
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	exec unshare -m --propagation private /bin/sh -euc '
 		root=$1 repo=$2 cache=$3 wd=$4
