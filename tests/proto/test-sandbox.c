@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <linux/fs.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -53,6 +54,19 @@ static void make_context(struct captive *captive)
 	captive->results = guestram_at(rig->ram, gpa, N_RESULTS * 4);
 }
 
+/* What the tests are about is the kernel's; a test machine may lack it. */
+static void need_kernel(void)
+{
+	uint32_t action = SECCOMP_RET_USER_NOTIF;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* its version */) < 1) {
+		suite_skip("sandbox: this kernel has no Landlock");
+	}
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0) {
+		suite_skip("sandbox: this kernel has no seccomp, or an old one");
+	}
+}
+
 static struct captive *captive_create_args(const char *const *args)
 {
 	struct captive *captive = g_new0(struct captive, 1);
@@ -60,6 +74,7 @@ static struct captive *captive_create_args(const char *const *args)
 	if (g_strcmp0(g_getenv("TEST_SANITIZED"), "1") == 0) {
 		suite_skip("sandbox: a sanitizer reads and traces its own process");
 	}
+	need_kernel();
 	mock_virgl_use();
 	captive->rig = rig_create(&(struct rig_options){.mode = "virglrenderer", .args = args});
 	captive->folder = g_dir_make_tmp("outside-XXXXXX", NULL);
@@ -581,6 +596,7 @@ static void check_refusal(const char *words, const char *mode, const char *sandb
 static void test_strict(const void *mode)
 {
 	(void)mode;
+	need_kernel();
 	check_refusal("no-landlock", "2d", "strict", "--sandbox strict: there is no Landlock");
 	check_refusal("no-seccomp", "2d", "strict", "--sandbox strict: there is no seccomp");
 	check_refusal("no-seccomp", "2d", "report", "--sandbox report");
