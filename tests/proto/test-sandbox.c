@@ -147,7 +147,7 @@ static void check_reading(struct captive *captive, uint32_t expected)
 					    "/home", "/var/log", "/dev", "/proc/1/status",
 					    "/proc/version"};
 	g_autofree char *file = own_file(captive, "file");
-	g_autofree char *environ =
+	g_autofree char *environment =
 		g_strdup_printf("/proc/%d/environ", (int)captive->rig->daemon->pid);
 
 	for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
@@ -156,7 +156,7 @@ static void check_reading(struct captive *captive, uint32_t expected)
 		}
 	}
 	g_assert_cmpuint(try_open(captive, O_RDONLY, file), ==, expected);
-	g_assert_cmpuint(try_open(captive, O_RDONLY, environ), ==, expected);
+	g_assert_cmpuint(try_open(captive, O_RDONLY, environment), ==, expected);
 	g_remove(file);
 }
 
