@@ -493,8 +493,11 @@ static void test_signal_while_short(const void *data)
 	struct daemon *daemon = start("3");
 
 	(void)data;
+	/* Before, as it may still have the first one's open for a moment when that is answered. */
+	wait_until_idle(daemon);
+	rlim_t n_fds = (rlim_t)lowest_free_fd(daemon->pid);
 	struct frontend *first = join(daemon);
-	lower_limit(daemon->pid, RLIMIT_NOFILE, (rlim_t)lowest_free_fd(daemon->pid));
+	lower_limit(daemon->pid, RLIMIT_NOFILE, n_fds);
 	struct frontend *late = ask(daemon);
 	wait_words(daemon, "accepting a front-end");
 	g_assert_no_errno(kill(daemon->pid, SIGTERM));
