@@ -132,6 +132,8 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 	}
 }
 
+#undef ADD
+
 bool sandbox_allows(enum sandbox_role role, const struct options *options, const char *call)
 {
 	const char *const *lists[MAX_LISTS];
