@@ -431,9 +431,11 @@ static void test_descriptors(const void *mode)
 static unsigned int count_said(struct captive *captive, const char *words)
 {
 	g_autofree char *text = daemon_stderr(captive->rig->daemon);
-	g_auto(GStrv) parts = g_strsplit(text, words, -1);
+	unsigned int n = 0;
 
-	return g_strv_length(parts) - 1;
+	for (const char *at = text; (at = strstr(at, words)) != NULL; at += strlen(words))
+		n++;
+	return n;
 }
 
 static bool has_come(void *data)
