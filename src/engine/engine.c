@@ -52,3 +52,10 @@ void engine_quiesce(struct engine *engine)
 {
 	engine->impl->quiesce(engine);
 }
+
+void engine_mapped(struct engine *engine, uint64_t number, int error)
+{
+	if (engine->impl->mapped != NULL) {
+		engine->impl->mapped(engine, number, error);
+	}
+}

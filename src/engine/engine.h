@@ -19,6 +19,13 @@
 #include "virtio/guestmem.h"
 #include "virtio/virtq.h"
 
+/* What the front-end is to put into the guest's host-visible window. */
+struct engine_mapping {
+	uint64_t offset_bytes, size_bytes; /* in the window; of whole pages */
+	int fd;				   /* borrowed */
+	uint64_t fd_offset_bytes;
+};
+
 struct engine_options {
 	const struct options *options; /* borrowed */
 	struct quota *quota;	       /* borrowed: what this process may hold for the guest */
@@ -26,6 +33,15 @@ struct engine_options {
 	struct loop *loop;	       /* borrowed: of the transport thread */
 	/* Once, from any thread, if the device can't go on. Only posts. */
 	void (*failed)(void *data);
+	/*
+	 * On the transport thread: ask the front-end to map, or to unmap. 0: asked,
+	 * and engine_mapped() says with number what came of it, in the order of
+	 * the calls; or it says nothing if the front-end resets the device, or
+	 * there is another channel to it, before it has answered. -errno: it
+	 * can't be asked.
+	 */
+	int (*map)(void *data, uint64_t number, const struct engine_mapping *mapping);
+	int (*unmap)(void *data, uint64_t number, uint64_t offset_bytes, uint64_t size_bytes);
 	void *data;
 };
 
@@ -44,6 +60,8 @@ struct engine_impl {
 	void (*reset)(struct engine *engine);
 	void (*set_display_socket)(struct engine *engine, int consume_fd);
 	void (*quiesce)(struct engine *engine);
+	/* Optional, of who maps. */
+	void (*mapped)(struct engine *engine, uint64_t number, int error);
 };
 
 /* First member of each implementation. */
@@ -76,3 +94,5 @@ void engine_queue_changed(struct engine *engine, unsigned int index);
 void engine_reset(struct engine *engine);
 void engine_set_display_socket(struct engine *engine, int consume_fd);
 void engine_quiesce(struct engine *engine);
+/* What became of engine_options.map() or unmap(): 0 or -errno. */
+void engine_mapped(struct engine *engine, uint64_t number, int error);

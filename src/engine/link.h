@@ -39,6 +39,7 @@ enum link_type {
 	LINK_TAKEN,	  /* struct link_taken */
 	LINK_INFO,	  /* struct link_answer */
 	LINK_EDID,	  /* struct link_answer */
+	LINK_MAPPED,	  /* struct link_mapped */
 	/* The renderer process says: */
 	LINK_HELLO,	  /* struct link_hello, one descriptor: its arena */
 	LINK_RUNNING,	  /* the device is there and has been restored */
@@ -51,6 +52,8 @@ enum link_type {
 	LINK_CURSOR_HIDE, /* struct link_cursor */
 	LINK_ASK_INFO,	  /* struct link_question */
 	LINK_ASK_EDID,	  /* struct link_question */
+	LINK_MAP,	  /* struct link_map, one descriptor: the memory */
+	LINK_UNMAP,	  /* struct link_map, of which fd_offset is 0 */
 };
 
 struct link_reset {
@@ -129,6 +132,21 @@ struct link_cursor {
 struct link_question {
 	uint64_t token;
 	uint32_t scanout_id;
+	uint32_t padding;
+};
+
+/* As struct mapper's calls; answered by LINK_MAPPED, in order. */
+struct link_map {
+	uint64_t token;
+	uint64_t offset_bytes, size_bytes; /* in the window */
+	uint64_t fd_offset_bytes;
+	uint32_t generation; /* as of records: what is of before a reset is dropped, unanswered */
+	uint32_t padding;
+};
+
+struct link_mapped {
+	uint64_t token;
+	uint32_t is_refused;
 	uint32_t padding;
 };
 

@@ -14,6 +14,7 @@
 #include "display/display.h"
 #include "gpu/command.h"
 #include "gpu/fence.h"
+#include "gpu/mapper.h"
 #include "gpu/record.h"
 #include "gpu/resource.h"
 #include "renderer/renderer.h"
@@ -99,6 +100,8 @@ void device_replay(struct device *dev);
 void device_take_info(struct device *dev, uint64_t token,
 		      const struct virtio_gpu_resp_display_info *info);
 void device_take_edid(struct device *dev, uint64_t token, const struct virtio_gpu_resp_edid *edid);
+/* What became of the mapper's question token. */
+void device_take_mapped(struct device *dev, uint64_t token, bool is_done);
 /* The display took the pictures of these scanouts, a bit each. */
 void device_take_taken(struct device *dev, uint32_t scanouts);
 /* Answer what was held for long enough. Returns microseconds until the next is due, or -1. */
@@ -108,6 +111,10 @@ gint64 device_expire(struct device *dev);
  * commands of the cursor queue, and nothing else.
  */
 void device_set_breather(struct device *dev, void (*breathe)(void *data), void *data);
+
+/* Borrowed; before the first command. NULL: there is no host-visible window. */
+void device_set_mapper(struct device *dev, const struct mapper *mapper, void *data,
+		       uint64_t window_bytes);
 
 /* Borrowed. NULL: no records are kept, and they cost nothing. */
 void device_set_recorder(struct device *dev, const struct recorder *recorder, void *data);

@@ -9,10 +9,12 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "display/display.h"
 #include "gpu/device.h"
+#include "gpu/mapper.h"
 #include "renderer/renderer.h"
 #include "util/quota.h"
 #include "virtio/guestmem.h"
@@ -39,6 +41,9 @@ struct worker_options {
 	 */
 	void (*started)(void *data, struct device *device);
 	void (*busy)(void *data, bool is_busy, gint64 awaited_since_us);
+	/* The host-visible window: how large it is and how to fill it. Called on the device thread. */
+	const struct mapper *mapper; /* NULL: there is none */
+	uint64_t window_bytes;
 	void *data; /* of these */
 };
 
@@ -56,6 +61,9 @@ void worker_set_memory(struct worker *worker, struct guestmem *mem);
 void worker_queue_changed(struct worker *worker, unsigned int index);
 void worker_reset(struct worker *worker);
 void worker_set_display_socket(struct worker *worker, int consume_fd);
+
+/* What became of mapper's question token. */
+void worker_mapped(struct worker *worker, uint64_t token, bool is_done);
 
 /* Wait until no command executes, a few milliseconds at most, and once for each command. */
 void worker_quiesce(struct worker *worker);

@@ -55,6 +55,7 @@ enum renderer_capset_id {
 	RENDERER_CAPSET_VIRGL2 = 2,
 	RENDERER_CAPSET_GFXSTREAM_VULKAN = 3,
 	RENDERER_CAPSET_VENUS = 4,
+	RENDERER_CAPSET_DRM = 6,
 	RENDERER_CAPSET_GFXSTREAM_GLES = 8,
 };
 
@@ -66,6 +67,11 @@ struct renderer_options {
 	bool use_surfaceless;
 	const char *gpu_device; /* path of a DRM render node, or NULL */
 	const char *shader_cache; /* folder for what shader compilers make; NULL: they keep nothing */
+	/*
+	 * A connected socket to a render server of this renderer's own, which it
+	 * takes, whatever becomes of it; 0: there is none, and no Venus.
+	 */
+	int server_fd;
 };
 
 struct renderer_capset {
@@ -79,6 +85,7 @@ struct renderer_caps {
 	uint64_t features; /* 1 << VIRTIO_GPU_F_VIRGL, _CONTEXT_INIT */
 	uint32_t n_capsets;
 	struct renderer_capset capsets[RENDERER_MAX_CAPSETS];
+	uint32_t can_export; /* it has blobs whose memory others can map */
 };
 
 /* As the guest asked for it; 2D resources have target 2, depth and array_size 1. */
@@ -99,6 +106,22 @@ struct backing {
 	struct iovec *iov; /* array and pages borrowed by the renderer until detached */
 	size_t n_iov;
 	uint64_t size_bytes;
+};
+
+/* As the guest asked for it (virtio 1.3 §5.7.6.8, RESOURCE_CREATE_BLOB), checked. */
+struct blob_desc {
+	uint32_t mem;	/* VIRTIO_GPU_BLOB_MEM_* */
+	uint32_t flags; /* VIRTIO_GPU_BLOB_FLAG_* */
+	uint64_t blob_id;    /* the context's name for the memory; 0 for GUEST */
+	uint64_t size_bytes; /* not 0 */
+	uint32_t ctx_id;     /* an existing context; 0 for GUEST */
+};
+
+/* Memory of a blob, for others to map. */
+struct renderer_export {
+	int fd; /* owned by who gets this */
+	uint64_t offset_bytes; /* where in the file the blob begins */
+	uint32_t map_info;     /* VIRTIO_GPU_MAP_CACHE_*: how the guest is to map it */
 };
 
 struct transfer_3d {
@@ -153,6 +176,23 @@ struct renderer_context_impl {
 	/* Fills exactly capset->max_size_bytes. version <= capset->max_version. */
 	enum gpu_resp (*get_capset)(struct renderer *r, const struct renderer_capset *capset,
 				    uint32_t version, void *capset_out);
+};
+
+/* Blobs, of a renderer that has to know of them. */
+struct renderer_blob_impl {
+	/*
+	 * backing: the guest's pages, at least size_bytes of them, attached as by
+	 * resource_attach() on success; NULL for HOST3D. The implementation
+	 * charges memory of the host's to its quota. ERR_INVALID_PARAMETER: the
+	 * context has no such memory.
+	 */
+	enum gpu_resp (*create)(struct renderer *r, uint32_t id, const struct blob_desc *desc,
+				const struct backing *backing);
+	/*
+	 * A new descriptor of the same memory each time. ERR_UNSPEC: it has none
+	 * that others can map. Not called for GUEST.
+	 */
+	enum gpu_resp (*export)(struct renderer *r, uint32_t id, struct renderer_export *export_out);
 };
 
 /*
@@ -220,6 +260,12 @@ struct renderer_impl {
 
 	/* Optional. NULL: 2D only, and 3D commands are answered ERR_UNSPEC. */
 	const struct renderer_context_impl *context;
+	/*
+	 * Optional. NULL: there are GUEST blobs only, and this renderer is told
+	 * nothing of them. Of blobs resource_read() may have no picture
+	 * (ERR_INVALID_PARAMETER); the device then looks at their memory.
+	 */
+	const struct renderer_blob_impl *blob;
 
 	/*
 	 * Optional, together. fence_create: signal fence when everything given

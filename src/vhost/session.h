@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,13 @@ struct session_listener {
 	void (*reset)(void *data);
 	/* A new channel to the display; replaces the one before. */
 	void (*display_socket)(void *data, int consume_fd);
+	/*
+	 * What became of session_map() or session_unmap() of that number: 0 or
+	 * -errno, in the order of the calls. Of what the front-end has not
+	 * answered when it resets the device, or gives another channel, nothing
+	 * is said.
+	 */
+	void (*mapped)(void *data, uint64_t number, int error);
 	/* The connection is over. has_failed: by a violation, not by a hang-up. */
 	void (*closed)(void *data, bool has_failed);
 };
@@ -44,6 +52,13 @@ struct session_options {
 	size_t config_size_bytes;
 	struct virtq *queues; /* borrowed; set up and taken down by the session */
 	unsigned int n_queues;
+	/*
+	 * The host-visible window, offered to front-ends that can map (shared
+	 * memory region 1); 0: there is none. The protocol feature's bit: 22, and
+	 * 21 for some (VHOST_USER_PROTOCOL_F_SHMEM_MAP).
+	 */
+	uint64_t window_bytes;
+	unsigned int window_feature_bit;
 };
 
 struct session {
@@ -67,3 +82,15 @@ int session_init(struct session *session, struct loop *loop, int consume_fd,
 		 const struct session_options *options, const struct session_listener *listener,
 		 void *data) G_GNUC_WARN_UNUSED_RESULT;
 void session_finish(struct session *session);
+
+/*
+ * Ask the front-end to map size_bytes of fd_borrow into the window, for
+ * reading and writing, or to unmap just such a range. Waits for nothing.
+ * -ENOTSUP: it can't map; -EINVAL: not inside the window; -EAGAIN: too many
+ * questions are unanswered; or another -errno: the channel is broken.
+ */
+int session_map(struct session *session, uint64_t number, uint64_t offset_bytes,
+		uint64_t size_bytes, int fd_borrow, uint64_t fd_offset_bytes)
+	G_GNUC_WARN_UNUSED_RESULT;
+int session_unmap(struct session *session, uint64_t number, uint64_t offset_bytes,
+		  uint64_t size_bytes) G_GNUC_WARN_UNUSED_RESULT;

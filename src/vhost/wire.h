@@ -35,6 +35,13 @@ enum vhost_user_request {
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
+	VHOST_USER_GET_SHMEM_CONFIG = 44,
+};
+
+/* On the channel of SET_BACKEND_REQ_FD. */
+enum vhost_user_backend_request {
+	VHOST_USER_BACKEND_SHMEM_MAP = 9,
+	VHOST_USER_BACKEND_SHMEM_UNMAP = 10,
 };
 
 enum vhost_user_protocol_feature {
@@ -45,6 +52,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD = 10,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
+	VHOST_USER_PROTOCOL_F_SHMEM_MAP = 22,
 };
 
 /* A bit among the virtio device features. */
@@ -115,6 +123,27 @@ struct vhost_user_config {
 static_assert(sizeof(struct vhost_user_config) == 12 + 256, "wire layout");
 
 #define VHOST_USER_CONFIG_HEADER_SIZE 12
+
+#define VHOST_USER_MAX_SHMEM_REGIONS 256
+
+struct vhost_user_shmem_config {
+	uint32_t n_regions;
+	uint32_t padding;
+	uint64_t memory_sizes[VHOST_USER_MAX_SHMEM_REGIONS]; /* bytes, by shmid; 0: none */
+};
+static_assert(sizeof(struct vhost_user_shmem_config) == 2056, "wire layout");
+
+struct vhost_user_mmap {
+	uint8_t shmid;
+	uint8_t padding[7];
+	uint64_t fd_offset;
+	uint64_t shm_offset;
+	uint64_t len;
+	uint64_t flags; /* VHOST_USER_MMAP_RW */
+};
+static_assert(sizeof(struct vhost_user_mmap) == 40, "wire layout");
+
+#define VHOST_USER_MMAP_RW 0x1u
 
 union vhost_user_payload {
 	uint64_t u64;
