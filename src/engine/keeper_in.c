@@ -143,7 +143,8 @@ static bool handle_picture(struct process_engine *engine, struct link_message *m
 	*loan = (struct loan){ engine, arena_view_ref(engine->view), picture->slot };
 	g_atomic_int_set(&engine->held[picture->slot], 1);
 	struct frame *frame =
-		frame_borrow(pixels, picture->width, picture->height, &lender, loan);
+		frame_borrow(pixels, picture->width, picture->height,
+			     (size_t)picture->width * sizeof(uint32_t), &lender, loan);
 	const struct display_picture shown = { frame, picture->view, picture->serial };
 	display_reclaim(engine->display);
 	bool is_waiting = display_update(engine->display, picture->scanout_id, &shown,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * A request is copied out of guest memory once, brought into host byte order
- * and used from the copy. Blob commands are known by name so that they are
- * refused as what they are; their feature is not offered.
+ * and used from the copy.
  */
 #include "gpu/command.h"
 
@@ -12,66 +11,70 @@
 #include "gpu/handlers.h"
 #include "util/log.h"
 
-static enum gpu_resp handle_blob(struct device *dev G_GNUC_UNUSED,
-				 struct command *command G_GNUC_UNUSED)
-{
-	return GPU_RESP_ERR_UNSPEC;
-}
-
 #define WORDS(type) ((sizeof(type) - sizeof(struct virtio_gpu_ctrl_hdr)) / sizeof(uint32_t))
-#define CONTROL(name, type, is_3d, u64_at, handle)                                                 \
+#define CONTROL_U64(name, type, is_3d, u64_at, n_u64, handle)                                      \
 	{ VIRTIO_GPU_CMD_##name, #name, COMMAND_QUEUE_CONTROL, is_3d, sizeof(type), WORDS(type),   \
-	  u64_at, handle }
+	  u64_at, n_u64, handle }
+#define CONTROL(name, type, is_3d, handle) CONTROL_U64(name, type, is_3d, 0, 0, handle)
 #define HEADER struct virtio_gpu_ctrl_hdr
 
 static const struct command_type types[] = {
-	CONTROL(GET_DISPLAY_INFO, HEADER, false, 0, handle_get_display_info),
-	CONTROL(RESOURCE_CREATE_2D, struct virtio_gpu_resource_create_2d, false, 0,
+	CONTROL(GET_DISPLAY_INFO, HEADER, false, handle_get_display_info),
+	CONTROL(RESOURCE_CREATE_2D, struct virtio_gpu_resource_create_2d, false,
 		handle_resource_create_2d),
-	CONTROL(RESOURCE_UNREF, struct virtio_gpu_resource_unref, false, 0, handle_resource_unref),
-	CONTROL(SET_SCANOUT, struct virtio_gpu_set_scanout, false, 0, handle_set_scanout),
-	CONTROL(RESOURCE_FLUSH, struct virtio_gpu_resource_flush, false, 0, handle_resource_flush),
-	CONTROL(TRANSFER_TO_HOST_2D, struct virtio_gpu_transfer_to_host_2d, false,
-		offsetof(struct virtio_gpu_transfer_to_host_2d, offset), handle_transfer_to_host_2d),
-	CONTROL(RESOURCE_ATTACH_BACKING, struct virtio_gpu_resource_attach_backing, false, 0,
+	CONTROL(RESOURCE_UNREF, struct virtio_gpu_resource_unref, false, handle_resource_unref),
+	CONTROL(SET_SCANOUT, struct virtio_gpu_set_scanout, false, handle_set_scanout),
+	CONTROL(RESOURCE_FLUSH, struct virtio_gpu_resource_flush, false, handle_resource_flush),
+	CONTROL_U64(TRANSFER_TO_HOST_2D, struct virtio_gpu_transfer_to_host_2d, false,
+		    offsetof(struct virtio_gpu_transfer_to_host_2d, offset), 1,
+		    handle_transfer_to_host_2d),
+	CONTROL(RESOURCE_ATTACH_BACKING, struct virtio_gpu_resource_attach_backing, false,
 		handle_resource_attach_backing),
-	CONTROL(RESOURCE_DETACH_BACKING, struct virtio_gpu_resource_detach_backing, false, 0,
+	CONTROL(RESOURCE_DETACH_BACKING, struct virtio_gpu_resource_detach_backing, false,
 		handle_resource_detach_backing),
-	CONTROL(GET_CAPSET_INFO, struct virtio_gpu_get_capset_info, true, 0,
-		handle_get_capset_info),
-	CONTROL(GET_CAPSET, struct virtio_gpu_get_capset, true, 0, handle_get_capset),
-	CONTROL(GET_EDID, struct virtio_gpu_cmd_get_edid, false, 0, handle_get_edid),
-	CONTROL(RESOURCE_ASSIGN_UUID, struct virtio_gpu_resource_assign_uuid, false, 0,
+	CONTROL(GET_CAPSET_INFO, struct virtio_gpu_get_capset_info, true, handle_get_capset_info),
+	CONTROL(GET_CAPSET, struct virtio_gpu_get_capset, true, handle_get_capset),
+	CONTROL(GET_EDID, struct virtio_gpu_cmd_get_edid, false, handle_get_edid),
+	CONTROL(RESOURCE_ASSIGN_UUID, struct virtio_gpu_resource_assign_uuid, false,
 		handle_resource_assign_uuid),
-	CONTROL(RESOURCE_CREATE_BLOB, HEADER, false, 0, handle_blob),
-	CONTROL(SET_SCANOUT_BLOB, HEADER, false, 0, handle_blob),
-	CONTROL(RESOURCE_MAP_BLOB, HEADER, false, 0, handle_blob),
-	CONTROL(RESOURCE_UNMAP_BLOB, HEADER, false, 0, handle_blob),
+	CONTROL_U64(RESOURCE_CREATE_BLOB, struct virtio_gpu_resource_create_blob, false,
+		    offsetof(struct virtio_gpu_resource_create_blob, blob_id), 2,
+		    handle_resource_create_blob),
+	CONTROL(SET_SCANOUT_BLOB, struct virtio_gpu_set_scanout_blob, false,
+		handle_set_scanout_blob),
+	CONTROL_U64(RESOURCE_MAP_BLOB, struct virtio_gpu_resource_map_blob, false,
+		    offsetof(struct virtio_gpu_resource_map_blob, offset), 1,
+		    handle_resource_map_blob),
+	CONTROL(RESOURCE_UNMAP_BLOB, struct virtio_gpu_resource_unmap_blob, false,
+		handle_resource_unmap_blob),
 	/* The name behind the two words is bytes. */
 	{ VIRTIO_GPU_CMD_CTX_CREATE, "CTX_CREATE", COMMAND_QUEUE_CONTROL, true,
-	  sizeof(struct virtio_gpu_ctx_create), 2, 0, handle_ctx_create },
-	CONTROL(CTX_DESTROY, struct virtio_gpu_ctx_destroy, true, 0, handle_ctx_destroy),
-	CONTROL(CTX_ATTACH_RESOURCE, struct virtio_gpu_ctx_resource, true, 0,
+	  sizeof(struct virtio_gpu_ctx_create), 2, 0, 0, handle_ctx_create },
+	CONTROL(CTX_DESTROY, struct virtio_gpu_ctx_destroy, true, handle_ctx_destroy),
+	CONTROL(CTX_ATTACH_RESOURCE, struct virtio_gpu_ctx_resource, true,
 		handle_ctx_attach_resource),
-	CONTROL(CTX_DETACH_RESOURCE, struct virtio_gpu_ctx_resource, true, 0,
+	CONTROL(CTX_DETACH_RESOURCE, struct virtio_gpu_ctx_resource, true,
 		handle_ctx_detach_resource),
-	CONTROL(RESOURCE_CREATE_3D, struct virtio_gpu_resource_create_3d, true, 0,
+	CONTROL(RESOURCE_CREATE_3D, struct virtio_gpu_resource_create_3d, true,
 		handle_resource_create_3d),
-	CONTROL(TRANSFER_TO_HOST_3D, struct virtio_gpu_transfer_host_3d, true,
-		offsetof(struct virtio_gpu_transfer_host_3d, offset), handle_transfer_to_host_3d),
-	CONTROL(TRANSFER_FROM_HOST_3D, struct virtio_gpu_transfer_host_3d, true,
-		offsetof(struct virtio_gpu_transfer_host_3d, offset), handle_transfer_from_host_3d),
-	CONTROL(SUBMIT_3D, struct virtio_gpu_cmd_submit, true, 0, handle_submit_3d),
+	CONTROL_U64(TRANSFER_TO_HOST_3D, struct virtio_gpu_transfer_host_3d, true,
+		    offsetof(struct virtio_gpu_transfer_host_3d, offset), 1,
+		    handle_transfer_to_host_3d),
+	CONTROL_U64(TRANSFER_FROM_HOST_3D, struct virtio_gpu_transfer_host_3d, true,
+		    offsetof(struct virtio_gpu_transfer_host_3d, offset), 1,
+		    handle_transfer_from_host_3d),
+	CONTROL(SUBMIT_3D, struct virtio_gpu_cmd_submit, true, handle_submit_3d),
 	{ VIRTIO_GPU_CMD_UPDATE_CURSOR, "UPDATE_CURSOR", COMMAND_QUEUE_CURSOR, false,
-	  sizeof(struct virtio_gpu_update_cursor), WORDS(struct virtio_gpu_update_cursor), 0,
+	  sizeof(struct virtio_gpu_update_cursor), WORDS(struct virtio_gpu_update_cursor), 0, 0,
 	  handle_update_cursor },
 	{ VIRTIO_GPU_CMD_MOVE_CURSOR, "MOVE_CURSOR", COMMAND_QUEUE_CURSOR, false,
-	  sizeof(struct virtio_gpu_update_cursor), WORDS(struct virtio_gpu_update_cursor), 0,
+	  sizeof(struct virtio_gpu_update_cursor), WORDS(struct virtio_gpu_update_cursor), 0, 0,
 	  handle_move_cursor },
 };
 
 #undef WORDS
 #undef CONTROL
+#undef CONTROL_U64
 #undef HEADER
 
 static const struct command_type *find_type(uint32_t number)
@@ -133,7 +136,7 @@ static void body_to_host(const struct command_type *type, char *request)
 	size_t end = at + type->n_words * sizeof(uint32_t);
 
 	while (at < end) {
-		if (type->u64_at != 0 && at == type->u64_at) {
+		if (at >= type->u64_at && at < type->u64_at + type->n_u64 * sizeof(uint64_t)) {
 			uint64_t value;
 
 			memcpy(&value, request + at, sizeof(value));

@@ -30,6 +30,10 @@ union gpu_request {
 	struct virtio_gpu_get_capset get_capset;
 	struct virtio_gpu_cmd_get_edid get_edid;
 	struct virtio_gpu_resource_assign_uuid resource_assign_uuid;
+	struct virtio_gpu_resource_create_blob resource_create_blob;
+	struct virtio_gpu_set_scanout_blob set_scanout_blob;
+	struct virtio_gpu_resource_map_blob resource_map_blob;
+	struct virtio_gpu_resource_unmap_blob resource_unmap_blob;
 	struct virtio_gpu_ctx_create ctx_create;
 	struct virtio_gpu_ctx_destroy ctx_destroy;
 	struct virtio_gpu_ctx_resource ctx_resource;
@@ -46,6 +50,7 @@ union gpu_response {
 	struct virtio_gpu_resp_edid edid;
 	struct virtio_gpu_resp_capset_info capset_info;
 	struct virtio_gpu_resp_resource_uuid resource_uuid;
+	struct virtio_gpu_resp_map_info map_info;
 };
 
 /* Owned by the device from pop to push; pending ones by device.questions or a timeline. */
@@ -79,7 +84,8 @@ struct command_type {
 	bool is_3d;	       /* refused where the renderer has no contexts */
 	uint16_t size_bytes;   /* of the fixed part, header included */
 	uint16_t n_words;      /* 32-bit words behind the header to bring into host order */
-	uint16_t u64_at;       /* offset of a 64-bit field among them, or 0 */
+	uint16_t u64_at;       /* offset of 64-bit fields among them, or 0 */
+	uint16_t n_u64;	       /* that follow each other there */
 	enum gpu_resp (*handle)(struct device *dev, struct command *command);
 };
 

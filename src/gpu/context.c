@@ -183,11 +183,13 @@ static enum gpu_resp transfer(struct device *dev, struct command *command, bool 
 	if (resource == NULL || !resource->has_backing) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (!is_box_inside(&resource->desc, &transfer.box, transfer.level) ||
+	/* What a blob holds its renderer knows. */
+	if ((!resource->is_blob &&
+	     !is_box_inside(&resource->desc, &transfer.box, transfer.level)) ||
 	    transfer.offset > resource->backing.size_bytes) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	if (resource->mem == NULL) {
+	if (resource->mem == NULL || !resource->is_made) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	return impl(dev)->transfer(dev->renderer, resource->id, &transfer);

@@ -111,8 +111,32 @@ static enum gpu_resp take_image(struct device *dev, struct cursor *cursor,
 	return resp;
 }
 
+static enum gpu_resp take_blob(struct device *dev, struct cursor *cursor,
+			       struct resource *resource)
+{
+	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer);
+
+	if (!reserve_image(cursor)) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	memset(cursor->pixels, 0, SIDE * SIDE * sizeof(uint32_t));
+	if (dev->renderer->impl->is_blind) {
+		return GPU_RESP_OK_NODATA;
+	}
+	if (memory == NULL ||
+	    !blob_memory_read(memory, 0, cursor->pixels, SIDE * SIDE * sizeof(uint32_t))) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	settle_alpha(cursor->pixels, SIDE, SIDE);
+	return GPU_RESP_OK_NODATA;
+}
+
+/* A blob has no size of a picture; Linux means one of a cursor's, without gaps. */
 static bool is_cursor_sized(const struct resource *resource)
 {
+	if (resource->is_blob) {
+		return resource->blob.size_bytes >= SIDE * SIDE * sizeof(uint32_t);
+	}
 	return resource->desc.width > 0 && resource->desc.width <= SIDE &&
 	       resource->desc.height > 0 && resource->desc.height <= SIDE;
 }
@@ -128,7 +152,7 @@ enum gpu_resp handle_update_cursor(struct device *dev, struct command *command)
 		hide(dev, &request->pos);
 		return GPU_RESP_OK_NODATA;
 	}
-	const struct resource *resource = device_find_resource(dev, request->resource_id);
+	struct resource *resource = device_find_resource(dev, request->resource_id);
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
@@ -136,7 +160,8 @@ enum gpu_resp handle_update_cursor(struct device *dev, struct command *command)
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	struct cursor *cursor = &dev->cursors[request->pos.scanout_id];
-	enum gpu_resp resp = take_image(dev, cursor, resource);
+	enum gpu_resp resp = resource->is_blob ? take_blob(dev, cursor, resource) :
+						 take_image(dev, cursor, resource);
 	if (resp != GPU_RESP_OK_NODATA) {
 		return resp;
 	}

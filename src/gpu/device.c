@@ -63,6 +63,22 @@ bool device_may_wait(struct device *dev, struct command *command)
 				     FENCE_OVERHEAD_BYTES);
 }
 
+enum gpu_resp device_wait(struct device *dev, struct command *command)
+{
+	g_hash_table_insert(dev->questions, &command->token, command);
+	return GPU_RESP_PENDING;
+}
+
+struct command *device_take_waiting(struct device *dev, uint64_t token)
+{
+	struct command *command = g_hash_table_lookup(dev->questions, &token);
+
+	if (command != NULL) {
+		g_hash_table_steal(dev->questions, &token);
+	}
+	return command;
+}
+
 void device_complete(struct device *dev, struct command *consume_command, enum gpu_resp resp)
 {
 	if (consume_command->charged_bytes > 0) {
@@ -195,6 +211,7 @@ void device_init(struct device *dev, struct renderer *renderer, struct display *
 	};
 	g_queue_init(&dev->held);
 	fences_init(&dev->fences);
+	ranges_init(&dev->window, 0);
 	renderer_set_listener(renderer, &renderer_listener, dev);
 }
 
@@ -206,6 +223,7 @@ void device_finish(struct device *dev)
 	g_hash_table_destroy(dev->questions);
 	g_hash_table_destroy(dev->contexts);
 	g_hash_table_destroy(dev->resources);
+	ranges_finish(&dev->window);
 	guestmem_unref(dev->mem);
 	g_free(dev->arena);
 	g_free(dev->record);
@@ -214,8 +232,9 @@ void device_finish(struct device *dev)
 
 void device_remove_resource(struct device *dev, struct resource *resource)
 {
+	device_unmap(dev, resource);
 	resource_detach(resource, dev->renderer, dev->quota);
-	if (!resource->is_lost) {
+	if (resource->is_made) {
 		dev->renderer->impl->resource_destroy(dev->renderer, resource->id);
 	}
 	g_hash_table_remove(dev->resources, GUINT_TO_POINTER(resource->id));
@@ -245,12 +264,15 @@ void device_reset(struct device *dev)
 	scanout_drop_held(dev);
 	fences_reset(&dev->fences);
 	g_hash_table_remove_all(dev->questions);
+	ranges_clear(&dev->window);
 	dev->n_waiting = 0;
 	dev->waiting_bytes = 0;
 	for (GList *link = contexts; link != NULL; link = link->next) {
 		device_remove_context(dev, link->data);
 	}
 	for (GList *link = resources; link != NULL; link = link->next) {
+		/* The front-end has emptied the window by itself. */
+		((struct resource *)link->data)->is_mapped = false;
 		device_remove_resource(dev, link->data);
 	}
 }

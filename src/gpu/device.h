@@ -18,6 +18,7 @@
 #include "gpu/record.h"
 #include "gpu/resource.h"
 #include "renderer/renderer.h"
+#include "util/ranges.h"
 #include "virtio/guestmem.h"
 #include "virtio/virtq.h"
 
@@ -33,8 +34,17 @@
 #define DEVICE_DEFAULT_WIDTH 1280
 #define DEVICE_DEFAULT_HEIGHT 800
 
+/* Where in a blob a picture's pixels are. */
+struct blob_layout {
+	uint32_t format; /* one of the eight 2D formats; 0: it is no blob */
+	uint32_t width, height;
+	uint32_t stride_bytes, offset_bytes;
+};
+
 struct scanout {
 	uint32_t resource_id; /* 0: off; of a lost one the display keeps its last picture */
+	struct blob_layout layout;
+	struct frame *frame; /* owned reference: a copy of a blob's picture; or NULL */
 	struct rect view;     /* in the resource */
 	bool is_flushed;      /* since it was set */
 	bool is_full_due;     /* the display has not seen all of view yet */
@@ -66,7 +76,7 @@ struct device {
 	struct fences fences;
 	GQueue held;	       /* struct command.link: flushes, oldest first; see scanout.c */
 	uint32_t slow_scanouts; /* a bit each: they let a flush wait for too long, and wait still */
-	GHashTable *questions; /* token -> struct command, pending on the display */
+	GHashTable *questions; /* token -> struct command, pending on the display or the mapper */
 	uint64_t last_token;
 	uint32_t n_waiting;	/* commands that wait, or may have to */
 	uint64_t waiting_bytes; /* that they take */
@@ -79,6 +89,9 @@ struct device {
 	void *recorder_data;
 	void *record; /* RECORD_MAX_BYTES to make one in */
 	bool is_restoring;
+	const struct mapper *mapper; /* borrowed; NULL: there is no window */
+	void *mapper_data;
+	struct ranges window; /* what of it is mapped, when all that was asked for is done */
 };
 
 /* Borrows all three. */
@@ -143,12 +156,30 @@ void device_answer(struct device *dev, struct command *consume_command, enum gpu
 void device_complete(struct device *dev, struct command *consume_command, enum gpu_resp resp);
 /* May it wait? False: those that do are too many, and this one is to be answered now. */
 bool device_may_wait(struct device *dev, struct command *command);
+/* Park it until its token, which is new, is answered. GPU_RESP_PENDING. */
+enum gpu_resp device_wait(struct device *dev, struct command *command);
+/* It waits no more. NULL: none of that token did. */
+struct command *device_take_waiting(struct device *dev, uint64_t token);
 /* Memory that it holds until it is completed. False: there is too much of that. */
 bool device_charge(struct device *dev, struct command *command, size_t size_bytes);
 
 /* resource_commands.c, context.c: into the table, checked. No record is made. */
 enum gpu_resp device_create_2d(struct device *dev, uint32_t id, uint32_t format, uint32_t width,
 			       uint32_t height, struct resource **resource_out);
+/* Of a free id; entries are consumed on success. The first is a part of what both check before. */
+enum gpu_resp device_check_blob(const struct device *dev, const struct blob_desc *blob,
+				uint32_t n_entries);
+enum gpu_resp device_create_blob(struct device *dev, uint32_t id, const struct blob_desc *blob,
+				 struct resource_entry *entries, uint32_t n_entries,
+				 struct resource **resource_out);
+/*
+ * The guest's list behind a request, in host byte order, n_entries of at most
+ * RESOURCE_MAX_ENTRIES; NULL if it is not all there or for want of memory.
+ */
+struct resource_entry *device_read_entries(const struct command *command, uint32_t n_entries,
+					   enum gpu_resp *error_out);
+/* blob.c: out of the window, if it is in it. Nobody waits for that. */
+void device_unmap(struct device *dev, struct resource *resource);
 struct resource *device_add_lost_resource(struct device *dev, uint32_t id); /* or NULL */
 bool device_add_lost_context(struct device *dev, uint32_t id, uint32_t capset_id);
 /* Out of the renderer, the table and memory. */

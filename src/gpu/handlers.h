@@ -13,7 +13,13 @@ enum gpu_resp handle_resource_detach_backing(struct device *dev, struct command 
 enum gpu_resp handle_transfer_to_host_2d(struct device *dev, struct command *command);
 enum gpu_resp handle_resource_assign_uuid(struct device *dev, struct command *command);
 
+/* blob.c */
+enum gpu_resp handle_resource_create_blob(struct device *dev, struct command *command);
+enum gpu_resp handle_resource_map_blob(struct device *dev, struct command *command);
+enum gpu_resp handle_resource_unmap_blob(struct device *dev, struct command *command);
+
 /* scanout.c */
+enum gpu_resp handle_set_scanout_blob(struct device *dev, struct command *command);
 enum gpu_resp handle_set_scanout(struct device *dev, struct command *command);
 enum gpu_resp handle_resource_flush(struct device *dev, struct command *command);
 

@@ -12,23 +12,6 @@
 #include "gpu/handlers.h"
 #include "util/log.h"
 
-/* Park command until the display answers its token. */
-static enum gpu_resp wait_for_display(struct device *dev, struct command *command)
-{
-	g_hash_table_insert(dev->questions, &command->token, command);
-	return GPU_RESP_PENDING;
-}
-
-static struct command *take_question(struct device *dev, uint64_t token)
-{
-	struct command *command = g_hash_table_lookup(dev->questions, &token);
-
-	if (command != NULL) {
-		g_hash_table_steal(dev->questions, &token);
-	}
-	return command;
-}
-
 /* ---- display info ---- */
 
 static void fill_info(struct device *dev, struct command *command)
@@ -53,7 +36,7 @@ enum gpu_resp handle_get_display_info(struct device *dev, struct command *comman
 {
 	command->token = ++dev->last_token;
 	if (device_may_wait(dev, command) && display_request_info(dev->display, command->token)) {
-		return wait_for_display(dev, command);
+		return device_wait(dev, command);
 	}
 	fill_info(dev, command);
 	return GPU_RESP_OK_DISPLAY_INFO;
@@ -62,7 +45,7 @@ enum gpu_resp handle_get_display_info(struct device *dev, struct command *comman
 void device_take_info(struct device *dev, uint64_t token,
 		      const struct virtio_gpu_resp_display_info *info)
 {
-	struct command *command = take_question(dev, token);
+	struct command *command = device_take_waiting(dev, token);
 
 	for (size_t i = 0; info != NULL && i < VIRTIO_GPU_MAX_SCANOUTS; i++) {
 		const struct virtio_gpu_display_one *mode = &info->pmodes[i];
@@ -108,7 +91,7 @@ enum gpu_resp handle_get_edid(struct device *dev, struct command *command)
 	command->token = ++dev->last_token;
 	if (device_may_wait(dev, command) &&
 	    display_request_edid(dev->display, command->token, scanout_id)) {
-		return wait_for_display(dev, command);
+		return device_wait(dev, command);
 	}
 	fill_own_edid(dev, command, scanout_id);
 	return GPU_RESP_OK_EDID;
@@ -116,7 +99,7 @@ enum gpu_resp handle_get_edid(struct device *dev, struct command *command)
 
 void device_take_edid(struct device *dev, uint64_t token, const struct virtio_gpu_resp_edid *edid)
 {
-	struct command *command = take_question(dev, token);
+	struct command *command = device_take_waiting(dev, token);
 
 	if (command == NULL) {
 		return;

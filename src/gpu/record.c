@@ -15,12 +15,22 @@
 #include "gpu/device.h"
 #include "util/log.h"
 
+/* What is left of a resource. */
+enum resource_kind {
+	RESOURCE_LOST, /* its id is all there is, the rest is 0 */
+	RESOURCE_2D,
+	RESOURCE_GUEST_BLOB,
+};
+
 struct resource_record {
-	uint32_t is_2d; /* 0: its id is all there is, the rest is 0 */
-	uint32_t format, width, height;
+	uint32_t kind; /* enum resource_kind */
+	uint32_t format, width, height; /* of a 2D one */
 	uint32_t has_uuid;
 	uint32_t n_entries; /* struct entry_record, behind this one; 0: no backing */
 	uint8_t uuid[16];
+	uint64_t blob_bytes; /* of a blob */
+	uint32_t blob_flags;
+	uint32_t zero;
 };
 
 struct entry_record {
@@ -37,6 +47,7 @@ struct scanout_record {
 	uint32_t resource_id;
 	uint32_t is_flushed;
 	struct rect view;
+	struct blob_layout layout;
 };
 
 struct cursor_record {
@@ -77,6 +88,17 @@ static void fill_entries(struct entry_record *records, const struct resource *re
 	}
 }
 
+static enum resource_kind kind_of(const struct resource *resource)
+{
+	if (resource->is_lost) {
+		return RESOURCE_LOST;
+	}
+	if (resource->is_blob && resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST) {
+		return RESOURCE_GUEST_BLOB;
+	}
+	return resource->desc.is_2d ? RESOURCE_2D : RESOURCE_LOST;
+}
+
 void record_resource(struct device *dev, const struct resource *resource)
 {
 	if (dev->recorder == NULL) {
@@ -84,11 +106,13 @@ void record_resource(struct device *dev, const struct resource *resource)
 	}
 	struct resource_record *record = dev->record;
 	*record = (struct resource_record){ 0 };
-	if (resource->desc.is_2d && !resource->is_lost) {
-		record->is_2d = true;
+	record->kind = kind_of(resource);
+	if (record->kind != RESOURCE_LOST) {
 		record->format = resource->desc.format;
 		record->width = resource->desc.width;
 		record->height = resource->desc.height;
+		record->blob_bytes = resource->blob.size_bytes;
+		record->blob_flags = resource->blob.flags;
 		record->has_uuid = resource->has_uuid;
 		memcpy(record->uuid, resource->uuid, sizeof(record->uuid));
 		record->n_entries = resource->n_entries;
@@ -120,6 +144,7 @@ void record_scanout(struct device *dev, uint32_t scanout_id)
 		.resource_id = scanout->resource_id,
 		.is_flushed = scanout->is_flushed,
 		.view = scanout->view,
+		.layout = scanout->layout,
 	};
 	put(dev, RECORD_SCANOUT, scanout_id, sizeof(*record));
 }
@@ -195,6 +220,12 @@ static bool restore_lost(struct device *dev, uint32_t id)
 	return resource != NULL;
 }
 
+static void restore_uuid(struct resource *resource, const struct resource_record *record)
+{
+	resource->has_uuid = record->has_uuid != 0;
+	memcpy(resource->uuid, record->uuid, sizeof(resource->uuid));
+}
+
 static bool restore_2d(struct device *dev, uint32_t id, const struct resource_record *record,
 		       const char *entries)
 {
@@ -212,8 +243,34 @@ static bool restore_2d(struct device *dev, uint32_t id, const struct resource_re
 		device_remove_resource(dev, resource);
 		return restore_lost(dev, id);
 	}
-	resource->has_uuid = record->has_uuid != 0;
-	memcpy(resource->uuid, record->uuid, sizeof(resource->uuid));
+	restore_uuid(resource, record);
+	return true;
+}
+
+/* Its bytes are where they were, if its pages are guest memory still. */
+static bool restore_blob(struct device *dev, uint32_t id, const struct resource_record *record,
+			 const char *bytes)
+{
+	const struct blob_desc desc = {
+		.mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+		.flags = record->blob_flags,
+		.size_bytes = record->blob_bytes,
+	};
+	struct resource_entry *entries;
+	struct resource *resource;
+
+	if (id == 0 || device_find_resource_or_lost(dev, id) != NULL ||
+	    device_check_blob(dev, &desc, record->n_entries) != GPU_RESP_OK_NODATA) {
+		return false;
+	}
+	entries = read_entries(bytes, record->n_entries);
+	if (entries == NULL ||
+	    device_create_blob(dev, id, &desc, entries, record->n_entries, &resource) !=
+		    GPU_RESP_OK_NODATA) {
+		g_free(entries);
+		return restore_lost(dev, id);
+	}
+	restore_uuid(resource, record);
 	return true;
 }
 
@@ -229,8 +286,12 @@ static bool restore_resource(struct device *dev, uint32_t id, const void *bytes,
 	    n_bytes != sizeof(record) + record.n_entries * sizeof(struct entry_record)) {
 		return false;
 	}
-	if (record.is_2d) {
-		return restore_2d(dev, id, &record, (const char *)bytes + sizeof(record));
+	const char *entries = (const char *)bytes + sizeof(record);
+	if (record.kind == RESOURCE_2D) {
+		return restore_2d(dev, id, &record, entries);
+	}
+	if (record.kind == RESOURCE_GUEST_BLOB) {
+		return restore_blob(dev, id, &record, entries);
 	}
 	return device_add_lost_resource(dev, id) != NULL;
 }
@@ -258,6 +319,7 @@ static bool restore_scanout(struct device *dev, uint32_t id, const void *bytes, 
 			       &(struct scanout){
 				       .resource_id = record.resource_id,
 				       .view = record.view,
+				       .layout = record.layout,
 				       .is_flushed = record.is_flushed != 0,
 			       });
 }

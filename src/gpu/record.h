@@ -6,8 +6,8 @@
  * a record of each object that the guest has made, and gives them to the next
  * one, which builds its device from them (device_restore()).
  *
- * 2D resources live on with their backing, and so do scanouts and cursors. Of
- * contexts and 3D resources nothing can be had back: their records keep the id
+ * 2D resources and blobs of guest memory live on with their backing, and so do
+ * scanouts and cursors. Of contexts and all other resources nothing can be had back: their records keep the id
  * taken. What the guest asks of a lost one is refused; that it ends it, is not.
  *
  * The bytes are for the same build of the same program, on the same host.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "gpu/resource.h"
 
+#include <unistd.h>
+
 #include "gpu/record.h"
 #include "util/log.h"
 
@@ -21,6 +23,7 @@ struct resource *resource_create(struct quota *quota, uint32_t id, const struct 
 
 void resource_destroy(struct resource *resource, struct quota *quota)
 {
+	blob_memory_unref(resource->memory);
 	quota_release(quota, resource->charged_bytes);
 	g_free(resource);
 }
@@ -83,14 +86,40 @@ static size_t translate(const struct resource *resource, const struct guestmem *
 	return walk.has_failed ? 0 : n;
 }
 
+/* A blob of which the renderer is told: one of the host's, or where it wants to know of all. */
+static bool is_told(const struct resource *resource, const struct renderer *renderer)
+{
+	return !resource->is_blob || renderer->impl->blob != NULL;
+}
+
 static void unmap(struct resource *resource, struct renderer *renderer)
 {
 	if (resource->mem == NULL) {
 		return;
 	}
-	renderer->impl->resource_detach(renderer, resource->id);
+	g_clear_pointer(&resource->memory, blob_memory_unref);
+	if (resource->is_made) {
+		renderer->impl->resource_detach(renderer, resource->id);
+	}
 	g_clear_pointer(&resource->mem, guestmem_unref);
 	resource->backing.n_iov = 0;
+}
+
+/* A blob is made with its pages, so at the latest when they are there. */
+static enum gpu_resp give(struct resource *resource, struct renderer *renderer)
+{
+	const struct renderer_impl *impl = renderer->impl;
+
+	if (!is_told(resource, renderer)) {
+		return GPU_RESP_OK_NODATA;
+	}
+	if (resource->is_made) {
+		return impl->resource_attach(renderer, resource->id, &resource->backing);
+	}
+	enum gpu_resp resp = impl->blob->create(renderer, resource->id, &resource->blob,
+						resource->has_backing ? &resource->backing : NULL);
+	resource->is_made = resp == GPU_RESP_OK_NODATA;
+	return resp;
 }
 
 static enum gpu_resp map(struct resource *resource, struct renderer *renderer, struct guestmem *mem)
@@ -102,8 +131,7 @@ static enum gpu_resp map(struct resource *resource, struct renderer *renderer, s
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	resource->backing.n_iov = n;
-	enum gpu_resp resp =
-		renderer->impl->resource_attach(renderer, resource->id, &resource->backing);
+	enum gpu_resp resp = give(resource, renderer);
 	if (resp == GPU_RESP_OK_NODATA) {
 		resource->mem = guestmem_ref(mem);
 	} else {
@@ -131,6 +159,16 @@ static void forget_backing(struct resource *resource, struct quota *quota)
 	quota_release(quota, size);
 }
 
+static uint64_t sum_bytes(const struct resource_entry *entries, uint32_t n_entries)
+{
+	uint64_t sum = 0; /* of at most 2^14 numbers of 32 bits */
+
+	for (uint32_t i = 0; i < n_entries; i++) {
+		sum += entries[i].length_bytes;
+	}
+	return sum;
+}
+
 /* entries is the resource's now. False, and it is not, without memory. */
 static bool take_entries(struct resource *resource, struct quota *quota,
 			 struct resource_entry *entries, uint32_t n_entries)
@@ -147,9 +185,7 @@ static bool take_entries(struct resource *resource, struct quota *quota,
 	resource->entries = entries;
 	resource->n_entries = n_entries;
 	resource->backing.iov = iov;
-	for (uint32_t i = 0; i < n_entries; i++) {
-		resource->backing.size_bytes += entries[i].length_bytes;
-	}
+	resource->backing.size_bytes = sum_bytes(entries, n_entries);
 	resource->has_backing = true;
 	return true;
 }
@@ -167,6 +203,46 @@ enum gpu_resp resource_attach(struct resource *resource, struct renderer *render
 		forget_backing(resource, quota);
 	}
 	return resp;
+}
+
+enum gpu_resp resource_make_blob(struct resource *resource, struct renderer *renderer,
+				 struct quota *quota, struct guestmem *mem,
+				 struct resource_entry *entries, uint32_t n_entries)
+{
+	if (entries == NULL) {
+		return give(resource, renderer);
+	}
+	if (sum_bytes(entries, n_entries) < resource->blob.size_bytes) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	return resource_attach(resource, renderer, quota, mem, entries, n_entries);
+}
+
+static struct blob_memory *look_at(const struct resource *resource, struct renderer *renderer)
+{
+	struct renderer_export exported;
+
+	if (resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST) {
+		return resource->mem == NULL ? NULL :
+					       blob_memory_of_guest(&resource->backing,
+								    resource->blob.size_bytes,
+								    resource->mem);
+	}
+	if (renderer->impl->blob->export(renderer, resource->id, &exported) != GPU_RESP_OK_NODATA) {
+		return NULL;
+	}
+	struct blob_memory *memory =
+		blob_memory_of_export(&exported, resource->blob.size_bytes);
+	close(exported.fd);
+	return memory;
+}
+
+struct blob_memory *resource_blob_memory(struct resource *resource, struct renderer *renderer)
+{
+	if (resource->memory == NULL && resource->is_blob) {
+		resource->memory = look_at(resource, renderer);
+	}
+	return resource->memory;
 }
 
 void resource_detach(struct resource *resource, struct renderer *renderer, struct quota *quota)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gpu/blob_memory.h"
+#include "gpu/mapper.h"
 #include "renderer/renderer.h"
 #include "virtio/guestmem.h"
 
@@ -35,7 +37,10 @@ struct resource_entry {
 struct resource {
 	uint32_t id;
 	bool is_lost; /* only the id is left, the renderer knows it not: see record.h */
+	bool is_made; /* the renderer has it; of a GUEST blob it may know nothing */
+	bool is_blob; /* of desc all is 0 then */
 	struct resource_desc desc;
+	struct blob_desc blob;
 	uint64_t charged_bytes; /* of the device's quota, for all but the pixels */
 
 	bool has_backing; /* the guest attached one */
@@ -44,6 +49,11 @@ struct resource {
 	/* What the renderer holds; mem NULL: nothing, the pages are not mapped now. */
 	struct guestmem *mem; /* owned reference, keeps backing's pages mapped */
 	struct backing backing;
+	struct blob_memory *memory; /* owned; NULL: nobody has looked at the blob's bytes */
+
+	bool is_mapped; /* into the host-visible window, or that was asked for */
+	uint64_t map_token; /* of that question */
+	struct mapper_range mapping;
 
 	bool has_uuid;
 	uint8_t uuid[16];
@@ -62,6 +72,19 @@ void resource_destroy(struct resource *resource, struct quota *quota);
 enum gpu_resp resource_attach(struct resource *resource, struct renderer *renderer,
 			      struct quota *quota, struct guestmem *mem,
 			      struct resource_entry *entries, uint32_t n_entries);
+/*
+ * Make the renderer's part of a blob, if it is to have one: of guest memory,
+ * then entries are consumed on success and may not be NULL, or HOST3D, without
+ * any. ERR_INVALID_PARAMETER: the pages are fewer than the blob's bytes.
+ */
+enum gpu_resp resource_make_blob(struct resource *resource, struct renderer *renderer,
+				 struct quota *quota, struct guestmem *mem,
+				 struct resource_entry *entries, uint32_t n_entries);
+/*
+ * The bytes of a blob as they are now, whoever has them; borrowed until the
+ * backing or the table changes. NULL: they can't be had.
+ */
+struct blob_memory *resource_blob_memory(struct resource *resource, struct renderer *renderer);
 /*
  * The same for a backing that was attached in another process: its pages need
  * not be mapped at present. False without memory.

@@ -39,6 +39,31 @@ static enum gpu_resp create(struct device *dev, uint32_t id, const struct resour
 		resource_destroy(resource, dev->quota);
 		return resp;
 	}
+	resource->is_made = true;
+	g_hash_table_insert(dev->resources, GUINT_TO_POINTER(id), resource);
+	*resource_out = resource;
+	return GPU_RESP_OK_NODATA;
+}
+
+enum gpu_resp device_create_blob(struct device *dev, uint32_t id, const struct blob_desc *blob,
+				 struct resource_entry *entries, uint32_t n_entries,
+				 struct resource **resource_out)
+{
+	const struct resource_desc none = { 0 };
+
+	display_reclaim(dev->display);
+	struct resource *resource = allocate(dev, id, &none);
+	if (resource == NULL) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	resource->is_blob = true;
+	resource->blob = *blob;
+	enum gpu_resp resp = resource_make_blob(resource, dev->renderer, dev->quota, dev->mem,
+						entries, n_entries);
+	if (resp != GPU_RESP_OK_NODATA) {
+		resource_destroy(resource, dev->quota);
+		return resp;
+	}
 	g_hash_table_insert(dev->resources, GUINT_TO_POINTER(id), resource);
 	*resource_out = resource;
 	return GPU_RESP_OK_NODATA;
@@ -135,8 +160,7 @@ enum gpu_resp handle_resource_unref(struct device *dev, struct command *command)
 	return GPU_RESP_OK_NODATA;
 }
 
-/* The guest's list, in host byte order; NULL if it is not all there or for want of memory. */
-static struct resource_entry *read_entries(const struct command *command, uint32_t n_entries,
+struct resource_entry *device_read_entries(const struct command *command, uint32_t n_entries,
 					   enum gpu_resp *error_out)
 {
 	size_t size = n_entries * sizeof(struct virtio_gpu_mem_entry);
@@ -164,10 +188,10 @@ static struct resource_entry *read_entries(const struct command *command, uint32
 	return entries;
 }
 
-/* Of others the record holds nothing that could have changed. */
-static void record_if_2d(struct device *dev, const struct resource *resource)
+/* Of 3D resources the record holds nothing that could have changed. */
+static void record_if_kept(struct device *dev, const struct resource *resource)
 {
-	if (resource->desc.is_2d) {
+	if (resource->desc.is_2d || resource->is_blob) {
 		record_resource(dev, resource);
 	}
 }
@@ -182,11 +206,12 @@ enum gpu_resp handle_resource_attach_backing(struct device *dev, struct command 
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (resource->has_backing || request->nr_entries == 0 ||
+	/* A blob has the pages that it was made with. */
+	if (resource->has_backing || resource->is_blob || request->nr_entries == 0 ||
 	    request->nr_entries > RESOURCE_MAX_ENTRIES) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
-	struct resource_entry *entries = read_entries(command, request->nr_entries, &resp);
+	struct resource_entry *entries = device_read_entries(command, request->nr_entries, &resp);
 	if (entries == NULL) {
 		return resp;
 	}
@@ -196,7 +221,7 @@ enum gpu_resp handle_resource_attach_backing(struct device *dev, struct command 
 		g_free(entries);
 		return resp;
 	}
-	record_if_2d(dev, resource);
+	record_if_kept(dev, resource);
 	return resp;
 }
 
@@ -212,9 +237,12 @@ enum gpu_resp handle_resource_detach_backing(struct device *dev, struct command 
 	if (resource == NULL || !resource->has_backing) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+	if (resource->is_blob) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
 	struct resource without = *resource;
 	without.n_entries = 0;
-	record_if_2d(dev, &without); /* first, as in RESOURCE_UNREF */
+	record_if_kept(dev, &without); /* first, as in RESOURCE_UNREF */
 	resource_detach(resource, dev->renderer, dev->quota);
 	return GPU_RESP_OK_NODATA;
 }
@@ -252,6 +280,10 @@ enum gpu_resp handle_transfer_to_host_2d(struct device *dev, struct command *com
 
 	if (resource == NULL || !resource->has_backing) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	/* Its bytes are where they are shown from; Linux transfers them all the same. */
+	if (resource->is_blob) {
+		return GPU_RESP_OK_NODATA;
 	}
 	if (!rect_is_inside(&rect, resource->desc.width, resource->desc.height)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
@@ -293,7 +325,7 @@ enum gpu_resp handle_resource_assign_uuid(struct device *dev, struct command *co
 		resource->uuid[6] = (uint8_t)((resource->uuid[6] & 0x0f) | 0x40);
 		resource->uuid[8] = (uint8_t)((resource->uuid[8] & 0x3f) | 0x80);
 		resource->has_uuid = true;
-		record_if_2d(dev, resource);
+		record_if_kept(dev, resource);
 	}
 	memcpy(command->response.resource_uuid.uuid, resource->uuid, sizeof(resource->uuid));
 	command->response_bytes = sizeof(command->response.resource_uuid);

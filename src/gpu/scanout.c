@@ -11,6 +11,7 @@
  */
 #include "gpu/device.h"
 #include "gpu/handlers.h"
+#include "gpu/scanout_blob.h"
 
 /* A frame of a display of 60 Hz. */
 #define HOLD_US (16 * 1000)
@@ -20,6 +21,7 @@ void scanout_disable(struct device *dev, uint32_t scanout_id)
 	struct scanout *scanout = &dev->scanouts[scanout_id];
 
 	if (scanout->resource_id != 0) {
+		frame_unref(scanout->frame);
 		*scanout = (struct scanout){ 0 };
 		display_disable(dev->display, scanout_id);
 		record_drop(dev, RECORD_SCANOUT, scanout_id);
@@ -35,11 +37,62 @@ void scanout_disable_resource(struct device *dev, uint32_t resource_id)
 	}
 }
 
-static bool is_showable(const struct resource *resource, const struct rect *view)
+static bool is_view(const struct rect *view, uint32_t width, uint32_t height)
 {
-	return rect_is_inside(view, resource->desc.width, resource->desc.height) &&
-	       view->width >= DISPLAY_MIN_SIDE && view->height >= DISPLAY_MIN_SIDE &&
-	       view->width <= DISPLAY_MAX_SIDE && view->height <= DISPLAY_MAX_SIDE;
+	return rect_is_inside(view, width, height) && view->width >= DISPLAY_MIN_SIDE &&
+	       view->height >= DISPLAY_MIN_SIDE && view->width <= DISPLAY_MAX_SIDE &&
+	       view->height <= DISPLAY_MAX_SIDE;
+}
+
+/* layout->format is 0 unless the resource is to be shown as a blob. */
+static bool is_showable(const struct resource *resource, const struct blob_layout *layout,
+			const struct rect *view)
+{
+	if (layout->format == 0) {
+		return is_view(view, resource->desc.width, resource->desc.height);
+	}
+	return resource->is_blob && blob_layout_is_sane(layout, resource->blob.size_bytes) &&
+	       is_view(view, layout->width, layout->height);
+}
+
+/* The memory of a copy of one size serves the next. */
+static struct frame *take_frame(struct scanout *scanout, const struct blob_layout *layout)
+{
+	struct frame *frame = g_steal_pointer(&scanout->frame);
+
+	if (frame != NULL && (frame->width != layout->width || frame->height != layout->height)) {
+		g_clear_pointer(&frame, frame_unref);
+	}
+	return frame;
+}
+
+static enum gpu_resp set_scanout(struct device *dev, uint32_t scanout_id, uint32_t resource_id,
+				 const struct blob_layout *layout, const struct rect *view)
+{
+	if (scanout_id >= DISPLAY_MAX_SCANOUTS) {
+		return GPU_RESP_ERR_INVALID_SCANOUT_ID;
+	}
+	if (resource_id == 0) {
+		scanout_disable(dev, scanout_id);
+		return GPU_RESP_OK_NODATA;
+	}
+	const struct resource *resource = device_find_resource(dev, resource_id);
+	if (resource == NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (!is_showable(resource, layout, view)) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	struct frame *frame = take_frame(&dev->scanouts[scanout_id], layout);
+	dev->scanouts[scanout_id] = (struct scanout){
+		.resource_id = resource_id,
+		.layout = *layout,
+		.frame = frame,
+		.view = *view,
+		.is_full_due = true,
+	};
+	record_scanout(dev, scanout_id);
+	return GPU_RESP_OK_NODATA;
 }
 
 enum gpu_resp handle_set_scanout(struct device *dev, struct command *command)
@@ -47,28 +100,44 @@ enum gpu_resp handle_set_scanout(struct device *dev, struct command *command)
 	const struct virtio_gpu_set_scanout *request = &command->request.set_scanout;
 	const struct rect view = { request->r.x, request->r.y, request->r.width,
 				   request->r.height };
+	const struct blob_layout none = { 0 };
 
-	if (request->scanout_id >= DISPLAY_MAX_SCANOUTS) {
-		return GPU_RESP_ERR_INVALID_SCANOUT_ID;
+	return set_scanout(dev, request->scanout_id, request->resource_id, &none, &view);
+}
+
+/* One plane, as all formats that there are have. */
+enum gpu_resp handle_set_scanout_blob(struct device *dev, struct command *command)
+{
+	const struct virtio_gpu_set_scanout_blob *request = &command->request.set_scanout_blob;
+	const struct rect view = { request->r.x, request->r.y, request->r.width,
+				   request->r.height };
+	const struct blob_layout layout = {
+		.format = request->format,
+		.width = request->width,
+		.height = request->height,
+		.stride_bytes = request->strides[0],
+		.offset_bytes = request->offsets[0],
+	};
+
+	if (!device_has_feature(dev, VIRTIO_GPU_F_RESOURCE_BLOB)) {
+		return GPU_RESP_ERR_UNSPEC;
 	}
-	if (request->resource_id == 0) {
-		scanout_disable(dev, request->scanout_id);
-		return GPU_RESP_OK_NODATA;
-	}
-	const struct resource *resource = device_find_resource(dev, request->resource_id);
-	if (resource == NULL) {
-		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	}
-	if (!is_showable(resource, &view)) {
+	if (request->format == 0 && request->resource_id != 0) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	dev->scanouts[request->scanout_id] = (struct scanout){
-		.resource_id = request->resource_id,
-		.view = view,
-		.is_full_due = true,
-	};
-	record_scanout(dev, request->scanout_id);
-	return GPU_RESP_OK_NODATA;
+	return set_scanout(dev, request->scanout_id, request->resource_id, &layout, &view);
+}
+
+static enum gpu_resp read_picture(struct device *dev, struct scanout *scanout,
+				  const struct rect *damage, struct frame **frame_out)
+{
+	if (scanout->layout.format != 0) {
+		return scanout_read_blob(dev, scanout,
+					 device_find_resource(dev, scanout->resource_id), damage,
+					 frame_out);
+	}
+	return dev->renderer->impl->resource_read(dev->renderer, scanout->resource_id, damage,
+						  frame_out);
 }
 
 /*
@@ -80,8 +149,7 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 {
 	struct scanout *scanout = &dev->scanouts[scanout_id];
 	struct display_picture picture = { .view = scanout->view };
-	enum gpu_resp resp = dev->renderer->impl->resource_read(
-		dev->renderer, scanout->resource_id, damage, &picture.frame);
+	enum gpu_resp resp = read_picture(dev, scanout, damage, &picture.frame);
 
 	if (resp != GPU_RESP_OK_NODATA || picture.frame == NULL) {
 		return resp;
@@ -171,6 +239,24 @@ static void mark_flushed(struct device *dev, uint32_t scanout_id)
 	}
 }
 
+/* Inside all pictures that there are of it. */
+static bool is_flushable(const struct device *dev, const struct resource *resource,
+			 const struct rect *rect)
+{
+	if (!resource->is_blob) {
+		return rect_is_inside(rect, resource->desc.width, resource->desc.height);
+	}
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		const struct blob_layout *layout = &dev->scanouts[i].layout;
+
+		if (dev->scanouts[i].resource_id == resource->id &&
+		    !rect_is_inside(rect, layout->width, layout->height)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 {
 	const struct virtio_gpu_resource_flush *request = &command->request.resource_flush;
@@ -183,7 +269,7 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (!rect_is_inside(&rect, resource->desc.width, resource->desc.height)) {
+	if (!is_flushable(dev, resource, &rect)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	display_reclaim(dev->display);
@@ -233,10 +319,12 @@ bool scanout_restore(struct device *dev, uint32_t scanout_id, const struct scano
 	const struct resource *resource = device_find_resource_or_lost(dev, state->resource_id);
 
 	if (scanout_id >= DISPLAY_MAX_SCANOUTS || dev->scanouts[scanout_id].resource_id != 0 ||
-	    resource == NULL || (!resource->is_lost && !is_showable(resource, &state->view))) {
+	    resource == NULL ||
+	    (!resource->is_lost && !is_showable(resource, &state->layout, &state->view))) {
 		return false;
 	}
 	dev->scanouts[scanout_id] = *state;
+	dev->scanouts[scanout_id].frame = NULL;
 	dev->scanouts[scanout_id].is_full_due = true;
 	return true;
 }

@@ -22,10 +22,12 @@
 #define NOTIFY_INTERVAL 32
 #define MAX_CURSORS_A_BREATH 16
 
-/* What the display answered; small and bounded by the questions that were asked. */
+enum answer_kind { ANSWER_INFO, ANSWER_EDID, ANSWER_MAPPED };
+
+/* To what the device asked; small and bounded by the questions that were asked. */
 struct answer {
-	bool is_edid;
-	bool is_none;
+	enum answer_kind kind;
+	bool is_none; /* none, or a refusal */
 	uint64_t token;
 	union {
 		struct virtio_gpu_resp_display_info info;
@@ -176,13 +178,26 @@ static void post_answer(struct worker *worker, struct answer *consume_answer)
 	g_mutex_unlock(&worker->lock);
 }
 
-static void display_info(void *data, uint64_t token,
-			 const struct virtio_gpu_resp_display_info *info)
+static struct answer *answer_create(enum answer_kind kind, uint64_t token, bool is_none)
 {
 	struct answer *answer = g_new0(struct answer, 1);
 
+	answer->kind = kind;
 	answer->token = token;
-	answer->is_none = info == NULL;
+	answer->is_none = is_none;
+	return answer;
+}
+
+void worker_mapped(struct worker *worker, uint64_t token, bool is_done)
+{
+	post_answer(worker, answer_create(ANSWER_MAPPED, token, !is_done));
+}
+
+static void display_info(void *data, uint64_t token,
+			 const struct virtio_gpu_resp_display_info *info)
+{
+	struct answer *answer = answer_create(ANSWER_INFO, token, info == NULL);
+
 	if (info != NULL) {
 		answer->info = *info;
 	}
@@ -191,11 +206,8 @@ static void display_info(void *data, uint64_t token,
 
 static void display_edid(void *data, uint64_t token, const struct virtio_gpu_resp_edid *edid)
 {
-	struct answer *answer = g_new0(struct answer, 1);
+	struct answer *answer = answer_create(ANSWER_EDID, token, edid == NULL);
 
-	answer->token = token;
-	answer->is_edid = true;
-	answer->is_none = edid == NULL;
 	if (edid != NULL) {
 		answer->edid = *edid;
 	}
@@ -242,12 +254,18 @@ static void follow_kick(struct worker *worker, unsigned int index)
 
 static void take_answer(struct worker *worker, const struct answer *answer)
 {
-	if (answer->is_edid) {
-		device_take_edid(&worker->device, answer->token,
-				 answer->is_none ? NULL : &answer->edid);
-	} else {
+	switch (answer->kind) {
+	case ANSWER_INFO:
 		device_take_info(&worker->device, answer->token,
 				 answer->is_none ? NULL : &answer->info);
+		break;
+	case ANSWER_EDID:
+		device_take_edid(&worker->device, answer->token,
+				 answer->is_none ? NULL : &answer->edid);
+		break;
+	case ANSWER_MAPPED:
+		device_take_mapped(&worker->device, answer->token, !answer->is_none);
+		break;
 	}
 }
 
@@ -560,6 +578,8 @@ static void *thread_main(void *data)
 	}
 	device_init(&worker->device, worker->renderer, worker->display, worker->options.quota);
 	device_set_breather(&worker->device, breathe, worker);
+	device_set_mapper(&worker->device, worker->options.mapper, worker->options.data,
+			  worker->options.window_bytes);
 	device_set_features(&worker->device, worker->options.features);
 	if (worker->options.mem != NULL) {
 		device_set_memory(&worker->device, worker->options.mem);

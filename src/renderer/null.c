@@ -113,6 +113,7 @@ static const struct renderer_context_impl null_context_impl = {
 
 const struct renderer_impl null_impl = {
 	.name = "null",
+	.is_blind = true,
 	.create = null_create,
 	.destroy = null_destroy,
 	.resource_create = null_resource_create,

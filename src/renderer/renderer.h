@@ -38,6 +38,7 @@ enum gpu_resp {
 	GPU_RESP_OK_CAPSET = VIRTIO_GPU_RESP_OK_CAPSET,
 	GPU_RESP_OK_EDID = VIRTIO_GPU_RESP_OK_EDID,
 	GPU_RESP_OK_RESOURCE_UUID = VIRTIO_GPU_RESP_OK_RESOURCE_UUID,
+	GPU_RESP_OK_MAP_INFO = VIRTIO_GPU_RESP_OK_MAP_INFO,
 	GPU_RESP_ERR_UNSPEC = VIRTIO_GPU_RESP_ERR_UNSPEC,
 	GPU_RESP_ERR_OUT_OF_MEMORY = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY,
 	GPU_RESP_ERR_INVALID_SCANOUT_ID = VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID,
@@ -217,6 +218,7 @@ struct renderer_impl {
 	const char *name; /* as --gpu-mode has it */
 	/* It runs code that may hang or crash where a GPU driver is broken. */
 	bool is_foreign;
+	bool is_blind; /* there is never a picture of anything */
 	/* Of foreign code, and only of that. */
 	const struct renderer_profile *profile;
 

@@ -11,6 +11,7 @@
 
 #include "renderer/impls.h"
 #include "util/iov.h"
+#include "util/pixels.h"
 
 struct soft_resource {
 	struct frame *frame; /* owned reference */
@@ -102,20 +103,6 @@ static void soft_resource_detach(struct renderer *r, uint32_t id)
 	iov_cursor_init(&find(r, id)->backing, NULL, 0);
 }
 
-/* One image over another, no blending; both are n pixels of one row. */
-static void convert_row(uint32_t *to, uint32_t *from, pixman_format_code_t from_format, uint32_t n)
-{
-	int stride = (int)(n * sizeof(uint32_t));
-	pixman_image_t *source =
-		pixman_image_create_bits_no_clear(from_format, (int)n, 1, from, stride);
-	pixman_image_t *target =
-		pixman_image_create_bits_no_clear(PIXMAN_a8r8g8b8, (int)n, 1, to, stride);
-
-	pixman_image_composite32(PIXMAN_OP_SRC, source, NULL, target, 0, 0, 0, 0, 0, 0, (int)n, 1);
-	pixman_image_unref(source);
-	pixman_image_unref(target);
-}
-
 /* What is copied in about 100 us: then others have their turn. */
 #define BAND_BYTES (1u << 20)
 
@@ -154,8 +141,8 @@ static bool convert_rows(struct soft_resource *resource, const struct rect *rect
 				     row_bytes)) {
 			return false;
 		}
-		convert_row(frame_pixel(resource->frame, rect->x, rect->y + row), row_copy,
-			    resource->format, rect->width);
+		pixels_convert_row(frame_pixel(resource->frame, rect->x, rect->y + row), row_copy,
+				   resource->format, rect->width);
 	}
 	return true;
 }

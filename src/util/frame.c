@@ -206,14 +206,14 @@ struct frame *frame_create(struct quota *quota, uint32_t width, uint32_t height)
 }
 
 struct frame *frame_borrow(const void *pixels, uint32_t width, uint32_t height,
-			   const struct frame_lender *lender, void *data)
+			   size_t stride_bytes, const struct frame_lender *lender, void *data)
 {
 	struct frame *frame = g_new(struct frame, 1);
 
 	*frame = (struct frame){
 		.width = width,
 		.height = height,
-		.stride_bytes = (size_t)width * sizeof(uint32_t),
+		.stride_bytes = stride_bytes,
 		.pixels = (uint32_t *)(uintptr_t)pixels,
 		.lender = lender,
 		.lender_data = data,
@@ -251,8 +251,13 @@ void frame_was_sent(const struct frame *frame)
 
 bool frame_is_mapped(const struct frame *frame)
 {
-	/* Of a borrowed one they are pages of an arena. */
+	/* Of a borrowed one they are pages of an arena, or a guest's. */
 	return frame->store == NULL || is_mapped_size(frame->store->size_bytes);
+}
+
+bool frame_is_shared(void)
+{
+	return shared != NULL;
 }
 
 uint64_t frame_offset(const struct frame *frame)

@@ -54,11 +54,12 @@ void frame_share(struct arena *arena);
 /* All zero. NULL if the quota (borrowed, outlives every frame) or the memory does not allow it. */
 struct frame *frame_create(struct quota *quota, uint32_t width, uint32_t height);
 /*
- * A frame around pixels of somebody else's, width * 4 bytes a row, never
- * written here: not for frame_make_writable(). lender is borrowed.
+ * A frame around pixels of somebody else's, in pages that hold nothing that
+ * is not to be shown, rows stride_bytes apart; never written here: not for
+ * frame_make_writable(). lender is borrowed.
  */
 struct frame *frame_borrow(const void *pixels, uint32_t width, uint32_t height,
-			   const struct frame_lender *lender, void *data);
+			   size_t stride_bytes, const struct frame_lender *lender, void *data);
 /* For displays: a picture of it has been sent. */
 void frame_was_sent(const struct frame *frame);
 struct frame *frame_ref(struct frame *frame);
@@ -76,6 +77,9 @@ bool frame_make_writable(struct frame **frame, const struct rect *overwritten);
  * lent to the kernel (vmsplice(2)).
  */
 bool frame_is_mapped(const struct frame *frame);
+
+/* Are all frames made in an arena? Then what is borrowed can't be shown. */
+bool frame_is_shared(void);
 
 /* Where in the arena its pixels begin. Only after frame_share(). */
 uint64_t frame_offset(const struct frame *frame);

@@ -2,6 +2,7 @@
 #include "puppet.h"
 
 #include <string.h>
+#include <unistd.h>
 
 struct puppet *puppet_from_base(struct renderer *r)
 {
@@ -15,6 +16,7 @@ static int puppet_create(const struct renderer_options *options G_GNUC_UNUSED, s
 
 	renderer_init(&p->base, &puppet_impl, quota);
 	p->log = g_string_new(NULL);
+	p->export_fd = -1;
 	p->answer = p->fence_answer = GPU_RESP_OK_NODATA;
 	p->base.caps = (struct renderer_caps){
 		.features = 1u << VIRTIO_GPU_F_VIRGL,
@@ -143,6 +145,39 @@ static void puppet_dispatch(struct renderer *r G_GNUC_UNUSED)
 {
 }
 
+static enum gpu_resp puppet_blob_create(struct renderer *r, uint32_t id,
+					const struct blob_desc *desc, const struct backing *backing)
+{
+	g_string_append_printf(puppet_from_base(r)->log,
+			       "blob %u: %u, ctx %u, id %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
+			       " bytes, %zu pieces\n",
+			       id, desc->mem, desc->ctx_id, desc->blob_id, desc->size_bytes,
+			       backing != NULL ? backing->n_iov : 0);
+	return puppet_from_base(r)->answer;
+}
+
+static enum gpu_resp puppet_export(struct renderer *r, uint32_t id,
+				   struct renderer_export *export_out)
+{
+	struct puppet *p = puppet_from_base(r);
+
+	g_string_append_printf(p->log, "export %u\n", id);
+	if (p->export_fd < 0) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	*export_out = (struct renderer_export){
+		.fd = dup(p->export_fd),
+		.offset_bytes = p->export_offset,
+		.map_info = VIRTIO_GPU_MAP_CACHE_CACHED,
+	};
+	return GPU_RESP_OK_NODATA;
+}
+
+static const struct renderer_blob_impl puppet_blob_impl = {
+	.create = puppet_blob_create,
+	.export = puppet_export,
+};
+
 static const struct renderer_context_impl puppet_context_impl = {
 	.create = puppet_context_create,
 	.destroy = puppet_context_destroy,
@@ -164,6 +199,7 @@ const struct renderer_impl puppet_impl = {
 	.transfer_2d = puppet_transfer_2d,
 	.resource_read = puppet_resource_read,
 	.context = &puppet_context_impl,
+	.blob = &puppet_blob_impl,
 	.fence_create = puppet_fence_create,
 	.dispatch = puppet_dispatch,
 };

@@ -15,6 +15,8 @@ struct puppet {
 	const struct backing *backing;	/* borrowed */
 	char stream[64];		/* the start of the last one */
 	struct frame *picture;		/* owned reference: of every resource; NULL: none */
+	int export_fd; /* borrowed: the memory of every blob; -1: none can be had */
+	uint64_t export_offset;
 	unsigned int n_reads, bad_read; /* that one fails; 0: none */
 };
 

@@ -197,7 +197,7 @@ static void test_frames(void)
 	*frame_pixel(frame, 3, 5) = 0xabcdef;
 	g_assert_cmpint(arena_view_create(arena_fd(arena), ARENA_BYTES, &view), ==, 0);
 	const void *pixels = arena_view_at(view, frame_offset(frame), 64 * 48 * 4);
-	struct frame *seen = frame_borrow(pixels, 64, 48, &lender, &n_done);
+	struct frame *seen = frame_borrow(pixels, 64, 48, 64 * 4, &lender, &n_done);
 	g_assert_cmphex(*frame_pixel(seen, 3, 5), ==, 0xabcdef);
 	frame_unref(frame_ref(seen));
 	frame_was_sent(frame); /* nobody to tell */

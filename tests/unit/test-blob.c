@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* Blob resources: what a guest may make of them, what is shown of them, and the window. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "gpu_rig.h"
+#include "renderer/impls.h"
+#include "unit.h"
+
+#define PAGE 4096u
+#define GUEST VIRTIO_GPU_BLOB_MEM_GUEST
+#define HOST3D VIRTIO_GPU_BLOB_MEM_HOST3D
+#define HOST3D_GUEST VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST
+#define MAPPABLE VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE
+#define WINDOW (64 * PAGE)
+
+/* ---- commands ---- */
+
+static enum gpu_resp create_blob(struct fixture *f, uint32_t id, uint32_t mem, uint64_t size,
+				 const struct virtio_gpu_mem_entry *entries, uint32_t n_entries)
+{
+	const struct virtio_gpu_resource_create_blob request = {
+		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, .ctx_id = 1 },
+		.resource_id = id,
+		.blob_mem = mem,
+		.blob_flags = MAPPABLE,
+		.nr_entries = n_entries,
+		.blob_id = 7,
+		.size = size,
+	};
+	size_t n_bytes = sizeof(request) + n_entries * sizeof(entries[0]);
+	g_autofree char *bytes = g_malloc(n_bytes);
+
+	memcpy(bytes, &request, sizeof(request));
+	if (n_entries > 0) {
+		memcpy(bytes + sizeof(request), entries, n_entries * sizeof(entries[0]));
+	}
+	return call(f, CONTROL, bytes, n_bytes);
+}
+
+static enum gpu_resp create_guest_blob(struct fixture *f, uint32_t id, uint64_t gpa, uint32_t size)
+{
+	const struct virtio_gpu_mem_entry entry = { gpa, size, 0 };
+
+	return create_blob(f, id, GUEST, size, &entry, 1);
+}
+
+static enum gpu_resp set_scanout_blob(struct fixture *f, uint32_t scanout_id, uint32_t id,
+				      struct virtio_gpu_rect r, const struct blob_layout *layout)
+{
+	const struct virtio_gpu_set_scanout_blob request = {
+		.hdr = HDR(SET_SCANOUT_BLOB),
+		.r = r,
+		.scanout_id = scanout_id,
+		.resource_id = id,
+		.width = layout->width,
+		.height = layout->height,
+		.format = layout->format,
+		.strides = { layout->stride_bytes },
+		.offsets = { layout->offset_bytes },
+	};
+
+	return call(f, CONTROL, &request, sizeof(request));
+}
+
+static enum gpu_resp map(struct fixture *f, uint32_t id, uint64_t offset)
+{
+	const struct virtio_gpu_resource_map_blob request = {
+		.hdr = HDR(RESOURCE_MAP_BLOB), .resource_id = id, .offset = offset
+	};
+
+	return call(f, CONTROL, &request, sizeof(request));
+}
+
+static enum gpu_resp unmap(struct fixture *f, uint32_t id)
+{
+	const struct virtio_gpu_resource_unmap_blob request = { .hdr = HDR(RESOURCE_UNMAP_BLOB),
+								.resource_id = id };
+
+	return call(f, CONTROL, &request, sizeof(request));
+}
+
+static void offer_blobs(struct fixture *f)
+{
+	device_set_features(&f->dev, 1u << VIRTIO_GPU_F_RESOURCE_BLOB |
+					     1u << VIRTIO_GPU_F_CONTEXT_INIT |
+					     1u << VIRTIO_GPU_F_RESOURCE_UUID);
+}
+
+static uint64_t alloc_pages(struct fixture *f, uint32_t n)
+{
+	return guestram_alloc(f->vm.ram, 0, n * PAGE, PAGE);
+}
+
+/* ---- making them ---- */
+
+static void test_create_guest(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	uint64_t gpa = alloc_pages(f, 4);
+
+	offer_blobs(f);
+	assert_ok(create_guest_blob(f, 1, gpa, 4 * PAGE));
+	assert_is(create_guest_blob(f, 1, gpa, 4 * PAGE), INVALID_RESOURCE_ID);
+	assert_is(create_guest_blob(f, 0, gpa, 4 * PAGE), INVALID_RESOURCE_ID);
+	assert_is(create_guest_blob(f, 2, VM_NOWHERE, 4 * PAGE), UNSPEC);
+	/* It has no size of a picture, and keeps the pages that it has. */
+	assert_is(set_scanout(f, 0, 1, RECT(0, 0, 16, 16)), INVALID_PARAMETER);
+	assert_is(attach_one(f, 1, gpa, PAGE), UNSPEC);
+	assert_is(detach(f, 1), UNSPEC);
+	assert_ok(transfer(f, 1, RECT(0, 0, 10000, 10000), UINT64_MAX));
+	assert_ok(flush(f, 1, RECT(0, 0, 10000, 10000)));
+	assert_ok(unref(f, 1));
+	assert_is(unref(f, 1), INVALID_RESOURCE_ID);
+	assert_ok(create_guest_blob(f, 1, gpa, 4 * PAGE));
+}
+
+static void test_create_errors(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	uint64_t gpa = alloc_pages(f, 2);
+	const struct virtio_gpu_mem_entry entries[] = { { gpa, PAGE, 0 }, { gpa + PAGE, PAGE, 0 } };
+
+	offer_blobs(f);
+	for (uint32_t mem = 0; mem < 6; mem++) {
+		if (mem < GUEST || mem > HOST3D_GUEST) {
+			assert_is(create_blob(f, 1, mem, PAGE, entries, 1), INVALID_PARAMETER);
+		}
+	}
+	assert_is(create_blob(f, 1, UINT32_MAX, PAGE, entries, 1), INVALID_PARAMETER);
+	assert_is(create_blob(f, 1, GUEST, 0, entries, 1), INVALID_PARAMETER);
+	assert_is(create_blob(f, 1, GUEST, PAGE, NULL, 0), INVALID_PARAMETER);
+	assert_is(create_blob(f, 1, HOST3D, PAGE, entries, 1), INVALID_PARAMETER);
+	assert_is(create_blob(f, 1, HOST3D_GUEST, PAGE, NULL, 0), INVALID_PARAMETER);
+	/* Fewer pages than bytes. */
+	assert_is(create_blob(f, 1, GUEST, 2 * PAGE + 1, entries, 2), INVALID_PARAMETER);
+	assert_is(create_blob(f, 1, GUEST, UINT64_MAX, entries, 2), INVALID_PARAMETER);
+	assert_ok(create_blob(f, 1, GUEST, 2 * PAGE, entries, 2));
+
+	struct virtio_gpu_resource_create_blob request = {
+		.hdr = HDR(RESOURCE_CREATE_BLOB), .resource_id = 2, .blob_mem = GUEST,
+		.blob_flags = 8, .nr_entries = 1, .size = PAGE,
+	};
+	assert_is(call(f, CONTROL, &request, sizeof(request)), INVALID_PARAMETER);
+	request.blob_flags = 0; /* and now the list is not there */
+	assert_is(call(f, CONTROL, &request, sizeof(request)), INVALID_PARAMETER);
+	request.nr_entries = UINT32_MAX;
+	assert_is(call(f, CONTROL, &request, sizeof(request)), INVALID_PARAMETER);
+}
+
+static void test_needs_feature(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 16, 16, 64, 0 };
+
+	assert_is(create_guest_blob(f, 1, alloc_pages(f, 1), PAGE), UNSPEC);
+	assert_is(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &layout), UNSPEC);
+	assert_is(map(f, 1, 0), UNSPEC);
+	assert_is(unmap(f, 1), UNSPEC);
+}
+
+static void test_no_host_blobs(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct virtio_gpu_mem_entry entry = { alloc_pages(f, 1), PAGE, 0 };
+
+	offer_blobs(f);
+	assert_is(create_blob(f, 1, HOST3D, PAGE, NULL, 0), UNSPEC);
+	assert_is(create_blob(f, 1, HOST3D_GUEST, PAGE, &entry, 1), UNSPEC);
+	assert_ok(create_guest_blob(f, 1, entry.addr, PAGE));
+	assert_is(map(f, 1, 0), UNSPEC);
+	assert_is(map(f, 2, 0), INVALID_RESOURCE_ID);
+	assert_is(unmap(f, 1), INVALID_PARAMETER);
+}
+
+static void test_renderer_is_told(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct virtio_gpu_mem_entry entry = { alloc_pages(f, 1), PAGE, 0 };
+	struct guestmem *none = guestmem_create_empty();
+
+	offer_blobs(f);
+	assert_is(create_blob(f, 1, HOST3D, PAGE, NULL, 0), INVALID_CONTEXT_ID);
+	assert_ok(create_guest_blob(f, 1, entry.addr, PAGE)); /* whatever context it names */
+	assert_rendered(f, "blob 1: 1, ctx 0, id 0, 4096 bytes, 1 pieces\n");
+	assert_ok(create_context(f, 1, 0, "", 0));
+	assert_ok(create_blob(f, 2, HOST3D, 5, NULL, 0));
+	assert_ok(create_blob(f, 3, HOST3D_GUEST, PAGE, &entry, 1));
+	assert_rendered(f, "ctx 1: 0 ''\n"
+			   "blob 2: 2, ctx 1, id 7, 5 bytes, 0 pieces\n"
+			   "blob 3: 3, ctx 1, id 7, 4096 bytes, 1 pieces\n");
+	/* Memory goes and comes. */
+	assert_ok(unref(f, 3));
+	g_string_truncate(puppet_from_base(f->renderer)->log, 0);
+	device_set_memory(&f->dev, none);
+	assert_rendered(f, "detach 1\n");
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_rendered(f, "attach 1: 1\n");
+	assert_ok(unref(f, 1));
+	assert_ok(unref(f, 2));
+	assert_rendered(f, "detach 1\ndestroy 1\ndestroy 2\n");
+	/* It refuses. */
+	puppet_from_base(f->renderer)->answer = GPU_RESP_ERR_OUT_OF_MEMORY;
+	assert_is(create_guest_blob(f, 1, entry.addr, PAGE), OUT_OF_MEMORY);
+	assert_is(create_blob(f, 2, HOST3D, PAGE, NULL, 0), OUT_OF_MEMORY);
+	puppet_from_base(f->renderer)->answer = GPU_RESP_OK_NODATA;
+	assert_is(unref(f, 1), INVALID_RESOURCE_ID);
+	assert_is(unref(f, 2), INVALID_RESOURCE_ID);
+	guestmem_unref(none);
+}
+
+/* ---- showing them ---- */
+
+static void assert_pixel(const struct fixture *f, uint32_t x, uint32_t y, uint32_t expected)
+{
+	g_assert_nonnull(f->display->frame);
+	g_assert_cmphex(*frame_pixel(f->display->frame, x, y), ==, expected);
+}
+
+static void test_show(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	/* Pages in the wrong order: 32 rows of 128 bytes are one. */
+	uint64_t gpa = alloc_pages(f, 3);
+	const struct virtio_gpu_mem_entry entries[] = { { gpa + 2 * PAGE, PAGE, 0 },
+							{ gpa, PAGE, 0 } };
+	const struct blob_layout layout = { FORMAT, 20, 60, 128, 256 };
+	uint32_t *first = guestram_at(f->vm.ram, gpa + 2 * PAGE, PAGE);
+	uint32_t *second = guestram_at(f->vm.ram, gpa, PAGE);
+
+	offer_blobs(f);
+	assert_ok(create_blob(f, 1, GUEST, 2 * PAGE, entries, 2));
+	first[256 / 4 + 3] = 0x112233;
+	second[0] = 0x445566;
+	assert_ok(set_scanout_blob(f, 2, 1, RECT(0, 0, 20, 60), &layout));
+	assert_shown(f, "");
+	assert_ok(flush(f, 1, RECT(0, 0, 20, 60)));
+	assert_shown(f, "update 2: 0,0 20x60 of 20x60 at 0,0\n");
+	assert_pixel(f, 3, 0, 0x112233);
+	assert_pixel(f, 0, 30, 0x445566);
+	/* No copy: the display sees the guest's own pages. */
+	second[0] = 0x778899;
+	assert_pixel(f, 0, 30, 0x778899);
+	assert_is(flush(f, 1, RECT(0, 0, 21, 60)), INVALID_PARAMETER);
+	assert_ok(flush(f, 1, RECT(1, 2, 3, 4)));
+	assert_shown(f, "update 2: 1,2 3x4 of 20x60 at 0,0\n");
+	/* A part of it. */
+	assert_ok(set_scanout_blob(f, 2, 1, RECT(2, 4, 16, 16), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 20, 60)));
+	assert_shown(f, "update 2: 0,0 16x16 of 16x16 at 2,4\n");
+	/* Gone, and the display may read on. */
+	assert_ok(unref(f, 1));
+	assert_shown(f, "off 2\n");
+	assert_pixel(f, 0, 30, 0x778899);
+}
+
+/* Other formats, rows between pixels, pages off their boundary: a copy, of the damage. */
+static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct blob_layout layouts[] = {
+		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 16, 16, 64, 0 },
+		{ FORMAT, 16, 16, 65, 1 },
+	};
+	uint64_t gpa = alloc_pages(f, 1);
+	uint8_t *bytes = guestram_at(f->vm.ram, gpa, PAGE);
+
+	offer_blobs(f);
+	assert_ok(create_guest_blob(f, 1, gpa, PAGE));
+	for (size_t i = 0; i < G_N_ELEMENTS(layouts); i++) {
+		const struct blob_layout *layout = &layouts[i];
+		uint8_t *pixel = bytes + layout->offset_bytes + 2 * layout->stride_bytes + 3 * 4;
+		bool is_bgr = layout->format == FORMAT;
+
+		memset(bytes, 0, PAGE);
+		memcpy(pixel, "\1\2\3", 3);
+		assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), layout));
+		assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+		assert_pixel(f, 3, 2, is_bgr ? 0x030201 : 0x010203);
+		/* A copy stays as it was, but where it is flushed. */
+		memcpy(pixel, "\7\7\7", 3);
+		memcpy(pixel + 4, "\7\7\7", 3);
+		assert_pixel(f, 3, 2, is_bgr ? 0x030201 : 0x010203);
+		assert_ok(flush(f, 1, RECT(4, 0, 1, 16)));
+		assert_pixel(f, 3, 2, is_bgr ? 0x030201 : 0x010203);
+		assert_pixel(f, 4, 2, 0x070707);
+	}
+}
+
+static void test_show_errors(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct blob_layout bad[] = {
+		{ 0, 16, 16, 64, 0 },	       { 77, 16, 16, 64, 0 },
+		{ FORMAT, 0, 16, 64, 0 },      { FORMAT, 16, 0, 64, 0 },
+		{ FORMAT, 16, 16, 63, 0 },     { FORMAT, 16, 64, 64, 1 },
+		{ FORMAT, 16, 65, 64, 0 },     { FORMAT, 16, 16, 64, PAGE },
+		{ FORMAT, 16, 16, UINT32_MAX, 0 }, { FORMAT, 16, 16, 64, UINT32_MAX },
+		{ FORMAT, UINT32_MAX, 16, UINT32_MAX, 0 },
+		{ FORMAT, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX },
+	};
+	const struct blob_layout good = { FORMAT, 16, 64, 64, 0 };
+
+	offer_blobs(f);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1), PAGE));
+	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+		assert_is(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &bad[i]),
+			  INVALID_PARAMETER);
+	}
+	assert_is(set_scanout_blob(f, 0, 1, RECT(0, 0, 17, 16), &good), INVALID_PARAMETER);
+	assert_is(set_scanout_blob(f, 0, 1, RECT(0, 0, 15, 16), &good), INVALID_PARAMETER);
+	assert_is(set_scanout_blob(f, 16, 1, RECT(0, 0, 16, 16), &good), INVALID_SCANOUT_ID);
+	assert_is(set_scanout_blob(f, 0, 2, RECT(0, 0, 16, 16), &good), INVALID_RESOURCE_ID);
+	make_resource(f, 3, FORMAT, 16, 64);
+	assert_is(set_scanout_blob(f, 0, 3, RECT(0, 0, 16, 16), &good), INVALID_PARAMETER);
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 64), &good));
+	assert_ok(set_scanout_blob(f, 0, 0, RECT(0, 0, 0, 0), &bad[0]));
+	assert_shown(f, "off 0\n");
+}
+
+static void test_null_shows_nothing(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 16, 16, 64, 0 };
+
+	offer_blobs(f);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1), PAGE));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+	assert_shown(f, "");
+}
+
+static void test_cursor(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	uint64_t gpa = alloc_pages(f, 4);
+	uint32_t *pixels = guestram_at(f->vm.ram, gpa, 4 * PAGE);
+
+	offer_blobs(f);
+	pixels[64 + 2] = 0x80123456;
+	assert_ok(create_guest_blob(f, 1, gpa, 4 * PAGE));
+	assert_ok(create_guest_blob(f, 2, gpa, 4 * PAGE - 1));
+	g_assert_cmphex(update_cursor(f, 0, 1, 5, 6, 1, 2), ==, GPU_RESP_OK_NODATA);
+	assert_shown(f, "cursor 0: 5,6 hot 1,2\n");
+	g_assert_cmphex(f->display->cursor[64 + 2], ==, 0x80123456);
+	assert_is(update_cursor(f, 0, 2, 5, 6, 1, 2), INVALID_PARAMETER);
+}
+
+/* A blob of the host's is shown from its memory where its renderer has no picture. */
+static void test_show_export(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 16, 16, 64, 0 };
+	struct puppet *puppet = puppet_from_base(f->renderer);
+	int fd = memfd_create("blob", MFD_CLOEXEC);
+	uint32_t pixel = 0xabcdef;
+
+	offer_blobs(f);
+	g_assert_cmpint(ftruncate(fd, 2 * PAGE), ==, 0);
+	g_assert_cmpint(pwrite(fd, &pixel, sizeof(pixel), PAGE + 4), ==, sizeof(pixel));
+	puppet->export_fd = fd;
+	puppet->export_offset = PAGE;
+	assert_ok(create_context(f, 1, 0, "", 0));
+	assert_ok(create_blob(f, 1, HOST3D, PAGE, NULL, 0));
+	assert_ok(create_blob(f, 2, HOST3D, PAGE + 1, NULL, 0)); /* its file is shorter */
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &layout));
+	assert_ok(set_scanout_blob(f, 1, 2, RECT(0, 0, 16, 16), &layout));
+	puppet->answer = GPU_RESP_ERR_INVALID_PARAMETER;
+	assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+	assert_pixel(f, 1, 0, pixel);
+	assert_is(flush(f, 2, RECT(0, 0, 16, 16)), UNSPEC);
+	puppet->answer = GPU_RESP_OK_NODATA;
+	close(fd);
+}
+
+/* ---- the window ---- */
+
+struct window {
+	GString *log;
+	bool is_deaf;
+	uint64_t token; /* of the last question */
+};
+
+static bool window_map(void *data, uint64_t token, const struct mapper_range *range,
+		       int fd_borrow G_GNUC_UNUSED, uint64_t fd_offset_bytes)
+{
+	struct window *window = data;
+
+	g_string_append_printf(window->log, "map %u+%u of %u\n",
+			       (unsigned int)(range->offset_bytes / PAGE),
+			       (unsigned int)(range->size_bytes / PAGE),
+			       (unsigned int)(fd_offset_bytes / PAGE));
+	window->token = token;
+	return !window->is_deaf;
+}
+
+static bool window_unmap(void *data, uint64_t token, const struct mapper_range *range)
+{
+	struct window *window = data;
+
+	g_string_append_printf(window->log, "unmap %u+%u%s\n",
+			       (unsigned int)(range->offset_bytes / PAGE),
+			       (unsigned int)(range->size_bytes / PAGE), token == 0 ? ", no answer" : "");
+	window->token = token;
+	return !window->is_deaf;
+}
+
+static const struct mapper mapper = { window_map, window_unmap };
+
+static void window_begin(struct fixture *f, struct window *window)
+{
+	*window = (struct window){ .log = g_string_new(NULL) };
+	offer_blobs(f);
+	device_set_mapper(&f->dev, &mapper, window, WINDOW);
+	puppet_from_base(f->renderer)->export_fd = STDIN_FILENO;
+	puppet_from_base(f->renderer)->export_offset = 3 * PAGE;
+	assert_ok(create_context(f, 1, 0, "", 0));
+	for (uint32_t id = 1; id <= 4; id++) {
+		assert_ok(create_blob(f, id, HOST3D, 2 * PAGE - 1, NULL, 0));
+	}
+}
+
+static void window_end(struct fixture *f, struct window *window)
+{
+	stop_device(f);
+	g_string_free(window->log, TRUE);
+	start_device(f, &puppet_impl);
+}
+
+static void assert_asked(struct window *window, const char *expected)
+{
+	g_assert_cmpstr(window->log->str, ==, expected);
+	g_string_truncate(window->log, 0);
+}
+
+static void test_map(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	g_assert_cmphex(map(f, 1, 4 * PAGE), ==, GPU_RESP_PENDING);
+	assert_asked(&window, "map 4+2 of 3\n");
+	/* Others go on meanwhile. */
+	g_assert_cmphex(get_info(f), ==, GPU_RESP_OK_DISPLAY_INFO);
+	device_take_mapped(&f->dev, window.token + 1, true);
+	g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_PENDING);
+	device_take_mapped(&f->dev, window.token, true);
+	g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_OK_MAP_INFO);
+	struct virtio_gpu_resp_map_info info;
+	memcpy(&info, &f->response, sizeof(info));
+	g_assert_cmpuint(f->response_bytes, ==, sizeof(info));
+	g_assert_cmpuint(info.map_info, ==, VIRTIO_GPU_MAP_CACHE_CACHED);
+	device_take_mapped(&f->dev, window.token, true);
+	g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_PENDING);
+
+	g_assert_cmphex(unmap(f, 1), ==, GPU_RESP_PENDING);
+	assert_asked(&window, "unmap 4+2\n");
+	device_take_mapped(&f->dev, window.token, true);
+	assert_ok(take(f, CONTROL));
+	assert_is(unmap(f, 1), INVALID_PARAMETER);
+	window_end(f, &window);
+}
+
+static void test_map_errors(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	g_assert_cmphex(map(f, 1, 4 * PAGE), ==, GPU_RESP_PENDING);
+	assert_is(map(f, 1, 10 * PAGE), INVALID_PARAMETER); /* twice */
+	assert_is(map(f, 2, 4 * PAGE), INVALID_PARAMETER);
+	assert_is(map(f, 2, 3 * PAGE), INVALID_PARAMETER);
+	assert_is(map(f, 2, 5 * PAGE), INVALID_PARAMETER);
+	assert_is(map(f, 2, 8 * PAGE + 1), INVALID_PARAMETER);
+	assert_is(map(f, 2, WINDOW - PAGE), INVALID_PARAMETER);
+	assert_is(map(f, 2, WINDOW), INVALID_PARAMETER);
+	assert_is(map(f, 2, UINT64_MAX - PAGE + 1), INVALID_PARAMETER);
+	assert_is(map(f, 9, 0), INVALID_RESOURCE_ID);
+	assert_is(unmap(f, 9), INVALID_RESOURCE_ID);
+	make_resource(f, 10, FORMAT, 16, 16);
+	assert_is(map(f, 10, 0), UNSPEC);
+	assert_ok(create_guest_blob(f, 11, alloc_pages(f, 1), PAGE));
+	assert_is(map(f, 11, 0), UNSPEC);
+	puppet_from_base(f->renderer)->export_fd = -1;
+	assert_is(map(f, 2, 0), UNSPEC);
+	puppet_from_base(f->renderer)->export_fd = STDIN_FILENO;
+	window.is_deaf = true;
+	assert_is(map(f, 2, 0), UNSPEC);
+	window.is_deaf = false;
+	/* None of these took anything. */
+	g_assert_cmphex(map(f, 2, 0), ==, GPU_RESP_PENDING);
+	g_assert_cmphex(map(f, 3, WINDOW - 2 * PAGE), ==, GPU_RESP_PENDING);
+	window_end(f, &window);
+}
+
+/* The front-end refuses: the range is free again, unless it is another's by then. */
+static void test_map_refused(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	g_assert_cmphex(map(f, 1, 0), ==, GPU_RESP_PENDING);
+	device_take_mapped(&f->dev, window.token, false);
+	assert_is(take(f, CONTROL), UNSPEC);
+	assert_is(unmap(f, 1), INVALID_PARAMETER);
+	g_assert_cmphex(map(f, 2, 0), ==, GPU_RESP_PENDING);
+	uint64_t token = window.token;
+	/* Unmapped, and mapped by another, before the first answer. */
+	g_assert_cmphex(unmap(f, 2), ==, GPU_RESP_PENDING);
+	uint64_t unmap_token = window.token;
+	g_assert_cmphex(map(f, 2, 0), ==, GPU_RESP_PENDING);
+	device_take_mapped(&f->dev, token, false);
+	assert_is(take(f, CONTROL), UNSPEC);
+	device_take_mapped(&f->dev, unmap_token, false);
+	assert_is(take(f, CONTROL), UNSPEC);
+	assert_is(map(f, 3, 0), INVALID_PARAMETER);
+	device_take_mapped(&f->dev, window.token, true);
+	g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_OK_MAP_INFO);
+	window_end(f, &window);
+}
+
+static void test_unref_unmaps(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	g_assert_cmphex(map(f, 1, 0), ==, GPU_RESP_PENDING);
+	uint64_t token = window.token;
+	assert_ok(unref(f, 1));
+	assert_asked(&window, "map 0+2 of 3\nunmap 0+2, no answer\n");
+	g_assert_cmphex(map(f, 2, 0), ==, GPU_RESP_PENDING);
+	device_take_mapped(&f->dev, token, true);
+	g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_OK_MAP_INFO);
+	window_end(f, &window);
+}
+
+/* The front-end empties the window by itself, and what it has not answered is answered no more. */
+static void test_reset_empties_window(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	g_assert_cmphex(map(f, 1, 0), ==, GPU_RESP_PENDING);
+	assert_asked(&window, "map 0+2 of 3\n");
+	device_reset(&f->dev);
+	assert_asked(&window, "");
+	device_take_mapped(&f->dev, window.token, true);
+	g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_PENDING);
+	assert_ok(create_context(f, 1, 0, "", 0));
+	assert_ok(create_blob(f, 1, HOST3D, WINDOW, NULL, 0));
+	g_assert_cmphex(map(f, 1, 0), ==, GPU_RESP_PENDING);
+	window_end(f, &window);
+}
+
+static const struct {
+	const char *path;
+	void (*test)(struct fixture *f, gconstpointer data);
+	bool on_soft, on_null, on_puppet;
+} tests[] = {
+	{ "create/guest", test_create_guest, true, true, true },
+	{ "create/errors", test_create_errors, true, true, true },
+	{ "create/needs-the-feature", test_needs_feature, true, true, true },
+	{ "create/none-of-the-host", test_no_host_blobs, true, true, false },
+	{ "create/renderer-is-told", test_renderer_is_told, false, false, true },
+	{ "show/without-a-copy", test_show, true, false, true },
+	{ "show/copied", test_show_copies, true, false, true },
+	{ "show/errors", test_show_errors, true, true, true },
+	{ "show/nothing", test_null_shows_nothing, false, true, false },
+	{ "show/memory-of-the-host", test_show_export, false, false, true },
+	{ "cursor", test_cursor, true, false, true },
+	{ "window/map", test_map, false, false, true },
+	{ "window/errors", test_map_errors, false, false, true },
+	{ "window/refused", test_map_refused, false, false, true },
+	{ "window/unref-unmaps", test_unref_unmaps, false, false, true },
+	{ "window/reset-empties-it", test_reset_empties_window, false, false, true },
+};
+
+static void add(const char *name, const char *path, const struct renderer_impl *impl,
+		void (*test)(struct fixture *f, gconstpointer data))
+{
+	g_autofree char *full = g_strdup_printf("/blob/%s/%s", name, path);
+
+	g_test_add(full, struct fixture, impl, setup, test, teardown);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+		if (tests[i].on_soft) {
+			add("soft", tests[i].path, &soft_impl, tests[i].test);
+		}
+		if (tests[i].on_null) {
+			add("null", tests[i].path, &null_impl, tests[i].test);
+		}
+		if (tests[i].on_puppet) {
+			add("puppet", tests[i].path, &puppet_impl, tests[i].test);
+		}
+	}
+	return g_test_run();
+}
