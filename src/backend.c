@@ -176,7 +176,8 @@ static int start(struct backend *backend, int consume_fd, const struct options *
 {
 	const struct session_options session_options = {
 		.device_features = caps->features | 1ull << VIRTIO_GPU_F_EDID |
-				   1ull << VIRTIO_GPU_F_RESOURCE_UUID,
+				   1ull << VIRTIO_GPU_F_RESOURCE_UUID |
+				   1ull << VIRTIO_GPU_F_RESOURCE_BLOB,
 		.config = &backend->config,
 		.config_size_bytes = sizeof(backend->config),
 		.queues = backend->queues,
