@@ -249,6 +249,63 @@ static void test_show(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	assert_pixel(f, 0, 30, 0x778899);
 }
 
+/* Two regions that happen to be mapped side by side; false: none are. */
+static bool find_neighbours(struct fixture *f, unsigned int first, struct guestmem *mem,
+			    uint64_t *lower_gpa, uint64_t *upper_gpa)
+{
+	const struct guestram *ram = f->vm.ram;
+
+	for (unsigned int i = first; i < ram->n_regions; i++) {
+		for (unsigned int j = first; j < ram->n_regions; j++) {
+			struct iovec lower, upper;
+
+			*lower_gpa = ram->regions[i].wire.guest_addr;
+			*upper_gpa = ram->regions[j].wire.guest_addr;
+			guestmem_to_iov(mem, (struct gpa){ *lower_gpa }, 2 * PAGE, &lower, 1);
+			guestmem_to_iov(mem, (struct gpa){ *upper_gpa }, PAGE, &upper, 1);
+			if ((char *)lower.iov_base + 2 * PAGE == upper.iov_base) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Pages of two files: what follows in the address space does not follow in the file. */
+static void test_show_neighbours(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 32, 96, 128, 0 };
+	unsigned int first = f->vm.ram->n_regions;
+	uint64_t lower, upper;
+
+	for (uint64_t i = 0; i < 4; i++) {
+		guestram_add(f->vm.ram, (i + 3) << 32, 2 * PAGE, 0);
+	}
+	struct guestmem *mem = vm_build_table(f->vm.ram, 0, f->vm.ram->n_regions);
+	if (!find_neighbours(f, first, mem, &lower, &upper)) {
+		g_test_skip("no two mappings are neighbours");
+		guestmem_unref(mem);
+		return;
+	}
+	device_set_memory(&f->dev, mem);
+	guestmem_unref(mem);
+	/* The first is elsewhere, so that they have to be joined. */
+	const struct virtio_gpu_mem_entry entries[] = { { alloc_pages(f, 1), PAGE, 0 },
+							{ lower + PAGE, PAGE, 0 },
+							{ upper, PAGE, 0 } };
+	for (uint32_t i = 0; i < G_N_ELEMENTS(entries); i++) {
+		memset(guestram_at(f->vm.ram, entries[i].addr, PAGE), 0x11 + (int)i, PAGE);
+	}
+	offer_blobs(f);
+	assert_ok(create_blob(f, 1, GUEST, 3 * PAGE, entries, 3));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 32, 96), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 32, 96)));
+	assert_pixel(f, 0, 0, 0x11111111);
+	assert_pixel(f, 31, 63, 0x12121212);
+	assert_pixel(f, 0, 64, 0x13131313);
+	assert_pixel(f, 31, 95, 0x13131313);
+}
+
 /* Other formats, rows between pixels, pages off their boundary: a copy, of the damage. */
 static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -553,6 +610,7 @@ static const struct {
 	{ "create/none-of-the-host", test_no_host_blobs, true, true, false },
 	{ "create/renderer-is-told", test_renderer_is_told, false, false, true },
 	{ "show/without-a-copy", test_show, true, false, true },
+	{ "show/neighbours", test_show_neighbours, true, false, true },
 	{ "show/copied", test_show_copies, true, false, true },
 	{ "show/errors", test_show_errors, true, true, true },
 	{ "show/nothing", test_null_shows_nothing, false, true, false },
