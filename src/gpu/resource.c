@@ -318,6 +318,9 @@ void resource_remap(struct resource *resource, struct renderer *renderer, struct
 	if (resource->mem != NULL && is_unmoved(resource, mem)) {
 		guestmem_unref(resource->mem);
 		resource->mem = guestmem_ref(mem);
+		if (resource->memory != NULL) {
+			blob_memory_follow(resource->memory, mem);
+		}
 		return;
 	}
 	unmap(resource, renderer);

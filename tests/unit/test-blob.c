@@ -2,6 +2,7 @@
 /* Blob resources: what a guest may make of them, what is shown of them, and the window. */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gpu_rig.h"
@@ -304,6 +305,53 @@ static void test_show_neighbours(struct fixture *f, gconstpointer data G_GNUC_UN
 	assert_pixel(f, 31, 63, 0x12121212);
 	assert_pixel(f, 0, 64, 0x13131313);
 	assert_pixel(f, 31, 95, 0x13131313);
+}
+
+/* How often this process has a file mapped. */
+static unsigned int count_mappings(int fd)
+{
+	g_autofree char *maps = NULL;
+	g_autofree char *inode = NULL;
+	unsigned int n = 0;
+	struct stat info;
+
+	g_assert_cmpint(fstat(fd, &info), ==, 0);
+	inode = g_strdup_printf(" %ju ", (uintmax_t)info.st_ino);
+	g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
+	for (const char *at = maps; (at = strstr(at, inode)) != NULL; at++) {
+		n++;
+	}
+	return n;
+}
+
+/* Other memory of the guest's goes: a blob that is shown does not keep it. */
+static void test_show_keeps_no_table(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 16, 16, 64, 0 };
+	unsigned int other = guestram_add(f->vm.ram, UINT64_C(3) << 32, PAGE, 0);
+	int fd = f->vm.ram->regions[other].memfd;
+	unsigned int n_ours = count_mappings(fd);
+	struct guestmem *grown = vm_build_table(f->vm.ram, 0, f->vm.ram->n_regions);
+	struct guestmem *shrunk;
+	const struct guestmem_region_desc desc = {
+		.gpa = { f->vm.ram->regions[other].wire.guest_addr },
+		.uva = { f->vm.ram->regions[other].wire.user_addr },
+		.size_bytes = PAGE,
+	};
+
+	offer_blobs(f);
+	device_set_memory(&f->dev, grown);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1), PAGE));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+	g_assert_cmpuint(count_mappings(fd), ==, n_ours + 1);
+	g_assert_cmpint(guestmem_remove(grown, &desc, &shrunk), ==, 0);
+	guestmem_unref(grown);
+	device_set_memory(&f->dev, shrunk);
+	guestmem_unref(shrunk);
+	g_assert_cmpuint(count_mappings(fd), ==, n_ours);
+	*frame_pixel(f->display->frame, 3, 3) = 0x123456;
+	assert_pixel(f, 3, 3, 0x123456);
 }
 
 /* Other formats, rows between pixels, pages off their boundary: a copy, of the damage. */
@@ -611,6 +659,7 @@ static const struct {
 	{ "create/renderer-is-told", test_renderer_is_told, false, false, true },
 	{ "show/without-a-copy", test_show, true, false, true },
 	{ "show/neighbours", test_show_neighbours, true, false, true },
+	{ "show/keeps-no-table", test_show_keeps_no_table, true, false, true },
 	{ "show/copied", test_show_copies, true, false, true },
 	{ "show/errors", test_show_errors, true, true, true },
 	{ "show/nothing", test_null_shows_nothing, false, true, false },
