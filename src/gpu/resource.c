@@ -169,7 +169,7 @@ static void forget_backing(struct resource *resource, struct quota *quota)
 	quota_release(quota, size);
 }
 
-static uint64_t sum_bytes(const struct resource_entry *entries, uint32_t n_entries)
+uint64_t resource_entries_bytes(const struct resource_entry *entries, uint32_t n_entries)
 {
 	uint64_t sum = 0; /* of at most 2^14 numbers of 32 bits */
 
@@ -195,7 +195,7 @@ static bool take_entries(struct resource *resource, struct quota *quota,
 	resource->entries = entries;
 	resource->n_entries = n_entries;
 	resource->backing.iov = iov;
-	resource->backing.size_bytes = sum_bytes(entries, n_entries);
+	resource->backing.size_bytes = resource_entries_bytes(entries, n_entries);
 	resource->has_backing = true;
 	return true;
 }
@@ -222,7 +222,7 @@ enum gpu_resp resource_make_blob(struct resource *resource, struct renderer *ren
 	if (entries == NULL) {
 		return give(resource, renderer);
 	}
-	if (sum_bytes(entries, n_entries) < resource->blob.size_bytes) {
+	if (resource_entries_bytes(entries, n_entries) < resource->blob.size_bytes) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	return resource_attach(resource, renderer, quota, mem, entries, n_entries);
