@@ -118,7 +118,8 @@ enum gpu_resp scanout_read_blob(struct device *dev, struct scanout *scanout,
 	uint32_t format = 0;
 
 	*frame_out = NULL;
-	if (dev->renderer->impl->is_blind || read_from_renderer(dev, scanout, resource, damage, frame_out)) {
+	if (dev->renderer->impl->is_blind ||
+	    read_from_renderer(dev, scanout, resource, damage, frame_out)) {
 		return GPU_RESP_OK_NODATA;
 	}
 	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer);

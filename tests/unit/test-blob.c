@@ -303,6 +303,39 @@ static void test_show_keeps_no_table(struct fixture *f, gconstpointer data G_GNU
 	assert_pixel(f, 3, 3, 0x123456);
 }
 
+/* Memory goes and comes, as when a machine is stopped: what was flushed is shown then. */
+static void test_show_when_it_is_back(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 16, 16, 64, 0 };
+	struct guestmem *without = vm_build_table(f->vm.ram, 1, 2);
+
+	offer_blobs(f);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1), PAGE));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &layout));
+	/* Nothing, as it was never flushed. */
+	device_set_memory(&f->dev, without);
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "");
+	assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+	assert_shown(f, "update 0: 0,0 16x16 of 16x16 at 0,0\n");
+	/* Nothing is due. */
+	device_set_memory(&f->dev, without);
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "");
+	/* A display came meanwhile. */
+	device_set_memory(&f->dev, without);
+	device_replay(&f->dev);
+	assert_shown(f, "");
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "update 0: 0,0 16x16 of 16x16 at 0,0\n");
+	/* The guest went on. */
+	device_set_memory(&f->dev, without);
+	assert_is(flush(f, 1, RECT(0, 0, 1, 1)), UNSPEC);
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "update 0: 0,0 16x16 of 16x16 at 0,0\n");
+	guestmem_unref(without);
+}
+
 /* Other formats, rows between pixels, pages off their boundary: a copy, of the damage. */
 static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -609,6 +642,7 @@ static const struct {
 	{ "show/without-a-copy", test_show, true, false, true },
 	{ "show/neighbours", test_show_neighbours, true, false, true },
 	{ "show/keeps-no-table", test_show_keeps_no_table, true, false, true },
+	{ "show/when-it-is-back", test_show_when_it_is_back, true, false, true },
 	{ "show/copied", test_show_copies, true, false, true },
 	{ "show/errors", test_show_errors, true, true, true },
 	{ "show/nothing", test_null_shows_nothing, false, true, false },
