@@ -122,7 +122,7 @@ enum gpu_resp scanout_read_blob(struct device *dev, struct scanout *scanout,
 	    read_from_renderer(dev, scanout, resource, damage, frame_out)) {
 		return GPU_RESP_OK_NODATA;
 	}
-	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer);
+	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer, dev->quota);
 	if (memory == NULL) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
