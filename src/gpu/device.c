@@ -103,7 +103,7 @@ static void breathe(void *data)
 {
 	struct device *dev = data;
 
-	if (dev->breathe != NULL && !dev->is_restoring) {
+	if (dev->breathe != NULL && !dev->holds_breath) {
 		dev->breathe(dev->breathe_data);
 	}
 }

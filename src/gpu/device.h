@@ -88,7 +88,7 @@ struct device {
 	const struct recorder *recorder; /* borrowed; NULL: no records */
 	void *recorder_data;
 	void *record; /* RECORD_MAX_BYTES to make one in */
-	bool is_restoring;
+	bool holds_breath; /* it restores, or replays: no command is being executed */
 	const struct mapper *mapper; /* borrowed; NULL: there is no window */
 	void *mapper_data;
 	struct ranges window; /* what of it is mapped, when all that was asked for is done */

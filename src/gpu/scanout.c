@@ -310,7 +310,9 @@ void scanout_replay(struct device *dev, uint32_t scanout_id)
 	if (scanout->is_flushed && device_find_resource(dev, scanout->resource_id) != NULL) {
 		bool ignored;
 
+		dev->holds_breath = true;
 		show(dev, scanout_id, &scanout->view, &ignored);
+		dev->holds_breath = false;
 	}
 }
 

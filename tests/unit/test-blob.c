@@ -368,6 +368,31 @@ static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	}
 }
 
+static void count_breath(void *data)
+{
+	unsigned int *n_breaths = data;
+
+	(*n_breaths)++;
+}
+
+/* A long copy gives the cursor its turn, in the middle of a command and nowhere else. */
+static void test_show_breathes(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 1024, 1024, 4096, 0 };
+	unsigned int n_breaths = 0;
+
+	offer_blobs(f);
+	device_set_breather(&f->dev, count_breath, &n_breaths);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1024), 1024 * PAGE));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 1024, 1024), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 1024, 1024)));
+	g_assert_cmpuint(n_breaths, ==, 4);
+	device_replay(&f->dev);
+	g_assert_cmpuint(n_breaths, ==, 4);
+	assert_ok(flush(f, 1, RECT(0, 0, 1024, 256)));
+	g_assert_cmpuint(n_breaths, ==, 5);
+}
+
 static void test_show_errors(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	static const struct blob_layout bad[] = {
@@ -644,6 +669,7 @@ static const struct {
 	{ "show/keeps-no-table", test_show_keeps_no_table, true, false, true },
 	{ "show/when-it-is-back", test_show_when_it_is_back, true, false, true },
 	{ "show/copied", test_show_copies, true, false, true },
+	{ "show/breathes", test_show_breathes, true, false, true },
 	{ "show/errors", test_show_errors, true, true, true },
 	{ "show/nothing", test_null_shows_nothing, false, true, false },
 	{ "show/memory-of-the-host", test_show_export, false, false, true },
