@@ -621,6 +621,28 @@ static void test_map_refused(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	window_end(f, &window);
 }
 
+/* Who can't be asked has it mapped still: nothing else may come there. */
+static void test_unmap_not_asked(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	for (uint32_t id = 1; id <= 2; id++) {
+		g_assert_cmphex(map(f, id, (id - 1) * 2 * PAGE), ==, GPU_RESP_PENDING);
+		device_take_mapped(&f->dev, window.token, true);
+		g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_OK_MAP_INFO);
+	}
+	window.is_deaf = true;
+	assert_is(unmap(f, 1), UNSPEC);
+	assert_ok(unref(f, 2));
+	window.is_deaf = false;
+	assert_is(map(f, 3, 0), INVALID_PARAMETER);
+	assert_is(map(f, 3, 2 * PAGE), INVALID_PARAMETER);
+	g_assert_cmphex(unmap(f, 1), ==, GPU_RESP_PENDING);
+	g_assert_cmphex(map(f, 3, 0), ==, GPU_RESP_PENDING);
+	window_end(f, &window);
+}
+
 static void test_unref_unmaps(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	struct window window;
@@ -677,6 +699,7 @@ static const struct {
 	{ "window/map", test_map, false, false, true },
 	{ "window/errors", test_map_errors, false, false, true },
 	{ "window/refused", test_map_refused, false, false, true },
+	{ "window/unmap-not-asked", test_unmap_not_asked, false, false, true },
 	{ "window/unref-unmaps", test_unref_unmaps, false, false, true },
 	{ "window/reset-empties-it", test_reset_empties_window, false, false, true },
 };
