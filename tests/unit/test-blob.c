@@ -688,6 +688,26 @@ static void test_unmap_not_asked(struct fixture *f, gconstpointer data G_GNUC_UN
 	window_end(f, &window);
 }
 
+/* A blob each, until there are as many as a front-end is asked to bear. */
+static void test_map_many(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	device_set_mapper(&f->dev, &mapper, &window, 2ull * MAPPER_MAX_RANGES * PAGE);
+	for (uint32_t i = 0; i < MAPPER_MAX_RANGES; i++) {
+		assert_ok(create_blob(f, 100 + i, HOST3D, PAGE, NULL, 0));
+		g_assert_cmphex(map(f, 100 + i, 2ull * i * PAGE), ==, GPU_RESP_PENDING);
+		device_take_mapped(&f->dev, window.token, true);
+		g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_OK_MAP_INFO);
+		g_string_truncate(window.log, 0);
+	}
+	assert_is(map(f, 1, PAGE), OUT_OF_MEMORY);
+	assert_ok(unref(f, 100));
+	g_assert_cmphex(map(f, 1, 0), ==, GPU_RESP_PENDING);
+	window_end(f, &window);
+}
+
 static void test_unref_unmaps(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	struct window window;
@@ -745,6 +765,7 @@ static const struct {
 	{ "window/map", test_map, false, false, true },
 	{ "window/errors", test_map_errors, false, false, true },
 	{ "window/refused", test_map_refused, false, false, true },
+	{ "window/many", test_map_many, false, false, true },
 	{ "window/unmap-not-asked", test_unmap_not_asked, false, false, true },
 	{ "window/unref-unmaps", test_unref_unmaps, false, false, true },
 	{ "window/reset-empties-it", test_reset_empties_window, false, false, true },
