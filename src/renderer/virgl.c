@@ -17,6 +17,7 @@
  * virgl_timeline.c  the timelines of contexts that have some
  * virgl_log.c    its messages
  * virgl_profile.c  what a sandbox has to leave it
+ * virgl_server.c  the program that it has beside it for Vulkan
  *
  * The library may still crash while it starts on a host whose GL is broken, or
  * later on a stream it does not foresee; who wants to survive either keeps it

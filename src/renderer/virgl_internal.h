@@ -58,6 +58,7 @@ struct virgl_resource { /* owned by virgl.resources */
 };
 
 extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
+extern const struct renderer_server virgl_server;   /* virgl_server.c */
 
 /* virgl_cache.c: before the library is loaded. NULL: nothing is kept. */
 void virgl_cache_choose(const char *folder);
@@ -93,6 +94,7 @@ static inline bool virgl_has_gl(const struct virgl *virgl)
 }
 
 /* virgl_start.c */
+bool virgl_wants(const struct renderer_options *options, uint32_t capset_id);
 bool virgl_wants_gl(const struct renderer_options *options);
 /*
  * The library, with as much as it can of what options ask for.

@@ -73,7 +73,7 @@ enum {
 };
 
 /* Only what is named is wanted; with no name all is, but for what takes hardware to be tested. */
-static bool is_wanted(const struct renderer_options *options, uint32_t capset_id)
+bool virgl_wants(const struct renderer_options *options, uint32_t capset_id)
 {
 	if (options->capset_mask == 0) {
 		return capset_id != RENDERER_CAPSET_DRM;
@@ -83,8 +83,8 @@ static bool is_wanted(const struct renderer_options *options, uint32_t capset_id
 
 bool virgl_wants_gl(const struct renderer_options *options)
 {
-	return is_wanted(options, RENDERER_CAPSET_VIRGL) ||
-	       is_wanted(options, RENDERER_CAPSET_VIRGL2);
+	return virgl_wants(options, RENDERER_CAPSET_VIRGL) ||
+	       virgl_wants(options, RENDERER_CAPSET_VIRGL2);
 }
 
 static int gl_flags(const struct renderer_options *options)
@@ -115,10 +115,10 @@ static int flags_from_options(const struct virgl *virgl, const struct renderer_o
 		return flags;
 	}
 	flags |= VIRGL_RENDERER_USE_EXTERNAL_BLOB;
-	if (virgl->server_fd >= 0 && is_wanted(options, RENDERER_CAPSET_VENUS)) {
+	if (virgl->server_fd >= 0 && virgl_wants(options, RENDERER_CAPSET_VENUS)) {
 		flags |= FLAGS_SERVER;
 	}
-	if (is_wanted(options, RENDERER_CAPSET_DRM)) {
+	if (virgl_wants(options, RENDERER_CAPSET_DRM)) {
 		flags |= VIRGL_RENDERER_DRM;
 	}
 	return flags;
@@ -183,7 +183,7 @@ static bool add_capset(struct virgl *virgl, uint32_t id, const struct renderer_o
 	struct renderer_caps *caps = &virgl->base.caps;
 	struct renderer_capset capset = { .id = id };
 
-	if (!is_wanted(options, id)) {
+	if (!virgl_wants(options, id)) {
 		return false;
 	}
 	virgl_library.get_cap_set(id, &capset.max_version, &capset.max_size_bytes);
@@ -219,7 +219,8 @@ void virgl_fill_caps(struct virgl *virgl, const struct renderer_options *options
 		exports = (virgl->flags & VIRGL_RENDERER_USE_EXTERNAL_BLOB) && has_gpu(virgl);
 	}
 	if (virgl->flags & VIRGL_RENDERER_VENUS) {
-		exports |= add_capset(virgl, RENDERER_CAPSET_VENUS, options);
+		caps->needs_server = add_capset(virgl, RENDERER_CAPSET_VENUS, options);
+		exports |= caps->needs_server != 0;
 	}
 	if (virgl->flags & VIRGL_RENDERER_DRM) {
 		exports |= add_capset(virgl, RENDERER_CAPSET_DRM, options);
