@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "engine/render_server.h"
 #include "listener.h"
 #include "options.h"
 #include "probe.h"
@@ -154,7 +155,7 @@ static bool make_shader_cache(const char *folder)
 	return true;
 }
 
-static int run(const struct options *options)
+static int run(struct options *options)
 {
 	struct renderer_caps caps;
 	int is_listening = 0;
@@ -168,8 +169,10 @@ static int run(const struct options *options)
 	if (!make_shader_cache(options->renderer.shader_cache) || sandbox_init(options) < 0) {
 		return EXIT_HOST_LACKS;
 	}
+	render_server_find(options);
 	switch (probe_run(options, &caps)) {
 	case PROBE_OK:
+		render_server_settle(options, &caps);
 		break;
 	case PROBE_INTERRUPTED:
 		return EXIT_SUCCESS;

@@ -63,13 +63,13 @@ static const struct {
 	const char *name;
 	const char *mode; /* spelling of the mode that has it */
 	uint32_t id;
-	bool is_available;
 } capsets[] = {
-	{ "virgl", "virglrenderer", RENDERER_CAPSET_VIRGL, true },
-	{ "virgl2", "virglrenderer", RENDERER_CAPSET_VIRGL2, true },
-	{ "venus", "virglrenderer", RENDERER_CAPSET_VENUS, false },
-	{ "gfxstream-vulkan", "gfxstream", RENDERER_CAPSET_GFXSTREAM_VULKAN, false },
-	{ "gfxstream-gles", "gfxstream", RENDERER_CAPSET_GFXSTREAM_GLES, false },
+	{ "virgl", "virglrenderer", RENDERER_CAPSET_VIRGL },
+	{ "virgl2", "virglrenderer", RENDERER_CAPSET_VIRGL2 },
+	{ "venus", "virglrenderer", RENDERER_CAPSET_VENUS },
+	{ "drm", "virglrenderer", RENDERER_CAPSET_DRM },
+	{ "gfxstream-vulkan", "gfxstream", RENDERER_CAPSET_GFXSTREAM_VULKAN },
+	{ "gfxstream-gles", "gfxstream", RENDERER_CAPSET_GFXSTREAM_GLES },
 };
 
 static void G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
@@ -138,8 +138,8 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		{ "gpu-mode", 'g', 0, G_OPTION_ARG_FILENAME, &raw->gpu_mode,
 		  "virglrenderer, gfxstream, 2d or null [2d; virglrenderer with --virgl]", "MODE" },
 		{ "capset", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->capsets,
-		  "Comma separated: virgl, virgl2, venus (virglrenderer); gfxstream-vulkan, "
-		  "gfxstream-gles (gfxstream) [all that work]",
+		  "Comma separated: virgl, virgl2, venus, drm (virglrenderer); gfxstream-vulkan, "
+		  "gfxstream-gles (gfxstream) [all that work but drm]",
 		  "LIST" },
 		{ "use-egl", 0, 0, G_OPTION_ARG_FILENAME, &raw->use_egl,
 		  "Render through EGL [true]", "BOOL" },
@@ -402,7 +402,7 @@ static enum options_result take_capset(const char *name, const char *mode, bool 
 		if (strcmp(capsets[i].mode, mode) != 0) {
 			complain("--capset: '%s' is not a capset of gpu mode %s (allowed there: %s)",
 				 name, mode,
-				 strcmp(mode, "virglrenderer") == 0 ? "virgl, virgl2, venus"
+				 strcmp(mode, "virglrenderer") == 0 ? "virgl, virgl2, venus, drm"
 				 : strcmp(mode, "gfxstream") == 0 ? "gfxstream-vulkan, gfxstream-gles"
 								  : "none");
 			return OPTIONS_WRONG;
@@ -411,16 +411,10 @@ static enum options_result take_capset(const char *name, const char *mode, bool 
 			complain("--capset: 'gfxstream-gles' needs --use-gles true");
 			return OPTIONS_WRONG;
 		}
-		if (!capsets[i].is_available && strcmp(mode, "gfxstream") != 0) {
-			complain("--capset: '%s' is not built into this version (virgl and virgl2 "
-				 "are)",
-				 name);
-			return OPTIONS_UNAVAILABLE;
-		}
 		*mask |= 1u << capsets[i].id;
 		return OPTIONS_RUN;
 	}
-	complain("--capset: invalid value '%s' (allowed: virgl, virgl2, venus, gfxstream-vulkan, "
+	complain("--capset: invalid value '%s' (allowed: virgl, virgl2, venus, drm, gfxstream-vulkan, "
 		 "gfxstream-gles)",
 		 name);
 	return OPTIONS_WRONG;
@@ -581,6 +575,7 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 void options_finish(struct options *options)
 {
 	g_free(options->socket_path);
+	g_free(options->server_path);
 	g_free((char *)(uintptr_t)options->renderer.gpu_device);
 	g_free((char *)(uintptr_t)options->renderer.shader_cache);
 	*options = (struct options){ .fd = -1 };

@@ -25,6 +25,11 @@ struct options {
 	int fd;		   /* -1 if socket_path is given */
 	const char *gpu_mode; /* static; a name that renderer_find() knows */
 	struct renderer_options renderer; /* strings owned */
+	/*
+	 * owned; the program of renderer_server that is to run beside each process
+	 * that renders, NULL: none. Not an option: who has asked the host fills it.
+	 */
+	char *server_path;
 	bool is_headless;
 	enum sandbox_mode sandbox;
 	uint64_t max_hostmem_bytes; /* of each front-end's guest */

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/render_server.h"
 #include "engine/renderer_process.h"
 #include "gpu/command.h"
 #include "sandbox.h"
@@ -56,10 +57,11 @@ static struct process_engine *from_base(struct engine *engine)
 
 /* ---- renderer processes ---- */
 
-static int run_renderer(void *data, int link_fd, int variant)
+static int run_renderer(void *data, int link_fd, int variant, int server_fd)
 {
 	const struct process_engine *engine = data;
 	const struct renderer_process_options options = {
+		.server_fd = server_fd,
 		.options = engine->base.options.options,
 		.shared = engine->shared,
 		.quota_bytes = engine->base.options.quota->limit_bytes,
@@ -74,6 +76,20 @@ static int run_renderer(void *data, int link_fd, int variant)
 		return 1;
 	}
 	return renderer_process_run(&options, link_fd);
+}
+
+static bool needs_server(void *data, int variant)
+{
+	const struct process_engine *engine = data;
+
+	return variant == VARIANT_3D && engine->base.options.options->server_path != NULL;
+}
+
+static int run_server(void *data, int fd)
+{
+	const struct process_engine *engine = data;
+
+	return render_server_run(engine->base.options.options, fd);
 }
 
 static int prepare_spawner(void *data)
@@ -218,18 +234,20 @@ static void finish_one(struct process_engine *engine)
 	fail_lost(engine);
 }
 
-static void log_end(const struct process_engine *engine, int status)
+static void log_end(const struct process_engine *engine, const struct spawner_news *news)
 {
+	const char *who = news->is_of_server ? "the render server of process" : "process";
+	int status = news->status;
+
 	if (engine->pid == 0) {
 		log_error("no process to render in could be started");
 	} else if (WIFSIGNALED(status)) {
-		log_error(
-			"process %d, which renders, died of: %s; the guest's 3D contexts are lost",
-			(int)engine->pid, g_strsignal(WTERMSIG(status)));
+		log_error("%s %d, which renders, died of: %s; the guest's 3D contexts are lost",
+			  who, (int)engine->pid, g_strsignal(WTERMSIG(status)));
 	} else {
-		log_error("process %d, which renders, ended with status %d; the guest's 3D "
-			  "contexts are lost",
-			  (int)engine->pid, WEXITSTATUS(status));
+		log_error("%s %d, which renders, ended with status %d; the guest's 3D contexts are "
+			  "lost",
+			  who, (int)engine->pid, WEXITSTATUS(status));
 	}
 }
 
@@ -270,7 +288,7 @@ static void handle_end(struct process_engine *engine, const struct spawner_news 
 		} while (error == 0);
 	}
 	relay_end_process(&engine->relay);
-	log_end(engine, news->status);
+	log_end(engine, news);
 	finish_one(engine);
 	if (!count_crash(engine)) {
 		give_up(engine);
@@ -653,6 +671,9 @@ int process_engine_create(const struct engine_options *options, struct engine **
 		const struct spawner_options spawner_options = {
 			.prepare = prepare_spawner,
 			.run = run_renderer,
+			.run_server = options->options->server_path != NULL ? run_server : NULL,
+			.server_stderr_fd = engine->relay.write_fd,
+			.needs_server = needs_server,
 			.data = engine,
 			.kept_fds = { engine->busy_fds[1], engine->relay.write_fd },
 			.n_kept = engine->relay.write_fd >= 0 ? 2 : 1,

@@ -373,9 +373,11 @@ static bool handle_restore(struct renderer_process *process, struct link_message
 static bool handle_start(struct renderer_process *process,
 			 struct link_message *message G_GNUC_UNUSED)
 {
+	struct renderer_options renderer_options = process->options.options->renderer;
+	renderer_options.server_fd = process->options.server_fd;
 	const struct worker_options options = {
 		.renderer_impl = renderer_find(process->options.gpu_mode),
-		.renderer_options = process->options.options->renderer,
+		.renderer_options = renderer_options,
 		.quota = &process->quota,
 		.queues = process->queues,
 		.features = process->features,

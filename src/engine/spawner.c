@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/companion.h"
 #include "engine/link.h"
 #include "util/fds.h"
 #include "util/log.h"
@@ -33,6 +34,8 @@ struct spawning {
 	const struct spawner_options *options;
 	int fd, signal_fd;
 	pid_t child; /* 0: none */
+	struct companion server;
+	int server_fd; /* of our end, until the child has it; 0: none */
 };
 
 /* With a descriptor that is closed here. */
@@ -49,9 +52,14 @@ static void tell(const struct spawning *s, const struct spawner_news *news, int 
 	}
 }
 
-static void tell_end(struct spawning *s, int status)
+static void tell_end(struct spawning *s, int status, bool is_of_server)
 {
-	const struct spawner_news news = { .is_end = true, .pid = s->child, .status = status };
+	const struct spawner_news news = {
+		.is_end = true,
+		.pid = s->child,
+		.status = status,
+		.is_of_server = is_of_server,
+	};
 
 	s->child = 0;
 	tell(s, &news, -1);
@@ -63,7 +71,36 @@ G_GNUC_NORETURN static void become_renderer(const struct spawning *s, int link_f
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(s->fd);
 	close(s->signal_fd);
-	_exit(getppid() == parent ? s->options->run(s->options->data, link_fd, variant) : 1);
+	_exit(getppid() == parent ?
+		      s->options->run(s->options->data, link_fd, variant, s->server_fd) :
+		      1);
+}
+
+/* Without one the renderer does without what takes it. */
+static void start_server(struct spawning *s, int variant)
+{
+	const struct companion_options options = {
+		.run = s->options->run_server,
+		.data = s->options->data,
+		.stderr_fd = s->options->server_stderr_fd,
+	};
+
+	s->server_fd = 0;
+	if (options.run == NULL || !s->options->needs_server(s->options->data, variant)) {
+		return;
+	}
+	int error = companion_start(&s->server, &options, &s->server_fd);
+	if (error < 0) {
+		log_error("starting a render server: %s", g_strerror(-error));
+	}
+}
+
+static void close_server_fd(struct spawning *s)
+{
+	if (s->server_fd > 0) {
+		close(s->server_fd);
+	}
+	s->server_fd = 0;
 }
 
 static void start_child(struct spawning *s, int variant)
@@ -72,20 +109,24 @@ static void start_child(struct spawning *s, int variant)
 	int pair[2];
 
 	if (link_create(pair) < 0) {
-		tell_end(s, 0);
+		tell_end(s, 0, false);
 		return;
 	}
 	log_charge_child();
+	start_server(s, variant);
 	s->child = fork();
 	if (s->child == 0) {
 		close(pair[0]);
 		become_renderer(s, pair[1], variant, self);
 	}
 	close(pair[1]);
+	close_server_fd(s);
 	if (s->child < 0) {
 		log_error("starting a process that renders: %s", g_strerror(errno));
 		close(pair[0]);
-		tell_end(s, 0);
+		companion_end(&s->server);
+		s->child = 0;
+		tell_end(s, 0, false);
 		return;
 	}
 	const struct spawner_news news = { .pid = s->child };
@@ -112,14 +153,31 @@ static bool take_request(struct spawning *s)
 	return true;
 }
 
+static int await_child(const struct spawning *s)
+{
+	int status = 0;
+
+	while (waitpid(s->child, &status, 0) < 0 && errno == EINTR) {
+	}
+	return status;
+}
+
 static void reap(struct spawning *s)
 {
 	struct signalfd_siginfo info;
 	int status;
 
-	if (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info) && s->child > 0 &&
-	    waitpid(s->child, &status, WNOHANG) == s->child) {
-		tell_end(s, status);
+	if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || s->child <= 0) {
+		return;
+	}
+	/* In this order, because a server ends by itself when who renders has ended. */
+	if (waitpid(s->child, &status, WNOHANG) == s->child) {
+		companion_end(&s->server);
+		tell_end(s, status, false);
+	} else if (companion_has_ended(&s->server, &status)) {
+		kill(s->child, SIGKILL);
+		await_child(s);
+		tell_end(s, status, true);
 	}
 }
 
@@ -146,9 +204,9 @@ static void serve(struct spawning *s)
 	}
 	if (s->child > 0) {
 		kill(s->child, SIGKILL);
-		while (waitpid(s->child, NULL, 0) < 0 && errno == EINTR) {
-		}
+		await_child(s);
 	}
+	companion_end(&s->server);
 }
 
 static int compare_fds(const void *a, const void *b)
@@ -188,7 +246,10 @@ G_GNUC_NORETURN static void become_spawner(struct spawning *s, pid_t parent)
 	qsort(fds, n_kept + 1, sizeof(int), compare_fds);
 	close_all_but(fds, n_kept + 1);
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* With a server it has more to end than would end with it; it sees its owner's end anyhow. */
+	if (s->options->run_server == NULL) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
 	prctl(PR_SET_NAME, "spawner");
 	sigemptyset(&child_only);
 	sigaddset(&child_only, SIGCHLD);

@@ -87,4 +87,5 @@ const struct renderer_profile virgl_profile = {
 	.gpu_devices = gpu_devices,
 	.driver = "nvidia",
 	.driver_devices = driver_devices,
+	.server = &virgl_server,
 };

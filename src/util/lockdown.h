@@ -34,6 +34,7 @@ enum lockdown_access {
 	LOCKDOWN_DEVICE = 1 << 2, /* read, write and control a device node */
 	LOCKDOWN_REMOVE = 1 << 3, /* remove files beneath, and no more */
 	LOCKDOWN_LIST = 1 << 4,	  /* see which names there are beneath, and no more */
+	LOCKDOWN_EXECUTE = 1 << 5, /* run a program */
 };
 
 /* What is not there is passed over. */

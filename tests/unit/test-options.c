@@ -287,9 +287,9 @@ static const struct wrong {
 	{ "-s a -g gfxstream", OPTIONS_UNAVAILABLE, { "gfxstream", "not built", NULL } },
 	{ "-s a -g gfxstream -c gfxstream-gles,gfxstream-vulkan", OPTIONS_UNAVAILABLE,
 	  { "gfxstream", "not built", NULL } },
-	{ "-s a --virgl -c venus", OPTIONS_UNAVAILABLE, { "--capset", "'venus'", "not built" } },
 	/* Wrong use outranks what is only missing. */
-	{ "-s a --virgl -c venus,nonsense", OPTIONS_WRONG, { "'nonsense'", NULL, NULL } },
+	{ "-s a -g gfxstream -c gfxstream-vulkan,nonsense", OPTIONS_WRONG,
+	  { "'nonsense'", NULL, NULL } },
 };
 
 static void test_wrong(gconstpointer data)

@@ -40,7 +40,7 @@ static int echo(int link_fd)
 	return error == -EPIPE ? 0 : 1;
 }
 
-static int run(void *data, int link_fd, int variant)
+static int run(void *data, int link_fd, int variant, int server_fd G_GNUC_UNUSED)
 {
 	g_assert_cmpstr(data, ==, kept_word);
 	switch (variant) {
