@@ -65,6 +65,15 @@ struct blob_memory *blob_memory_of_export(const struct renderer_export *exported
 	return memory;
 }
 
+/* A display that has a reference looks at mem only when it gives up the last one. */
+void blob_memory_follow(struct blob_memory *memory, struct guestmem *mem)
+{
+	if (memory->mem != NULL) {
+		guestmem_unref(memory->mem);
+		memory->mem = guestmem_ref(mem);
+	}
+}
+
 struct blob_memory *blob_memory_ref(struct blob_memory *memory)
 {
 	g_atomic_ref_count_inc(&memory->refs);

@@ -44,6 +44,8 @@ struct blob_memory *blob_memory_of_guest(const struct backing *backing, uint64_t
 /* NULL: it can't be mapped, or the file is shorter (touching it would be a SIGBUS). */
 struct blob_memory *blob_memory_of_export(const struct renderer_export *exported,
 					  uint64_t size_bytes);
+/* Its pages lie where they lay, and are of this table now: the one before may go. */
+void blob_memory_follow(struct blob_memory *memory, struct guestmem *mem);
 struct blob_memory *blob_memory_ref(struct blob_memory *memory);
 void blob_memory_unref(struct blob_memory *memory); /* NULL is fine */
 

@@ -172,6 +172,9 @@ enum gpu_resp device_check_blob(const struct device *dev, const struct blob_desc
 enum gpu_resp device_create_blob(struct device *dev, uint32_t id, const struct blob_desc *blob,
 				 struct resource_entry *entries, uint32_t n_entries,
 				 struct resource **resource_out);
+/* Of guest memory, which need not be mapped at present. Entries as above. NULL without memory. */
+struct resource *device_adopt_blob(struct device *dev, uint32_t id, const struct blob_desc *blob,
+				   struct resource_entry *entries, uint32_t n_entries);
 /*
  * The guest's list behind a request, in host byte order, n_entries of at most
  * RESOURCE_MAX_ENTRIES; NULL if it is not all there or for want of memory.

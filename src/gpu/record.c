@@ -247,7 +247,7 @@ static bool restore_2d(struct device *dev, uint32_t id, const struct resource_re
 	return true;
 }
 
-/* Its bytes are where they were, if its pages are guest memory still. */
+/* Its bytes are where they were; where that is memory, nobody knows better than the table. */
 static bool restore_blob(struct device *dev, uint32_t id, const struct resource_record *record,
 			 const char *bytes)
 {
@@ -256,17 +256,22 @@ static bool restore_blob(struct device *dev, uint32_t id, const struct resource_
 		.flags = record->blob_flags,
 		.size_bytes = record->blob_bytes,
 	};
-	struct resource_entry *entries;
-	struct resource *resource;
 
 	if (id == 0 || device_find_resource_or_lost(dev, id) != NULL ||
 	    device_check_blob(dev, &desc, record->n_entries) != GPU_RESP_OK_NODATA) {
 		return false;
 	}
-	entries = read_entries(bytes, record->n_entries);
-	if (entries == NULL ||
-	    device_create_blob(dev, id, &desc, entries, record->n_entries, &resource) !=
-		    GPU_RESP_OK_NODATA) {
+	struct resource_entry *entries = read_entries(bytes, record->n_entries);
+	if (entries == NULL) {
+		return restore_lost(dev, id);
+	}
+	if (resource_entries_bytes(entries, record->n_entries) < desc.size_bytes) {
+		g_free(entries);
+		return false;
+	}
+	struct resource *resource =
+		device_adopt_blob(dev, id, &desc, entries, record->n_entries);
+	if (resource == NULL) {
 		g_free(entries);
 		return restore_lost(dev, id);
 	}

@@ -34,6 +34,7 @@ struct page_walk {
 	const struct guestmem *mem;
 	uint32_t index;	     /* of the entry */
 	uint32_t done_bytes; /* of it */
+	struct gpa at;	     /* of the piece that was given last */
 	bool has_failed;     /* a page is not guest memory */
 };
 
@@ -54,28 +55,37 @@ static bool next_piece(struct page_walk *walk, struct iovec *piece_out)
 			walk->has_failed = true;
 			return false;
 		}
+		walk->at = at;
 		walk->done_bytes += (uint32_t)piece_out->iov_len;
 		return true;
 	}
 	return false;
 }
 
+static bool is_next(const struct iovec *last, const struct iovec *piece)
+{
+	return (char *)last->iov_base + last->iov_len == piece->iov_base;
+}
+
 /*
  * Fill iov_out, which has room for max_iov, joining pages that are neighbours
- * in our address space too. Returns pieces, 0 if a page is not guest memory or
- * they are too many.
+ * in our address space too; but not those of two regions, which only happen to
+ * be mapped so (blob_memory.c). Returns pieces, 0 if a page is not guest memory
+ * or they are too many.
  */
 static size_t translate(const struct resource *resource, const struct guestmem *mem,
 			struct iovec *iov_out, size_t max_iov)
 {
 	struct page_walk walk = { .resource = resource, .mem = mem };
+	struct gpa last_at = { 0 };
 	struct iovec piece;
 	size_t n = 0;
 
-	while (next_piece(&walk, &piece)) {
+	for (; next_piece(&walk, &piece); last_at = walk.at) {
 		struct iovec *last = n > 0 ? &iov_out[n - 1] : NULL;
 
-		if (last != NULL && (char *)last->iov_base + last->iov_len == piece.iov_base) {
+		if (last != NULL && is_next(last, &piece) &&
+		    guestmem_is_one_region(mem, last_at, walk.at)) {
 			last->iov_len += piece.iov_len;
 		} else if (n < max_iov) {
 			iov_out[n++] = piece;
@@ -159,7 +169,7 @@ static void forget_backing(struct resource *resource, struct quota *quota)
 	quota_release(quota, size);
 }
 
-static uint64_t sum_bytes(const struct resource_entry *entries, uint32_t n_entries)
+uint64_t resource_entries_bytes(const struct resource_entry *entries, uint32_t n_entries)
 {
 	uint64_t sum = 0; /* of at most 2^14 numbers of 32 bits */
 
@@ -185,7 +195,7 @@ static bool take_entries(struct resource *resource, struct quota *quota,
 	resource->entries = entries;
 	resource->n_entries = n_entries;
 	resource->backing.iov = iov;
-	resource->backing.size_bytes = sum_bytes(entries, n_entries);
+	resource->backing.size_bytes = resource_entries_bytes(entries, n_entries);
 	resource->has_backing = true;
 	return true;
 }
@@ -212,7 +222,7 @@ enum gpu_resp resource_make_blob(struct resource *resource, struct renderer *ren
 	if (entries == NULL) {
 		return give(resource, renderer);
 	}
-	if (sum_bytes(entries, n_entries) < resource->blob.size_bytes) {
+	if (resource_entries_bytes(entries, n_entries) < resource->blob.size_bytes) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	return resource_attach(resource, renderer, quota, mem, entries, n_entries);
@@ -308,6 +318,9 @@ void resource_remap(struct resource *resource, struct renderer *renderer, struct
 	if (resource->mem != NULL && is_unmoved(resource, mem)) {
 		guestmem_unref(resource->mem);
 		resource->mem = guestmem_ref(mem);
+		if (resource->memory != NULL) {
+			blob_memory_follow(resource->memory, mem);
+		}
 		return;
 	}
 	unmap(resource, renderer);

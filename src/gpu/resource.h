@@ -59,6 +59,9 @@ struct resource {
 	uint8_t uuid[16];
 };
 
+/* All that they name, whether it is memory or not. */
+uint64_t resource_entries_bytes(const struct resource_entry *entries, uint32_t n_entries);
+
 /* Charges RESOURCE_OVERHEAD_BYTES. NULL without memory. */
 struct resource *resource_create(struct quota *quota, uint32_t id,
 				 const struct resource_desc *desc);

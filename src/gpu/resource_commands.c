@@ -45,19 +45,29 @@ static enum gpu_resp create(struct device *dev, uint32_t id, const struct resour
 	return GPU_RESP_OK_NODATA;
 }
 
-enum gpu_resp device_create_blob(struct device *dev, uint32_t id, const struct blob_desc *blob,
-				 struct resource_entry *entries, uint32_t n_entries,
-				 struct resource **resource_out)
+static struct resource *allocate_blob(struct device *dev, uint32_t id,
+				      const struct blob_desc *blob)
 {
 	const struct resource_desc none = { 0 };
 
 	display_reclaim(dev->display);
 	struct resource *resource = allocate(dev, id, &none);
+	if (resource != NULL) {
+		resource->is_blob = true;
+		resource->blob = *blob;
+	}
+	return resource;
+}
+
+enum gpu_resp device_create_blob(struct device *dev, uint32_t id, const struct blob_desc *blob,
+				 struct resource_entry *entries, uint32_t n_entries,
+				 struct resource **resource_out)
+{
+	struct resource *resource = allocate_blob(dev, id, blob);
+
 	if (resource == NULL) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	resource->is_blob = true;
-	resource->blob = *blob;
 	enum gpu_resp resp = resource_make_blob(resource, dev->renderer, dev->quota, dev->mem,
 						entries, n_entries);
 	if (resp != GPU_RESP_OK_NODATA) {
@@ -67,6 +77,22 @@ enum gpu_resp device_create_blob(struct device *dev, uint32_t id, const struct b
 	g_hash_table_insert(dev->resources, GUINT_TO_POINTER(id), resource);
 	*resource_out = resource;
 	return GPU_RESP_OK_NODATA;
+}
+
+struct resource *device_adopt_blob(struct device *dev, uint32_t id, const struct blob_desc *blob,
+				   struct resource_entry *entries, uint32_t n_entries)
+{
+	struct resource *resource = allocate_blob(dev, id, blob);
+
+	if (resource == NULL) {
+		return NULL;
+	}
+	if (!resource_adopt(resource, dev->renderer, dev->quota, dev->mem, entries, n_entries)) {
+		resource_destroy(resource, dev->quota);
+		return NULL;
+	}
+	g_hash_table_insert(dev->resources, GUINT_TO_POINTER(id), resource);
+	return resource;
 }
 
 enum gpu_resp device_create_2d(struct device *dev, uint32_t id, uint32_t format, uint32_t width,

@@ -305,6 +305,13 @@ size_t guestmem_to_iov(const struct guestmem *mem, struct gpa gpa, uint64_t leng
 	return n;
 }
 
+bool guestmem_is_one_region(const struct guestmem *mem, struct gpa a, struct gpa b)
+{
+	const struct region *region = find_region(mem, a.v);
+
+	return region != NULL && region == find_region(mem, b.v);
+}
+
 /* Copies region by region; the whole range was found mapped. */
 static void copy(const struct guestmem *mem, uint64_t gpa, char *flat, size_t length_bytes,
 		 bool to_guest)

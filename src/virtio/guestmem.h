@@ -80,6 +80,9 @@ void *guestmem_at_uva(const struct guestmem *mem, struct uva uva, uint64_t lengt
 size_t guestmem_to_iov(const struct guestmem *mem, struct gpa gpa, uint64_t length_bytes,
 		       struct iovec *iov_out, size_t max_iov);
 
+/* Do both addresses lie in one region? Only there are neighbours pages of one file. */
+bool guestmem_is_one_region(const struct guestmem *mem, struct gpa a, struct gpa b);
+
 /* Copy out, or in. False, with nothing copied, if any byte is not guest memory. */
 bool guestmem_read(const struct guestmem *mem, struct gpa gpa, void *to, size_t length_bytes);
 bool guestmem_write(const struct guestmem *mem, struct gpa gpa, const void *from,

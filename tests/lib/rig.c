@@ -13,7 +13,8 @@
 /* What a guest would ack of what a front-end offers. */
 #define WANTED_FEATURES                                                                            \
 	(FEATURE(VIRTIO_F_GPU_VIRGL) | FEATURE(VIRTIO_F_GPU_EDID) |                                \
-	 FEATURE(VIRTIO_F_GPU_RESOURCE_UUID) | FEATURE(VIRTIO_F_GPU_CONTEXT_INIT) |                \
+	 FEATURE(VIRTIO_F_GPU_RESOURCE_UUID) | FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB) |               \
+	 FEATURE(VIRTIO_F_GPU_CONTEXT_INIT) |                                                      \
 	 FEATURE(VIRTIO_F_INDIRECT) | FEATURE(VIRTIO_F_EVENT_INDEX) |                              \
 	 FEATURE(VIRTIO_F_VHOST_PROTOCOL_FEATURES) | FEATURE(VIRTIO_F_V1))
 

@@ -465,34 +465,68 @@ uint32_t vgpu_submit_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands, u
 	return vgpu_call_chain(vgpu, VGPU_CONTROL, &chain);
 }
 
-uint32_t vgpu_resource_create_blob(struct vgpu *vgpu, uint32_t id, uint32_t blob_mem,
-				   uint64_t size_bytes)
+uint32_t vgpu_resource_create_blob(struct vgpu *vgpu, uint32_t id, const struct vgpu_blob *blob)
 {
 	struct virtio_gpu_resource_create_blob cmd = {
 		.hdr = vgpu_take_hdr(vgpu, VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB),
 		.resource_id = id,
-		.blob_mem = blob_mem,
-		.blob_flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
-		.size = size_bytes,
+		.blob_mem = blob->mem,
+		.blob_flags = blob->flags,
+		.nr_entries = blob->n_entries,
+		.blob_id = blob->blob_id,
+		.size = blob->size_bytes,
+	};
+	struct vgpu_chain chain = {
+		.request = &cmd,
+		.request_size = sizeof(cmd),
+		.payload = blob->entries,
+		.payload_size = blob->n_entries * (uint32_t)sizeof(blob->entries[0]),
+		.response_size = HEADER_SIZE,
+	};
+
+	return vgpu_call_chain(vgpu, VGPU_CONTROL, &chain);
+}
+
+uint32_t vgpu_resource_create_guest_blob(struct vgpu *vgpu, uint32_t id, uint64_t gpa,
+					 uint32_t size_bytes)
+{
+	const struct virtio_gpu_mem_entry entry = {gpa, size_bytes, 0};
+	const struct vgpu_blob blob = {
+		.mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+		.flags = VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE,
+		.size_bytes = size_bytes,
+		.entries = &entry,
+		.n_entries = 1,
+	};
+
+	return vgpu_resource_create_blob(vgpu, id, &blob);
+}
+
+uint32_t vgpu_set_scanout_blob_rect(struct vgpu *vgpu, uint32_t scanout, uint32_t id,
+				    const struct vgpu_layout *layout,
+				    const struct virtio_gpu_rect *rect)
+{
+	struct virtio_gpu_set_scanout_blob cmd = {
+		.hdr = vgpu_take_hdr(vgpu, VIRTIO_GPU_CMD_SET_SCANOUT_BLOB),
+		.r = *rect,
+		.scanout_id = scanout,
+		.resource_id = id,
+		.width = layout->width,
+		.height = layout->height,
+		.format = layout->format,
+		.strides = {layout->stride_bytes, 0, 0, 0},
+		.offsets = {layout->offset_bytes, 0, 0, 0},
 	};
 
 	return vgpu_call(vgpu, &cmd, sizeof(cmd), HEADER_SIZE);
 }
 
-uint32_t vgpu_set_scanout_blob(struct vgpu *vgpu, uint32_t scanout, uint32_t id)
+uint32_t vgpu_set_scanout_blob(struct vgpu *vgpu, uint32_t scanout, uint32_t id,
+			       const struct vgpu_layout *layout)
 {
-	struct virtio_gpu_set_scanout_blob cmd = {
-		.hdr = vgpu_take_hdr(vgpu, VIRTIO_GPU_CMD_SET_SCANOUT_BLOB),
-		.r = {0, 0, 64, 64},
-		.scanout_id = scanout,
-		.resource_id = id,
-		.width = 64,
-		.height = 64,
-		.format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
-		.strides = {256, 0, 0, 0},
-	};
+	const struct virtio_gpu_rect all = {0, 0, layout->width, layout->height};
 
-	return vgpu_call(vgpu, &cmd, sizeof(cmd), HEADER_SIZE);
+	return vgpu_set_scanout_blob_rect(vgpu, scanout, id, layout, &all);
 }
 
 uint32_t vgpu_resource_map_blob(struct vgpu *vgpu, uint32_t id, uint64_t offset)

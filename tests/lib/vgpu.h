@@ -119,9 +119,27 @@ uint32_t vgpu_transfer_from_host_3d(struct vgpu *vgpu, uint32_t ctx, uint32_t id
 				    const struct virtio_gpu_box *box, uint64_t offset,
 				    uint32_t stride);
 uint32_t vgpu_submit_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands, uint32_t size);
-uint32_t vgpu_resource_create_blob(struct vgpu *vgpu, uint32_t id, uint32_t blob_mem,
-				   uint64_t size_bytes);
-uint32_t vgpu_set_scanout_blob(struct vgpu *vgpu, uint32_t scanout, uint32_t id);
+/* RESOURCE_CREATE_BLOB; its context is next_hdr.ctx_id. */
+struct vgpu_blob {
+	uint32_t mem, flags;
+	uint64_t blob_id, size_bytes;
+	const struct virtio_gpu_mem_entry *entries;
+	uint32_t n_entries;
+};
+uint32_t vgpu_resource_create_blob(struct vgpu *vgpu, uint32_t id, const struct vgpu_blob *blob);
+/* Of guest memory, one entry of @size_bytes at @gpa. */
+uint32_t vgpu_resource_create_guest_blob(struct vgpu *vgpu, uint32_t id, uint64_t gpa,
+					 uint32_t size_bytes);
+/* Where in a blob a picture is. */
+struct vgpu_layout {
+	uint32_t format, width, height, stride_bytes, offset_bytes;
+};
+/* All of the picture. */
+uint32_t vgpu_set_scanout_blob(struct vgpu *vgpu, uint32_t scanout, uint32_t id,
+			       const struct vgpu_layout *layout);
+uint32_t vgpu_set_scanout_blob_rect(struct vgpu *vgpu, uint32_t scanout, uint32_t id,
+				    const struct vgpu_layout *layout,
+				    const struct virtio_gpu_rect *rect);
 uint32_t vgpu_resource_map_blob(struct vgpu *vgpu, uint32_t id, uint64_t offset);
 uint32_t vgpu_resource_unmap_blob(struct vgpu *vgpu, uint32_t id);
 /* On the cursor queue; the chain has no response, as Linux sends it. */

@@ -124,6 +124,8 @@ static void run_log_flood(struct attacker *attacker)
 }
 
 #define NO_3D ANSWERED(ERR_UNSPEC)
+#define NO_BLOBS                                                                                   \
+	ANSWERED(ERR_UNSPEC), .withheld_features = FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB)
 
 static const struct attack attacks[] = {
 	{ "command/empty", "no command, only room for an answer",
@@ -221,22 +223,22 @@ static const struct attack attacks[] = {
 			.resource_id = STAGE_NOBODY)),
 	  ANSWERED(ERR_INVALID_RESOURCE_ID) },
 
-	{ "command/create_blob", "RESOURCE_CREATE_BLOB, whose feature was not offered",
+	{ "command/create_blob", "RESOURCE_CREATE_BLOB, whose feature was not acknowledged",
 	  SENDS(COMMAND(virtio_gpu_resource_create_blob, RESOURCE_CREATE_BLOB, .resource_id = 50,
 			.blob_mem = 1, .size = UINT64_MAX, .nr_entries = UINT32_MAX)),
-	  ANSWERED(ERR_UNSPEC) },
-	{ "command/scanout_blob", "SET_SCANOUT_BLOB, whose feature was not offered",
+	  NO_BLOBS },
+	{ "command/scanout_blob", "SET_SCANOUT_BLOB, whose feature was not acknowledged",
 	  SENDS(COMMAND(virtio_gpu_set_scanout_blob, SET_SCANOUT_BLOB, .r = { 0, 0, 64, 64 },
 			.resource_id = STAGE_SHOWN, .width = 64, .height = 64)),
-	  ANSWERED(ERR_UNSPEC) },
-	{ "command/map_blob", "RESOURCE_MAP_BLOB, whose feature was not offered",
+	  NO_BLOBS },
+	{ "command/map_blob", "RESOURCE_MAP_BLOB, whose feature was not acknowledged",
 	  SENDS(COMMAND(virtio_gpu_resource_map_blob, RESOURCE_MAP_BLOB, .resource_id = STAGE_SHOWN,
 			.offset = UINT64_MAX)),
-	  ANSWERED(ERR_UNSPEC) },
-	{ "command/unmap_blob", "RESOURCE_UNMAP_BLOB, whose feature was not offered",
+	  NO_BLOBS },
+	{ "command/unmap_blob", "RESOURCE_UNMAP_BLOB, whose feature was not acknowledged",
 	  SENDS(COMMAND(virtio_gpu_resource_unmap_blob, RESOURCE_UNMAP_BLOB,
 			.resource_id = STAGE_SHOWN)),
-	  ANSWERED(ERR_UNSPEC) },
+	  NO_BLOBS },
 
 	{ "command/capset_info_in_2d", "GET_CAPSET_INFO without 3D",
 	  SENDS(COMMAND(virtio_gpu_get_capset_info, GET_CAPSET_INFO, .capset_index = UINT32_MAX)),

@@ -235,7 +235,6 @@ static void make_nonsense(struct guesser *guesser, struct guess *guess)
 					  0x10f,
 					  0x1100,
 					  0xffffffff,
-					  VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB,
 					  VIRTIO_GPU_CMD_MOVE_CURSOR };
 	static const uint32_t types_3d[] = { VIRTIO_GPU_CMD_CTX_CREATE, VIRTIO_GPU_CMD_SUBMIT_3D,
 					     VIRTIO_GPU_CMD_GET_CAPSET };

@@ -251,11 +251,20 @@ static void test_uuid_needs_feature(const void *mode)
 	rig_destroy(rig);
 }
 
-static void test_resource_create_blob(const void *mode)
+/* A driver that has not acknowledged the feature sends none of these. */
+static struct rig *rig_without_blobs(const void *mode)
 {
-	struct rig *rig = proto_rig(mode);
+	return rig_create(
+		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
+				      .withheld_features = FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB)});
+}
 
-	g_assert_resp(vgpu_resource_create_blob(rig->vgpu, 1, VIRTIO_GPU_BLOB_MEM_GUEST, 4096),
+static void test_create_blob_needs_feature(const void *mode)
+{
+	struct rig *rig = rig_without_blobs(mode);
+	uint64_t gpa = rig_backing(rig, NULL, 4096);
+
+	g_assert_resp(vgpu_resource_create_guest_blob(rig->vgpu, 1, gpa, 4096),
 		      VIRTIO_GPU_RESP_ERR_UNSPEC);
 	/* It took no id. */
 	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, 1, FORMAT, 64, 64));
@@ -269,12 +278,13 @@ static void test_resource_create_blob(const void *mode)
 	rig_destroy(rig);
 }
 
-static void test_set_scanout_blob(const void *mode)
+static void test_set_scanout_blob_needs_feature(const void *mode)
 {
-	struct rig *rig = proto_rig(mode);
+	const struct vgpu_layout layout = {FORMAT, 64, 64, 256, 0};
+	struct rig *rig = rig_without_blobs(mode);
 
 	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, 1, FORMAT, 64, 64));
-	g_assert_resp(vgpu_set_scanout_blob(rig->vgpu, 0, 1), VIRTIO_GPU_RESP_ERR_UNSPEC);
+	g_assert_resp(vgpu_set_scanout_blob(rig->vgpu, 0, 1, &layout), VIRTIO_GPU_RESP_ERR_UNSPEC);
 	struct virtio_gpu_set_scanout_blob cmd = {.hdr = {.type = VIRTIO_GPU_CMD_SET_SCANOUT_BLOB},
 						  .scanout_id = UINT32_MAX,
 						  .resource_id = 1};
@@ -282,9 +292,9 @@ static void test_set_scanout_blob(const void *mode)
 	rig_destroy(rig);
 }
 
-static void test_resource_map_blob(const void *mode)
+static void test_map_blob_needs_feature(const void *mode)
 {
-	struct rig *rig = proto_rig(mode);
+	struct rig *rig = rig_without_blobs(mode);
 
 	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, 1, FORMAT, 64, 64));
 	g_assert_resp(vgpu_resource_map_blob(rig->vgpu, 1, 0), VIRTIO_GPU_RESP_ERR_UNSPEC);
@@ -296,9 +306,9 @@ static void test_resource_map_blob(const void *mode)
 	rig_destroy(rig);
 }
 
-static void test_resource_unmap_blob(const void *mode)
+static void test_unmap_blob_needs_feature(const void *mode)
 {
-	struct rig *rig = proto_rig(mode);
+	struct rig *rig = rig_without_blobs(mode);
 
 	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, 1, FORMAT, 64, 64));
 	g_assert_resp(vgpu_resource_unmap_blob(rig->vgpu, 1), VIRTIO_GPU_RESP_ERR_UNSPEC);
@@ -441,10 +451,10 @@ int main(int argc, char **argv)
 	proto_add_virgl("device", "capset_option", test_capset_option);
 	proto_add("device", "resource_assign_uuid", test_resource_assign_uuid);
 	proto_add("device", "uuid_needs_feature", test_uuid_needs_feature);
-	proto_add("device", "resource_create_blob", test_resource_create_blob);
-	proto_add("device", "set_scanout_blob", test_set_scanout_blob);
-	proto_add("device", "resource_map_blob", test_resource_map_blob);
-	proto_add("device", "resource_unmap_blob", test_resource_unmap_blob);
+	proto_add("device", "create_blob_needs_feature", test_create_blob_needs_feature);
+	proto_add("device", "set_scanout_blob_needs_feature", test_set_scanout_blob_needs_feature);
+	proto_add("device", "map_blob_needs_feature", test_map_blob_needs_feature);
+	proto_add("device", "unmap_blob_needs_feature", test_unmap_blob_needs_feature);
 	proto_add("device", "unknown_type", test_unknown_type);
 	proto_add("device", "no_request", test_no_request);
 	proto_add("device", "fence_echo", test_fence_echo);

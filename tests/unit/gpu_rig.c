@@ -225,6 +225,53 @@ enum gpu_resp context_call(struct fixture *f, uint32_t type, uint32_t ctx_id, ui
 	return call(f, CONTROL, &request, sizeof(request));
 }
 
+enum gpu_resp create_blob(struct fixture *f, uint32_t id, uint32_t mem, uint64_t size,
+			  const struct virtio_gpu_mem_entry *entries, uint32_t n_entries)
+{
+	const struct virtio_gpu_resource_create_blob request = {
+		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, .ctx_id = 1 },
+		.resource_id = id,
+		.blob_mem = mem,
+		.blob_flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+		.nr_entries = n_entries,
+		.blob_id = 7,
+		.size = size,
+	};
+	size_t n_bytes = sizeof(request) + n_entries * sizeof(entries[0]);
+	g_autofree char *bytes = g_malloc(n_bytes);
+
+	memcpy(bytes, &request, sizeof(request));
+	if (n_entries > 0) {
+		memcpy(bytes + sizeof(request), entries, n_entries * sizeof(entries[0]));
+	}
+	return call(f, CONTROL, bytes, n_bytes);
+}
+
+enum gpu_resp create_guest_blob(struct fixture *f, uint32_t id, uint64_t gpa, uint32_t size)
+{
+	const struct virtio_gpu_mem_entry entry = { gpa, size, 0 };
+
+	return create_blob(f, id, GUEST, size, &entry, 1);
+}
+
+enum gpu_resp set_scanout_blob(struct fixture *f, uint32_t scanout_id, uint32_t id,
+			       struct virtio_gpu_rect r, const struct blob_layout *layout)
+{
+	const struct virtio_gpu_set_scanout_blob request = {
+		.hdr = HDR(SET_SCANOUT_BLOB),
+		.r = r,
+		.scanout_id = scanout_id,
+		.resource_id = id,
+		.width = layout->width,
+		.height = layout->height,
+		.format = layout->format,
+		.strides = { layout->stride_bytes },
+		.offsets = { layout->offset_bytes },
+	};
+
+	return call(f, CONTROL, &request, sizeof(request));
+}
+
 uint64_t make_resource(struct fixture *f, uint32_t id, uint32_t format, uint32_t width,
 		       uint32_t height)
 {

@@ -22,6 +22,9 @@
 		.type = VIRTIO_GPU_CMD_##name                                                      \
 	}
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
+#define GUEST VIRTIO_GPU_BLOB_MEM_GUEST
+#define HOST3D VIRTIO_GPU_BLOB_MEM_HOST3D
+#define HOST3D_GUEST VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST
 #define RECT(...) ((struct virtio_gpu_rect){ __VA_ARGS__ })
 #define assert_ok(expression) g_assert_cmphex((expression), ==, GPU_RESP_OK_NODATA)
 #define assert_is(expression, name) g_assert_cmphex((expression), ==, GPU_RESP_ERR_##name)
@@ -83,6 +86,13 @@ enum gpu_resp create_context(struct fixture *f, uint32_t ctx_id, uint32_t init, 
 			     uint32_t name_bytes);
 /* A command that has nothing but a header and, maybe, a resource. */
 enum gpu_resp context_call(struct fixture *f, uint32_t type, uint32_t ctx_id, uint32_t resource_id);
+
+/* Of context 1, memory 7 of it, mappable. */
+enum gpu_resp create_blob(struct fixture *f, uint32_t id, uint32_t mem, uint64_t size,
+			  const struct virtio_gpu_mem_entry *entries, uint32_t n_entries);
+enum gpu_resp create_guest_blob(struct fixture *f, uint32_t id, uint64_t gpa, uint32_t size);
+enum gpu_resp set_scanout_blob(struct fixture *f, uint32_t scanout_id, uint32_t id,
+			       struct virtio_gpu_rect r, const struct blob_layout *layout);
 
 /* A resource with backing in one piece; returns where that is. */
 uint64_t make_resource(struct fixture *f, uint32_t id, uint32_t format, uint32_t width,

@@ -2,6 +2,7 @@
 /* Blob resources: what a guest may make of them, what is shown of them, and the window. */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gpu_rig.h"
@@ -9,60 +10,9 @@
 #include "unit.h"
 
 #define PAGE 4096u
-#define GUEST VIRTIO_GPU_BLOB_MEM_GUEST
-#define HOST3D VIRTIO_GPU_BLOB_MEM_HOST3D
-#define HOST3D_GUEST VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST
-#define MAPPABLE VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE
 #define WINDOW (64 * PAGE)
 
 /* ---- commands ---- */
-
-static enum gpu_resp create_blob(struct fixture *f, uint32_t id, uint32_t mem, uint64_t size,
-				 const struct virtio_gpu_mem_entry *entries, uint32_t n_entries)
-{
-	const struct virtio_gpu_resource_create_blob request = {
-		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, .ctx_id = 1 },
-		.resource_id = id,
-		.blob_mem = mem,
-		.blob_flags = MAPPABLE,
-		.nr_entries = n_entries,
-		.blob_id = 7,
-		.size = size,
-	};
-	size_t n_bytes = sizeof(request) + n_entries * sizeof(entries[0]);
-	g_autofree char *bytes = g_malloc(n_bytes);
-
-	memcpy(bytes, &request, sizeof(request));
-	if (n_entries > 0) {
-		memcpy(bytes + sizeof(request), entries, n_entries * sizeof(entries[0]));
-	}
-	return call(f, CONTROL, bytes, n_bytes);
-}
-
-static enum gpu_resp create_guest_blob(struct fixture *f, uint32_t id, uint64_t gpa, uint32_t size)
-{
-	const struct virtio_gpu_mem_entry entry = { gpa, size, 0 };
-
-	return create_blob(f, id, GUEST, size, &entry, 1);
-}
-
-static enum gpu_resp set_scanout_blob(struct fixture *f, uint32_t scanout_id, uint32_t id,
-				      struct virtio_gpu_rect r, const struct blob_layout *layout)
-{
-	const struct virtio_gpu_set_scanout_blob request = {
-		.hdr = HDR(SET_SCANOUT_BLOB),
-		.r = r,
-		.scanout_id = scanout_id,
-		.resource_id = id,
-		.width = layout->width,
-		.height = layout->height,
-		.format = layout->format,
-		.strides = { layout->stride_bytes },
-		.offsets = { layout->offset_bytes },
-	};
-
-	return call(f, CONTROL, &request, sizeof(request));
-}
 
 static enum gpu_resp map(struct fixture *f, uint32_t id, uint64_t offset)
 {
@@ -247,6 +197,110 @@ static void test_show(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	assert_ok(unref(f, 1));
 	assert_shown(f, "off 2\n");
 	assert_pixel(f, 0, 30, 0x778899);
+}
+
+/* Two regions that happen to be mapped side by side; false: none are. */
+static bool find_neighbours(struct fixture *f, unsigned int first, struct guestmem *mem,
+			    uint64_t *lower_gpa, uint64_t *upper_gpa)
+{
+	const struct guestram *ram = f->vm.ram;
+
+	for (unsigned int i = first; i < ram->n_regions; i++) {
+		for (unsigned int j = first; j < ram->n_regions; j++) {
+			struct iovec lower, upper;
+
+			*lower_gpa = ram->regions[i].wire.guest_addr;
+			*upper_gpa = ram->regions[j].wire.guest_addr;
+			guestmem_to_iov(mem, (struct gpa){ *lower_gpa }, 2 * PAGE, &lower, 1);
+			guestmem_to_iov(mem, (struct gpa){ *upper_gpa }, PAGE, &upper, 1);
+			if ((char *)lower.iov_base + 2 * PAGE == upper.iov_base) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Pages of two files: what follows in the address space does not follow in the file. */
+static void test_show_neighbours(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 32, 96, 128, 0 };
+	unsigned int first = f->vm.ram->n_regions;
+	uint64_t lower, upper;
+
+	for (uint64_t i = 0; i < 4; i++) {
+		guestram_add(f->vm.ram, (i + 3) << 32, 2 * PAGE, 0);
+	}
+	struct guestmem *mem = vm_build_table(f->vm.ram, 0, f->vm.ram->n_regions);
+	if (!find_neighbours(f, first, mem, &lower, &upper)) {
+		g_test_skip("no two mappings are neighbours");
+		guestmem_unref(mem);
+		return;
+	}
+	device_set_memory(&f->dev, mem);
+	guestmem_unref(mem);
+	/* The first is elsewhere, so that they have to be joined. */
+	const struct virtio_gpu_mem_entry entries[] = { { alloc_pages(f, 1), PAGE, 0 },
+							{ lower + PAGE, PAGE, 0 },
+							{ upper, PAGE, 0 } };
+	for (uint32_t i = 0; i < G_N_ELEMENTS(entries); i++) {
+		memset(guestram_at(f->vm.ram, entries[i].addr, PAGE), 0x11 + (int)i, PAGE);
+	}
+	offer_blobs(f);
+	assert_ok(create_blob(f, 1, GUEST, 3 * PAGE, entries, 3));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 32, 96), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 32, 96)));
+	assert_pixel(f, 0, 0, 0x11111111);
+	assert_pixel(f, 31, 63, 0x12121212);
+	assert_pixel(f, 0, 64, 0x13131313);
+	assert_pixel(f, 31, 95, 0x13131313);
+}
+
+/* How often this process has a file mapped. */
+static unsigned int count_mappings(int fd)
+{
+	g_autofree char *maps = NULL;
+	g_autofree char *inode = NULL;
+	unsigned int n = 0;
+	struct stat info;
+
+	g_assert_cmpint(fstat(fd, &info), ==, 0);
+	inode = g_strdup_printf(" %ju ", (uintmax_t)info.st_ino);
+	g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
+	for (const char *at = maps; (at = strstr(at, inode)) != NULL; at++) {
+		n++;
+	}
+	return n;
+}
+
+/* Other memory of the guest's goes: a blob that is shown does not keep it. */
+static void test_show_keeps_no_table(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 16, 16, 64, 0 };
+	unsigned int other = guestram_add(f->vm.ram, UINT64_C(3) << 32, PAGE, 0);
+	int fd = f->vm.ram->regions[other].memfd;
+	unsigned int n_ours = count_mappings(fd);
+	struct guestmem *grown = vm_build_table(f->vm.ram, 0, f->vm.ram->n_regions);
+	struct guestmem *shrunk;
+	const struct guestmem_region_desc desc = {
+		.gpa = { f->vm.ram->regions[other].wire.guest_addr },
+		.uva = { f->vm.ram->regions[other].wire.user_addr },
+		.size_bytes = PAGE,
+	};
+
+	offer_blobs(f);
+	device_set_memory(&f->dev, grown);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1), PAGE));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+	g_assert_cmpuint(count_mappings(fd), ==, n_ours + 1);
+	g_assert_cmpint(guestmem_remove(grown, &desc, &shrunk), ==, 0);
+	guestmem_unref(grown);
+	device_set_memory(&f->dev, shrunk);
+	guestmem_unref(shrunk);
+	g_assert_cmpuint(count_mappings(fd), ==, n_ours);
+	*frame_pixel(f->display->frame, 3, 3) = 0x123456;
+	assert_pixel(f, 3, 3, 0x123456);
 }
 
 /* Other formats, rows between pixels, pages off their boundary: a copy, of the damage. */
@@ -553,6 +607,8 @@ static const struct {
 	{ "create/none-of-the-host", test_no_host_blobs, true, true, false },
 	{ "create/renderer-is-told", test_renderer_is_told, false, false, true },
 	{ "show/without-a-copy", test_show, true, false, true },
+	{ "show/neighbours", test_show_neighbours, true, false, true },
+	{ "show/keeps-no-table", test_show_keeps_no_table, true, false, true },
 	{ "show/copied", test_show_copies, true, false, true },
 	{ "show/errors", test_show_errors, true, true, true },
 	{ "show/nothing", test_null_shows_nothing, false, true, false },

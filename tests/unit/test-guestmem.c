@@ -148,6 +148,12 @@ static void test_range_across_adjacent_regions(void)
 	g_assert_cmpuint(iov[2].iov_len, ==, 10);
 	g_assert_false(is_mapped(mem, 3 * REGION - 1, 2));
 	g_assert_false(is_mapped(mem, 0, 5 * REGION));
+	g_assert_true(guestmem_is_one_region(mem, (struct gpa){ REGION },
+					     (struct gpa){ 2 * REGION - 1 }));
+	g_assert_false(
+		guestmem_is_one_region(mem, (struct gpa){ REGION }, (struct gpa){ REGION - 1 }));
+	g_assert_false(guestmem_is_one_region(mem, (struct gpa){ 3 * REGION },
+					      (struct gpa){ 3 * REGION }));
 
 	/* How many are needed is told even if there is no room for them. */
 	memset(iov, 0, sizeof(iov));

@@ -14,7 +14,9 @@
 #include "unit.h"
 
 #define N_KINDS (RECORD_CURSOR + 1)
-#define FEATURES (1u << VIRTIO_GPU_F_CONTEXT_INIT | 1u << VIRTIO_GPU_F_RESOURCE_UUID)
+#define FEATURES                                                                                   \
+	(1u << VIRTIO_GPU_F_CONTEXT_INIT | 1u << VIRTIO_GPU_F_RESOURCE_UUID |                      \
+	 1u << VIRTIO_GPU_F_RESOURCE_BLOB)
 #define ARGB VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM
 
 /* ---- who keeps the records ---- */
@@ -159,14 +161,24 @@ static void **sorted_ids(GHashTable *table, guint *n_out)
 	return ids;
 }
 
+static bool is_kept(const struct resource *resource)
+{
+	bool is_guest_blob =
+		resource->is_blob && resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST;
+
+	return !resource->is_lost && (resource->desc.is_2d || is_guest_blob);
+}
+
 static void describe_resource(GString *text, const struct resource *resource)
 {
-	if (resource->is_lost || !resource->desc.is_2d) {
+	if (!is_kept(resource)) {
 		g_string_append_printf(text, "res %u: lost\n", resource->id);
 		return;
 	}
-	g_string_append_printf(text, "res %u: %u %ux%u, %s, uuid", resource->id,
-			       resource->desc.format, resource->desc.width, resource->desc.height,
+	g_string_append_printf(text, "res %u: %u %ux%u, blob %x %" PRIx64 ", %s, uuid",
+			       resource->id, resource->desc.format, resource->desc.width,
+			       resource->desc.height, resource->blob.flags,
+			       resource->blob.size_bytes,
 			       !resource->has_backing  ? "no backing"
 			       : resource->mem != NULL ? "mapped"
 						       : "not mapped");
@@ -188,10 +200,16 @@ static void describe_outputs(GString *text, const struct device *dev)
 		const struct cursor *cursor = &dev->cursors[i];
 
 		if (scanout->resource_id != 0) {
-			g_string_append_printf(text, "scanout %u: res %u, %ux%u at %u,%u, %d\n", i,
-					       scanout->resource_id, scanout->view.width,
+			const struct blob_layout *layout = &scanout->layout;
+
+			g_string_append_printf(text,
+					       "scanout %u: res %u, %ux%u at %u,%u, %d, "
+					       "%u %ux%u %u %u\n",
+					       i, scanout->resource_id, scanout->view.width,
 					       scanout->view.height, scanout->view.x,
-					       scanout->view.y, scanout->is_flushed);
+					       scanout->view.y, scanout->is_flushed, layout->format,
+					       layout->width, layout->height, layout->stride_bytes,
+					       layout->offset_bytes);
 		}
 		if (cursor->pixels != NULL) {
 			g_autofree char *sum = g_compute_checksum_for_data(
@@ -484,6 +502,138 @@ static void test_restoring_holds_its_breath(struct test *t, gconstpointer data G
 	g_assert_cmpuint(n_breaths, ==, 0);
 	assert_ok(transfer(&t->f, 1, RECT(0, 0, 1024, 1024), 0));
 	g_assert_cmpuint(n_breaths, >, 0);
+}
+
+/* ---- blobs ---- */
+
+#define PAGE 4096u
+/* All of two pages, and of one that is cut off. */
+#define BLOB_BYTES (3 * PAGE - 100)
+static const struct blob_layout blob_layout = { FORMAT, 32, 64, 160, 64 };
+
+/* Three pages in the wrong order, each full of a number. */
+static void make_blob(struct fixture *f, uint32_t id)
+{
+	uint64_t gpa = guestram_alloc(f->vm.ram, 0, 5 * PAGE, PAGE);
+	const struct virtio_gpu_mem_entry entries[] = { { gpa + 4 * PAGE, PAGE, 0 },
+							{ gpa, PAGE, 0 },
+							{ gpa + 2 * PAGE, PAGE, 0 } };
+
+	for (uint32_t i = 0; i < G_N_ELEMENTS(entries); i++) {
+		memset(guestram_at(f->vm.ram, entries[i].addr, PAGE), 0x11 + (int)i, PAGE);
+	}
+	assert_ok(create_blob(f, id, GUEST, BLOB_BYTES, entries, G_N_ELEMENTS(entries)));
+}
+
+static void assert_blob_shown(struct fixture *f, uint32_t scanout_id, bool has_picture)
+{
+	g_autofree char *expected =
+		g_strdup_printf("update %u: 0,0 32x64 of 32x64 at 0,0\n", scanout_id);
+
+	assert_shown(f, has_picture ? expected : "");
+	if (has_picture) {
+		g_assert_cmphex(*frame_pixel(f->display->frame, 0, 0), ==, 0x11111111);
+		g_assert_cmphex(*frame_pixel(f->display->frame, 31, 63), ==, 0x13131313);
+	}
+}
+
+static void test_blob(struct test *t, gconstpointer data G_GNUC_UNUSED)
+{
+	bool has_picture = !t->f.renderer->impl->is_blind;
+	struct fixture *f = &t->f;
+
+	make_blob(f, 1);
+	g_assert_cmphex(assign_uuid(f, 1), ==, GPU_RESP_OK_RESOURCE_UUID);
+	crash(t);
+	assert_is(create_2d(f, 1, FORMAT, 16, 16), INVALID_RESOURCE_ID);
+	assert_is(attach_one(f, 1, 0, PAGE), UNSPEC);
+	assert_ok(set_scanout_blob(f, 7, 1, RECT(0, 0, 32, 64), &blob_layout));
+	crash(t);
+	/* It was never flushed. */
+	device_replay(&f->dev);
+	assert_shown(f, "");
+	assert_ok(flush(f, 1, RECT(0, 0, 1, 1)));
+	assert_blob_shown(f, 7, has_picture);
+	crash(t);
+	device_replay(&f->dev);
+	assert_blob_shown(f, 7, has_picture);
+	assert_ok(unref(f, 1));
+	assert_shown(f, "off 7\n");
+	crash(t);
+	assert_is(unref(f, 1), INVALID_RESOURCE_ID);
+}
+
+/* The device dies while the front-end has its memory away, and gets it later. */
+static void test_blob_not_mapped(struct test *t, gconstpointer data G_GNUC_UNUSED)
+{
+	struct guestmem *without = vm_build_table(t->f.vm.ram, 1, 2);
+	struct guestmem *all = t->f.vm.mem;
+	struct fixture *f = &t->f;
+
+	make_blob(f, 1);
+	assert_ok(set_scanout_blob(f, 7, 1, RECT(0, 0, 32, 64), &blob_layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 1, 1)));
+	device_set_memory(&f->dev, without);
+	f->vm.mem = without;
+	crash(t);
+	f->vm.mem = all;
+	assert_is(flush(f, 1, RECT(0, 0, 1, 1)), UNSPEC);
+	device_set_memory(&f->dev, all);
+	assert_ok(flush(f, 1, RECT(0, 0, 1, 1)));
+	assert_blob_shown(f, 7, true);
+	guestmem_unref(without);
+}
+
+/* What the host had of it went with the device. */
+static void test_blob_of_the_host(struct test *t, gconstpointer data G_GNUC_UNUSED)
+{
+	struct fixture *f = &t->f;
+	const struct virtio_gpu_mem_entry entry = { guestram_alloc(f->vm.ram, 0, PAGE, PAGE), PAGE,
+						    0 };
+
+	assert_ok(create_context(f, 1, 0, "", 0));
+	assert_ok(create_blob(f, 1, HOST3D, 3 * PAGE, NULL, 0));
+	assert_ok(create_blob(f, 2, HOST3D_GUEST, PAGE, &entry, 1));
+	make_blob(f, 3);
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 32, 64), &blob_layout));
+	crash(t);
+	for (uint32_t id = 1; id <= 2; id++) {
+		assert_is(flush(f, id, RECT(0, 0, 1, 1)), INVALID_RESOURCE_ID);
+		assert_is(set_scanout_blob(f, 1, id, RECT(0, 0, 32, 64), &blob_layout),
+			  INVALID_RESOURCE_ID);
+		assert_is(create_blob(f, id, HOST3D, PAGE, NULL, 0), INVALID_RESOURCE_ID);
+	}
+	device_replay(&f->dev);
+	assert_shown(f, "");
+	assert_ok(unref(f, 1));
+	assert_shown(f, "off 0\n");
+	assert_ok(unref(f, 2));
+	assert_ok(flush(f, 3, RECT(0, 0, 1, 1)));
+}
+
+static void test_recorded_blob(struct test *t, gconstpointer data G_GNUC_UNUSED)
+{
+	struct fixture *f = &t->f;
+
+	make_blob(f, 1);
+	assert_recorded(t, 1, 0, 0, 0, 0);
+	assert_is(create_guest_blob(f, 1, 0, PAGE), INVALID_RESOURCE_ID);
+	assert_is(create_guest_blob(f, 2, VM_NOWHERE, PAGE), UNSPEC);
+	assert_is(detach(f, 1), UNSPEC);
+	assert_recorded(t, 0, 0, 0, 0, 0);
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 32, 64), &blob_layout));
+	assert_recorded(t, 0, 0, 1, 0, 0);
+	assert_is(set_scanout_blob(f, 0, 1, RECT(0, 0, 33, 64), &blob_layout), INVALID_PARAMETER);
+	assert_recorded(t, 0, 0, 0, 0, 0);
+	assert_ok(flush(f, 1, RECT(0, 0, 1, 1)));
+	assert_recorded(t, 0, 0, 1, 0, 0);
+	for (int i = 0; i < 10; i++) {
+		assert_ok(transfer(f, 1, RECT(0, 0, 32, 64), 0));
+		assert_ok(flush(f, 1, RECT(0, 0, 32, 64)));
+	}
+	assert_recorded(t, 0, 0, 0, 0, 0);
+	assert_ok(unref(f, 1));
+	assert_recorded(t, 0, 0, 0, 0, 2); /* and the scanout */
 }
 
 /* ---- scanouts and cursors ---- */
@@ -1118,7 +1268,10 @@ static GByteArray *copy_record(const struct test *t, enum record_kind kind, uint
 	return g_byte_array_append(copy, bytes, (guint)size);
 }
 
-/* See kinds[]: resources 1 (2D, two entries), 2 (3D), context 3, scanout 4, cursor 5. */
+/*
+ * See kinds[]: resources 1 (2D, two entries), 2 (3D), 20 (a blob), context 3,
+ * scanouts 4 (of 1) and 5 (of the blob), cursor 5.
+ */
 static void make_one_of_each(struct test *t)
 {
 	struct fixture *f = &t->f;
@@ -1132,6 +1285,9 @@ static void make_one_of_each(struct test *t)
 	assert_ok(set_scanout(f, 4, 1, RECT(0, 0, 32, 64)));
 	assert_ok(flush(f, 1, RECT(0, 0, 1, 1)));
 	assert_ok(update_cursor(f, 5, 1, 1, 2, 3, 4));
+	make_blob(f, 20);
+	assert_ok(set_scanout_blob(f, 5, 20, RECT(0, 0, 32, 64), &blob_layout));
+	assert_ok(flush(f, 20, RECT(0, 0, 1, 1)));
 }
 
 static const struct {
@@ -1139,7 +1295,8 @@ static const struct {
 	uint32_t id, free_id;
 } kinds[] = {
 	{ RECORD_RESOURCE, 1, 11 }, { RECORD_RESOURCE, 2, 12 }, { RECORD_CONTEXT, 3, 13 },
-	{ RECORD_SCANOUT, 4, 14 },  { RECORD_CURSOR, 5, 15 },
+	{ RECORD_SCANOUT, 4, 14 },  { RECORD_CURSOR, 5, 15 },	{ RECORD_RESOURCE, 20, 21 },
+	{ RECORD_SCANOUT, 5, 9 },
 };
 
 /* A copy on the heap to the byte, so that reading beyond it is noticed. */
@@ -1324,8 +1481,12 @@ static void test_bad_words(struct test *t, gconstpointer data G_GNUC_UNUSED)
 				transfer(f, 11, RECT(0, 0, 32, 64), 0);
 				flush(f, 11, RECT(0, 0, 1, 1));
 				device_replay(&f->dev);
+				flush(f, 21, RECT(0, 0, 1, 1));
+				flush(f, 20, RECT(0, 0, 1, 1));
 				unref(f, 11);
 				unref(f, 12);
+				unref(f, 21);
+				set_scanout(f, 9, 0, RECT(0));
 				context_call(f, VIRTIO_GPU_CMD_CTX_DESTROY, 13, 0);
 				set_scanout(f, 14, 0, RECT(0));
 				update_cursor(f, 15, 0, 0, 0, 0, 0);
@@ -1334,25 +1495,61 @@ static void test_bad_words(struct test *t, gconstpointer data G_GNUC_UNUSED)
 	}
 }
 
+/* Resource id with its last page anywhere. */
+static GByteArray *move_last_entry(const struct test *t, uint32_t id, uint64_t to)
+{
+	GByteArray *bytes = copy_record(t, RECORD_RESOURCE, id);
+
+	memcpy(bytes->data + bytes->len - RECORD_ENTRY_BYTES, &to, sizeof(to));
+	return bytes;
+}
+
 /* A page of a backing may be anywhere; what is no memory now is never touched. */
 static void test_entries_outside_memory(struct test *t, gconstpointer data G_GNUC_UNUSED)
 {
 	static const uint64_t places[] = { VM_NOWHERE, VM_RAM_BYTES - 8, UINT64_MAX - 8,
 					   UINT64_MAX };
+	bool is_blind = t->f.renderer->impl->is_blind;
 	struct fixture *f = &t->f;
 
 	make_one_of_each(t);
 	for (uint32_t i = 0; i < G_N_ELEMENTS(places); i++) {
-		g_autoptr(GByteArray) bytes = copy_record(t, RECORD_RESOURCE, 1);
+		g_autoptr(GByteArray) bytes = move_last_entry(t, 1, places[i]);
+		g_autoptr(GByteArray) blob = move_last_entry(t, 20, places[i]);
 
-		memcpy(bytes->data + bytes->len - RECORD_ENTRY_BYTES, &places[i],
-		       sizeof(places[i]));
-		g_assert_true(restore(t, RECORD_RESOURCE, 20 + i, bytes->data, bytes->len));
-		assert_is(transfer(f, 20 + i, RECT(0, 0, 1, 1), 0), UNSPEC);
+		g_assert_true(restore(t, RECORD_RESOURCE, 40 + i, bytes->data, bytes->len));
+		assert_is(transfer(f, 40 + i, RECT(0, 0, 1, 1), 0), UNSPEC);
 		device_set_memory(&f->dev, f->vm.mem);
-		assert_is(transfer(f, 20 + i, RECT(0, 0, 1, 1), 0), UNSPEC);
-		assert_ok(detach(f, 20 + i));
+		assert_is(transfer(f, 40 + i, RECT(0, 0, 1, 1), 0), UNSPEC);
+		assert_ok(detach(f, 40 + i));
+
+		g_assert_true(restore(t, RECORD_RESOURCE, 50 + i, blob->data, blob->len));
+		assert_ok(set_scanout_blob(f, 6, 50 + i, RECT(0, 0, 32, 64), &blob_layout));
+		for (int k = 0; k < 2; k++) {
+			g_assert_cmphex(flush(f, 50 + i, RECT(0, 0, 1, 1)), ==,
+					is_blind ? GPU_RESP_OK_NODATA : GPU_RESP_ERR_UNSPEC);
+			device_set_memory(&f->dev, f->vm.mem);
+		}
+		assert_ok(unref(f, 50 + i));
 	}
+}
+
+/* A blob says how long it is, and its pages are fewer; or more than a resource may have. */
+static void test_short_blob(struct test *t, gconstpointer data G_GNUC_UNUSED)
+{
+	const uint64_t long_bytes = 3 * PAGE + 1, whole_bytes = 3 * PAGE;
+
+	make_one_of_each(t);
+	g_autoptr(GByteArray) bytes = copy_record(t, RECORD_RESOURCE, 20);
+	guint head_bytes = bytes->len - 3 * RECORD_ENTRY_BYTES;
+	g_assert_cmpuint(replace_word(bytes, head_bytes, BLOB_BYTES, (uint32_t)long_bytes), ==, 1);
+	assert_refused(t, RECORD_RESOURCE, 21, bytes->data, bytes->len);
+	g_assert_cmpuint(replace_word(bytes, head_bytes, (uint32_t)long_bytes, 0), ==, 1);
+	assert_refused(t, RECORD_RESOURCE, 21, bytes->data, bytes->len);
+
+	g_autoptr(GByteArray) whole = copy_record(t, RECORD_RESOURCE, 20);
+	replace_word(whole, head_bytes, BLOB_BYTES, (uint32_t)whole_bytes);
+	g_assert_true(restore(t, RECORD_RESOURCE, 21, whole->data, whole->len));
 }
 
 static uint32_t random_below(uint32_t n)
@@ -1425,7 +1622,7 @@ static void test_noise(struct test *t, gconstpointer data G_GNUC_UNUSED)
 
 static void random_resource_command(struct fixture *f, uint32_t id)
 {
-	switch (random_below(8)) {
+	switch (random_below(10)) {
 	case 0:
 		create_2d(f, id, FORMAT, 16 + random_below(50), 16 + random_below(50));
 		break;
@@ -1447,6 +1644,12 @@ static void random_resource_command(struct fixture *f, uint32_t id)
 	case 6:
 		flush(f, id, RECT(0, 0, 16, 16));
 		break;
+	case 7:
+		create_guest_blob(f, id, PAGE * random_below(100), PAGE + random_below(4 * PAGE));
+		break;
+	case 8:
+		create_blob(f, id, HOST3D, PAGE, NULL, 0);
+		break;
 	default:
 		if (random_below(3) == 0) {
 			unref(f, id);
@@ -1458,9 +1661,15 @@ static void random_command(struct fixture *f)
 {
 	uint32_t id = random_below(10), output = random_below(5);
 
-	switch (random_below(8)) {
+	const struct blob_layout layout = { FORMAT, 16, 16 + random_below(80), 64 + random_below(3),
+					    random_below(4) };
+
+	switch (random_below(9)) {
 	case 0:
 		set_scanout(f, output, id, RECT(0, 0, 16 + random_below(20), 16));
+		break;
+	case 7:
+		set_scanout_blob(f, output, id, RECT(0, 0, 16, 16), &layout);
 		break;
 	case 1:
 		set_scanout(f, output, 0, RECT(0));
@@ -1520,6 +1729,9 @@ static const struct {
 	{ "2d/uuid", test_uuid, SOFT | NONE | PUPPET },
 	{ "2d/longest", test_longest, SOFT | NONE | PUPPET },
 	{ "2d/holds-its-breath", test_restoring_holds_its_breath, SOFT },
+	{ "blob/guest", test_blob, SOFT | NONE | PUPPET },
+	{ "blob/not-mapped", test_blob_not_mapped, SOFT | PUPPET },
+	{ "blob/of-the-host", test_blob_of_the_host, PUPPET },
 	{ "scanouts", test_scanouts, SOFT | VIRGL },
 	{ "cursors", test_cursors, SOFT | VIRGL },
 	{ "limits/contexts", test_contexts_count, NONE | PUPPET },
@@ -1529,6 +1741,7 @@ static const struct {
 	{ "limits/no-memory-at-all", test_no_memory_at_all, NONE | PUPPET },
 	{ "recorded/2d", test_recorded_in_2d, SOFT | NONE | PUPPET },
 	{ "recorded/3d", test_recorded_in_3d, PUPPET },
+	{ "recorded/blob", test_recorded_blob, SOFT | NONE | PUPPET },
 	{ "recorded/in-order", test_recorded_in_order, PUPPET },
 	{ "recorded/reset-drops-all", test_reset_drops_all, SOFT },
 	{ "recorded/without-a-recorder", test_without_a_recorder, SOFT | NONE | PUPPET },
@@ -1540,6 +1753,7 @@ static const struct {
 	{ "hostile/unknown-resource", test_unknown_resource, NONE | PUPPET },
 	{ "hostile/words", test_bad_words, NONE | PUPPET },
 	{ "hostile/entries-outside-memory", test_entries_outside_memory, NONE | PUPPET },
+	{ "hostile/short-blob", test_short_blob, NONE | PUPPET },
 	{ "hostile/noise", test_noise, NONE | PUPPET },
 	{ "life", test_life, SOFT | NONE | PUPPET },
 };
