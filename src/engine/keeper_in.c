@@ -222,7 +222,7 @@ static bool handle_ask_edid(struct process_engine *engine, struct link_message *
 
 static bool handle_map(struct process_engine *engine, struct link_message *message)
 {
-	const struct link_map *ask = link_body(message, sizeof(*ask));
+	const struct link_mapping *ask = link_body(message, sizeof(*ask));
 
 	if (ask == NULL || message->n_fds != 1) {
 		return false;
@@ -233,7 +233,7 @@ static bool handle_map(struct process_engine *engine, struct link_message *messa
 
 static bool handle_unmap(struct process_engine *engine, struct link_message *message)
 {
-	const struct link_map *ask = link_body(message, sizeof(*ask));
+	const struct link_mapping *ask = link_body(message, sizeof(*ask));
 
 	if (ask == NULL) {
 		return false;

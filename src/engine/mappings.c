@@ -79,7 +79,7 @@ static void add_question(struct mappings *mappings, const struct mappings_questi
 }
 
 /* In its turn, behind what the front-end is asked. */
-static void refuse(struct mappings *mappings, const struct link_map *ask, const char *why)
+static void refuse(struct mappings *mappings, const struct link_mapping *ask, const char *why)
 {
 	const struct mappings_question question = {
 		.token = ask->token,
@@ -128,7 +128,7 @@ static void take_back(struct mappings *mappings, const struct mapping *mapping)
 
 /* ---- what is asked for ---- */
 
-static bool is_range(const struct mappings *mappings, const struct link_map *ask)
+static bool is_range(const struct mappings *mappings, const struct link_mapping *ask)
 {
 	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 
@@ -142,7 +142,7 @@ static bool has_room(const struct mappings *mappings)
 	return mappings->questions.length < MAPPINGS_MAX_QUESTIONS;
 }
 
-static bool is_free(const struct mappings *mappings, const struct link_map *ask)
+static bool is_free(const struct mappings *mappings, const struct link_mapping *ask)
 {
 	GTreeNode *behind = g_tree_lower_bound(mappings->ranges, &ask->offset_bytes);
 	GTreeNode *before =
@@ -186,7 +186,7 @@ static bool measure_file(int fd, uint64_t *end_out)
 	return true;
 }
 
-static const char *find_fault(const struct mappings *mappings, const struct link_map *ask, int fd)
+static const char *find_fault(const struct mappings *mappings, const struct link_mapping *ask, int fd)
 {
 	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t end;
@@ -207,7 +207,7 @@ static const char *find_fault(const struct mappings *mappings, const struct link
 	return NULL;
 }
 
-bool mappings_map(struct mappings *mappings, const struct link_map *ask, int fd_borrow)
+bool mappings_map(struct mappings *mappings, const struct link_mapping *ask, int fd_borrow)
 {
 	const struct engine_options *options = mappings->options;
 
@@ -246,7 +246,7 @@ bool mappings_map(struct mappings *mappings, const struct link_map *ask, int fd_
 	return true;
 }
 
-bool mappings_unmap(struct mappings *mappings, const struct link_map *ask)
+bool mappings_unmap(struct mappings *mappings, const struct link_mapping *ask)
 {
 	if (!is_range(mappings, ask) || !has_room(mappings)) {
 		return false;

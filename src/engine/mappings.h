@@ -40,10 +40,10 @@ void mappings_finish(struct mappings *mappings);
  * The renderer process asks. What an honest one may ask for is answered, be it
  * with a refusal; false: this one is not.
  */
-bool mappings_map(struct mappings *mappings, const struct link_map *ask,
+bool mappings_map(struct mappings *mappings, const struct link_mapping *ask,
 		  int fd_borrow) G_GNUC_WARN_UNUSED_RESULT;
 bool mappings_unmap(struct mappings *mappings,
-		    const struct link_map *ask) G_GNUC_WARN_UNUSED_RESULT;
+		    const struct link_mapping *ask) G_GNUC_WARN_UNUSED_RESULT;
 
 /* As engine_mapped(). */
 void mappings_answered(struct mappings *mappings, uint64_t number, int error);

@@ -107,7 +107,7 @@ static const struct recorder recorder = {
 static bool ask(struct renderer_process *process, enum link_type type, uint64_t token,
 		const struct mapper_range *range, int fd_borrow, uint64_t fd_offset_bytes)
 {
-	const struct link_map body = {
+	const struct link_mapping body = {
 		.token = token,
 		.offset_bytes = range->offset_bytes,
 		.size_bytes = range->size_bytes,

@@ -78,10 +78,10 @@ static void teardown(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(unit_count_fds(), ==, f->n_fds);
 }
 
-static struct link_map make_ask(struct fixture *f, uint64_t page, uint64_t n_pages,
+static struct link_mapping make_ask(struct fixture *f, uint64_t page, uint64_t n_pages,
 				uint64_t fd_page)
 {
-	return (struct link_map){
+	return (struct link_mapping){
 		.token = ++f->token,
 		.offset_bytes = page * PAGE,
 		.size_bytes = n_pages * PAGE,
@@ -92,14 +92,14 @@ static struct link_map make_ask(struct fixture *f, uint64_t page, uint64_t n_pag
 /* Tokens are 1, 2, 3, ... */
 static void ask_map(struct fixture *f, uint64_t page, uint64_t n_pages)
 {
-	const struct link_map ask = make_ask(f, page, n_pages, 0);
+	const struct link_mapping ask = make_ask(f, page, n_pages, 0);
 
 	g_assert_true(mappings_map(&f->mappings, &ask, f->memory));
 }
 
 static void ask_unmap(struct fixture *f, uint64_t page, uint64_t n_pages)
 {
-	const struct link_map ask = make_ask(f, page, n_pages, 0);
+	const struct link_mapping ask = make_ask(f, page, n_pages, 0);
 
 	g_assert_true(mappings_unmap(&f->mappings, &ask));
 }
@@ -134,7 +134,7 @@ static void answer(struct fixture *f, uint64_t number, int error)
 
 static void test_asked_and_told(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-	const struct link_map ask = make_ask(f, 3, 2, 5);
+	const struct link_mapping ask = make_ask(f, 3, 2, 5);
 
 	g_assert_true(mappings_map(&f->mappings, &ask, f->memory));
 	assert_asked(f, "1:map(3+2@5) ");
@@ -348,7 +348,7 @@ static void test_bad_numbers(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
-		const struct link_map ask = { .offset_bytes = bad[i].offset_bytes,
+		const struct link_mapping ask = { .offset_bytes = bad[i].offset_bytes,
 					      .size_bytes = bad[i].size_bytes };
 
 		g_assert_false(mappings_map(&f->mappings, &ask, f->memory));
@@ -360,7 +360,7 @@ static void test_bad_numbers(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 
 static void test_no_window(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-	const struct link_map ask = make_ask(f, 0, 1, 0);
+	const struct link_mapping ask = make_ask(f, 0, 1, 0);
 
 	f->options.window_bytes = 0;
 	g_assert_false(mappings_map(&f->mappings, &ask, f->memory));
@@ -370,7 +370,7 @@ static void test_no_window(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 /* It asks, and does not listen. */
 static void test_too_many_questions(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-	const struct link_map ask = make_ask(f, 0, 1, 0);
+	const struct link_mapping ask = make_ask(f, 0, 1, 0);
 
 	for (unsigned int i = 0; i < MAPPINGS_MAX_QUESTIONS; i++) {
 		g_assert_true(mappings_unmap(&f->mappings, &ask));
@@ -383,7 +383,7 @@ static void test_too_many_questions(struct fixture *f, gconstpointer data G_GNUC
 
 static bool is_mapped(struct fixture *f, int fd, uint64_t fd_offset_bytes, uint64_t n_pages)
 {
-	struct link_map ask = make_ask(f, 0, n_pages, 0);
+	struct link_mapping ask = make_ask(f, 0, n_pages, 0);
 
 	ask.fd_offset_bytes = fd_offset_bytes;
 	g_string_truncate(f->log, 0);
