@@ -198,10 +198,11 @@ static void forget_mapping(struct device *dev, struct resource *resource)
 	resource->is_mapped = false;
 }
 
+/* Where the front-end can't be asked the range stays taken: it may show the memory still. */
 void device_unmap(struct device *dev, struct resource *resource)
 {
-	if (resource->is_mapped) {
-		dev->mapper->unmap(dev->mapper_data, 0, &resource->mapping);
+	if (resource->is_mapped &&
+	    dev->mapper->unmap(dev->mapper_data, 0, &resource->mapping)) {
 		forget_mapping(dev, resource);
 	}
 }
@@ -222,11 +223,10 @@ enum gpu_resp handle_resource_unmap_blob(struct device *dev, struct command *com
 	}
 	/* One that can't wait is done all the same, and the guest is told so too early. */
 	command->token = device_may_wait(dev, command) ? ++dev->last_token : 0;
-	bool is_asked = dev->mapper->unmap(dev->mapper_data, command->token, &resource->mapping);
-	forget_mapping(dev, resource);
-	if (!is_asked) {
+	if (!dev->mapper->unmap(dev->mapper_data, command->token, &resource->mapping)) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
+	forget_mapping(dev, resource);
 	return command->token != 0 ? device_wait(dev, command) : GPU_RESP_OK_NODATA;
 }
 

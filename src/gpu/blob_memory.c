@@ -20,19 +20,33 @@ static size_t page_mask(void)
 	return (size_t)sysconf(_SC_PAGESIZE) - 1;
 }
 
-static struct blob_memory *create(uint64_t size_bytes)
+static struct blob_memory *create(uint64_t size_bytes, struct quota *quota)
 {
 	struct blob_memory *memory = g_new0(struct blob_memory, 1);
 
 	g_atomic_ref_count_init(&memory->refs);
 	memory->size_bytes = size_bytes;
+	memory->quota = quota;
 	return memory;
 }
 
-struct blob_memory *blob_memory_of_guest(const struct backing *backing, uint64_t size_bytes,
-					 struct guestmem *mem)
+/* The page tables of a mapping, and what the kernel keeps of each part of it. */
+static bool charge(struct blob_memory *memory, size_t n_runs)
 {
-	struct blob_memory *memory = create(size_bytes);
+	uint64_t n_pages = memory->size_bytes / (page_mask() + 1) + 1;
+	uint64_t cost = n_pages * sizeof(void *) + n_runs * (uint64_t)BLOB_MEMORY_RUN_BYTES;
+
+	if (quota_charge(memory->quota, cost) != QUOTA_OK) {
+		return false;
+	}
+	memory->charged_bytes = cost;
+	return true;
+}
+
+struct blob_memory *blob_memory_of_guest(const struct backing *backing, uint64_t size_bytes,
+					 struct guestmem *mem, struct quota *quota)
+{
+	struct blob_memory *memory = create(size_bytes, quota);
 
 	iov_cursor_init(&memory->cursor, backing->iov, backing->n_iov);
 	memory->mem = guestmem_ref(mem);
@@ -43,7 +57,7 @@ struct blob_memory *blob_memory_of_guest(const struct backing *backing, uint64_t
 }
 
 struct blob_memory *blob_memory_of_export(const struct renderer_export *exported,
-					  uint64_t size_bytes)
+					  uint64_t size_bytes, struct quota *quota)
 {
 	/* Of a dma-buf, too, this is its size. */
 	off_t end = lseek(exported->fd, 0, SEEK_END);
@@ -52,12 +66,16 @@ struct blob_memory *blob_memory_of_export(const struct renderer_export *exported
 	    !checked_range(exported->offset_bytes, size_bytes, (uint64_t)end)) {
 		return NULL;
 	}
-	void *mapping = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED, exported->fd,
-			     (off_t)exported->offset_bytes);
+	struct blob_memory *memory = create(size_bytes, quota);
+	void *mapping = MAP_FAILED;
+	if (charge(memory, 1)) {
+		mapping = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED, exported->fd,
+			       (off_t)exported->offset_bytes);
+	}
 	if (mapping == MAP_FAILED) {
+		blob_memory_unref(memory);
 		return NULL;
 	}
-	struct blob_memory *memory = create(size_bytes);
 	memory->mapping = mapping;
 	memory->mapping_bytes = (size_t)size_bytes;
 	memory->whole = (struct iovec){ mapping, (size_t)size_bytes };
@@ -89,6 +107,7 @@ void blob_memory_unref(struct blob_memory *memory)
 		munmap(memory->mapping, memory->mapping_bytes);
 	}
 	g_atomic_int_add(&n_all_runs, -(gint)memory->n_runs);
+	quota_release(memory->quota, memory->charged_bytes);
 	guestmem_unref(memory->mem);
 	g_free(memory);
 }
@@ -119,49 +138,96 @@ static size_t count_runs(const struct blob_memory *memory)
 	return left == 0 ? n : 0;
 }
 
-/* One run behind the other from start on. */
-static bool map_runs(const struct blob_memory *memory, char *start, size_t n_runs)
+/* Can this memory be mapped twice? Not if it is the host's own, or of huge pages. */
+static bool has_twin(const struct iovec *run)
 {
-	size_t left = (size_t)memory->size_bytes;
+	void *twin = mremap(run->iov_base, 0, page_mask() + 1, MREMAP_MAYMOVE);
 
-	for (size_t i = 0; i < n_runs; i++) {
+	if (twin == MAP_FAILED) {
+		return false;
+	}
+	munmap(twin, page_mask() + 1);
+	return true;
+}
+
+/* Of length_bytes from start on, all but the hole is ours. */
+static void unmap_around(char *start, size_t length_bytes, size_t hole, size_t hole_bytes)
+{
+	if (hole > 0) {
+		munmap(start, hole);
+	}
+	if (hole + hole_bytes < length_bytes) {
+		munmap(start + hole + hole_bytes, length_bytes - hole - hole_bytes);
+	}
+}
+
+static size_t to_pages(size_t length_bytes)
+{
+	return (length_bytes + page_mask()) & ~page_mask();
+}
+
+/*
+ * One run behind the other, over the range that is reserved for them. Where
+ * one fails the kernel may have unmapped what was there, and another thread
+ * may have that place by now: it is left alone for ever. That is rare; its runs
+ * count on, so that a guest that could bring it about could not do so often.
+ */
+static bool map_runs(struct blob_memory *memory)
+{
+	char *start = memory->mapping;
+	size_t size = (size_t)memory->size_bytes, at = 0;
+
+	for (size_t i = 0; i < memory->n_runs; i++) {
 		const struct iovec *run = &memory->cursor.iov[i];
-		size_t length = MIN(left, run->iov_len);
+		size_t length = MIN(size - at, run->iov_len);
 
-		if (mremap(run->iov_base, 0, length, MREMAP_MAYMOVE | MREMAP_FIXED, start) ==
+		if (mremap(run->iov_base, 0, length, MREMAP_MAYMOVE | MREMAP_FIXED, start + at) ==
 		    MAP_FAILED) {
+			unmap_around(start, memory->mapping_bytes, at, to_pages(length));
+			memory->mapping = NULL;
+			memory->n_runs = 0;
 			return false;
 		}
-		start += length;
-		left -= length;
+		at += length;
 	}
 	return true;
 }
 
-static bool join(struct blob_memory *memory)
+/* So many more of all. */
+static bool take_runs(struct blob_memory *memory, size_t n_runs)
 {
-	size_t n_runs = memory->mem != NULL ? count_runs(memory) : 0;
-	size_t size = ((size_t)memory->size_bytes + page_mask()) & ~page_mask();
-
-	if (n_runs == 0) {
-		return false;
-	}
 	if (g_atomic_int_add(&n_all_runs, (gint)n_runs) + (gint)n_runs > BLOB_MEMORY_MAX_ALL_RUNS) {
 		g_atomic_int_add(&n_all_runs, -(gint)n_runs);
 		return false;
 	}
 	memory->n_runs = n_runs;
+	return true;
+}
+
+static bool reserve(struct blob_memory *memory)
+{
+	size_t size = to_pages((size_t)memory->size_bytes);
 	void *start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 			   0);
+
 	if (start == MAP_FAILED) {
 		return false;
 	}
 	memory->mapping = start;
 	memory->mapping_bytes = size;
-	if (!map_runs(memory, start, n_runs)) {
+	return true;
+}
+
+/* On failure, what there is by then goes with memory. */
+static bool join(struct blob_memory *memory)
+{
+	size_t n_runs = memory->mem != NULL ? count_runs(memory) : 0;
+
+	if (n_runs == 0 || !has_twin(&memory->cursor.iov[0]) || !charge(memory, n_runs) ||
+	    !take_runs(memory, n_runs) || !reserve(memory) || !map_runs(memory)) {
 		return false;
 	}
-	memory->whole = (struct iovec){ start, size };
+	memory->whole = (struct iovec){ memory->mapping, memory->mapping_bytes };
 	return true;
 }
 

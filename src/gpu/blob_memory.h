@@ -16,6 +16,7 @@
 
 #include "renderer/renderer.h"
 #include "util/iov.h"
+#include "util/quota.h"
 #include "virtio/guestmem.h"
 
 /*
@@ -25,6 +26,8 @@
  */
 #define BLOB_MEMORY_MAX_RUNS 8192
 #define BLOB_MEMORY_MAX_ALL_RUNS 32768
+/* What the kernel keeps of one, beside the page tables. */
+#define BLOB_MEMORY_RUN_BYTES 256
 
 struct blob_memory {
 	gatomicrefcount refs;
@@ -35,15 +38,20 @@ struct blob_memory {
 	size_t n_runs;		  /* mappings that it took to join it; 0: none is ours */
 	void *mapping;		  /* owned: what is to be unmapped, or NULL */
 	size_t mapping_bytes;
+	struct quota *quota; /* borrowed, outlives it */
+	uint64_t charged_bytes;
 	bool is_scattered; /* it can't be joined */
 };
 
-/* size_bytes of backing, whose list is borrowed until the last read. Never NULL. */
+/*
+ * size_bytes of backing, whose list is borrowed until the last read. Never
+ * NULL. What it takes to join the pages is charged to quota when they are.
+ */
 struct blob_memory *blob_memory_of_guest(const struct backing *backing, uint64_t size_bytes,
-					 struct guestmem *mem);
+					 struct guestmem *mem, struct quota *quota);
 /* NULL: it can't be mapped, or the file is shorter (touching it would be a SIGBUS). */
 struct blob_memory *blob_memory_of_export(const struct renderer_export *exported,
-					  uint64_t size_bytes);
+					  uint64_t size_bytes, struct quota *quota);
 /* Its pages lie where they lay, and are of this table now: the one before may go. */
 void blob_memory_follow(struct blob_memory *memory, struct guestmem *mem);
 struct blob_memory *blob_memory_ref(struct blob_memory *memory);

@@ -114,7 +114,7 @@ static enum gpu_resp take_image(struct device *dev, struct cursor *cursor,
 static enum gpu_resp take_blob(struct device *dev, struct cursor *cursor,
 			       struct resource *resource)
 {
-	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer);
+	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer, dev->quota);
 
 	if (!reserve_image(cursor)) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;

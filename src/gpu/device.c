@@ -103,7 +103,7 @@ static void breathe(void *data)
 {
 	struct device *dev = data;
 
-	if (dev->breathe != NULL && !dev->is_restoring) {
+	if (dev->breathe != NULL && !dev->holds_breath) {
 		dev->breathe(dev->breathe_data);
 	}
 }
@@ -299,6 +299,7 @@ void device_set_memory(struct device *dev, struct guestmem *mem)
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		resource_remap(value, dev->renderer, mem);
 	}
+	scanout_catch_up(dev);
 }
 
 void device_replay(struct device *dev)

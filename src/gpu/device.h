@@ -88,7 +88,7 @@ struct device {
 	const struct recorder *recorder; /* borrowed; NULL: no records */
 	void *recorder_data;
 	void *record; /* RECORD_MAX_BYTES to make one in */
-	bool is_restoring;
+	bool holds_breath; /* it restores, or replays: no command is being executed */
 	const struct mapper *mapper; /* borrowed; NULL: there is no window */
 	void *mapper_data;
 	struct ranges window; /* what of it is mapped, when all that was asked for is done */
@@ -194,6 +194,8 @@ void scanout_disable(struct device *dev, uint32_t scanout_id);
 void scanout_disable_resource(struct device *dev, uint32_t resource_id);
 void scanout_drop_held(struct device *dev);
 void scanout_replay(struct device *dev, uint32_t scanout_id);
+/* The memory changed: show blobs that were flushed when theirs was away. */
+void scanout_catch_up(struct device *dev);
 void cursor_replay(struct device *dev, uint32_t scanout_id);
 /* state is copied, with its pixels. False: refused. */
 bool scanout_restore(struct device *dev, uint32_t scanout_id, const struct scanout *state);

@@ -26,7 +26,10 @@ struct mapper {
 	 */
 	bool (*map)(void *data, uint64_t token, const struct mapper_range *range, int fd_borrow,
 		    uint64_t fd_offset_bytes);
-	/* The whole of a range that was asked to be mapped. Answered the same way. */
+	/*
+	 * The whole of a range that was asked to be mapped. False: it stays as it
+	 * is. Answered the same way, unless token is 0.
+	 */
 	bool (*unmap)(void *data, uint64_t token, const struct mapper_range *range);
 };
 

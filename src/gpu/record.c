@@ -382,9 +382,9 @@ static bool exists(struct device *dev, enum record_kind kind, uint32_t id)
 bool device_restore(struct device *dev, enum record_kind kind, uint32_t id, const void *bytes,
 		    size_t n_bytes)
 {
-	dev->is_restoring = true;
+	dev->holds_breath = true;
 	bool is_restored = restore(dev, kind, id, bytes, n_bytes);
-	dev->is_restoring = false;
+	dev->holds_breath = false;
 	if (!is_restored) {
 		log_warn("a record of kind %u, id %u, is refused", (unsigned int)kind, id);
 	}

@@ -228,7 +228,8 @@ enum gpu_resp resource_make_blob(struct resource *resource, struct renderer *ren
 	return resource_attach(resource, renderer, quota, mem, entries, n_entries);
 }
 
-static struct blob_memory *look_at(const struct resource *resource, struct renderer *renderer)
+static struct blob_memory *look_at(const struct resource *resource, struct renderer *renderer,
+				   struct quota *quota)
 {
 	struct renderer_export exported;
 
@@ -236,21 +237,22 @@ static struct blob_memory *look_at(const struct resource *resource, struct rende
 		return resource->mem == NULL ? NULL :
 					       blob_memory_of_guest(&resource->backing,
 								    resource->blob.size_bytes,
-								    resource->mem);
+								    resource->mem, quota);
 	}
 	if (renderer->impl->blob->export(renderer, resource->id, &exported) != GPU_RESP_OK_NODATA) {
 		return NULL;
 	}
 	struct blob_memory *memory =
-		blob_memory_of_export(&exported, resource->blob.size_bytes);
+		blob_memory_of_export(&exported, resource->blob.size_bytes, quota);
 	close(exported.fd);
 	return memory;
 }
 
-struct blob_memory *resource_blob_memory(struct resource *resource, struct renderer *renderer)
+struct blob_memory *resource_blob_memory(struct resource *resource, struct renderer *renderer,
+					 struct quota *quota)
 {
 	if (resource->memory == NULL && resource->is_blob) {
-		resource->memory = look_at(resource, renderer);
+		resource->memory = look_at(resource, renderer, quota);
 	}
 	return resource->memory;
 }

@@ -87,7 +87,8 @@ enum gpu_resp resource_make_blob(struct resource *resource, struct renderer *ren
  * The bytes of a blob as they are now, whoever has them; borrowed until the
  * backing or the table changes. NULL: they can't be had.
  */
-struct blob_memory *resource_blob_memory(struct resource *resource, struct renderer *renderer);
+struct blob_memory *resource_blob_memory(struct resource *resource, struct renderer *renderer,
+					 struct quota *quota);
 /*
  * The same for a backing that was attached in another process: its pages need
  * not be mapped at present. False without memory.

@@ -151,7 +151,11 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 	struct display_picture picture = { .view = scanout->view };
 	enum gpu_resp resp = read_picture(dev, scanout, damage, &picture.frame);
 
-	if (resp != GPU_RESP_OK_NODATA || picture.frame == NULL) {
+	if (resp != GPU_RESP_OK_NODATA) {
+		scanout->is_full_due = true;
+		return resp;
+	}
+	if (picture.frame == NULL) {
 		return resp;
 	}
 	const struct rect on_scanout = { damage->x - scanout->view.x, damage->y - scanout->view.y,
@@ -306,7 +310,22 @@ void scanout_replay(struct device *dev, uint32_t scanout_id)
 	if (scanout->is_flushed && device_find_resource(dev, scanout->resource_id) != NULL) {
 		bool ignored;
 
+		dev->holds_breath = true;
 		show(dev, scanout_id, &scanout->view, &ignored);
+		dev->holds_breath = false;
+	}
+}
+
+/* The display may come before the memory, and a guest that has drawn waits for nothing. */
+void scanout_catch_up(struct device *dev)
+{
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		const struct scanout *scanout = &dev->scanouts[i];
+
+		if (scanout->layout.format != 0 && scanout->is_full_due &&
+		    display_is_watched(dev->display)) {
+			scanout_replay(dev, i);
+		}
 	}
 }
 

@@ -52,6 +52,9 @@ static struct frame *borrow(const struct blob_layout *layout, pixman_format_code
 
 /* ---- a copy ---- */
 
+/* What is copied in about 100 us: then others have their turn. */
+#define BAND_BYTES (1u << 20)
+
 static bool copy_row(const struct blob_layout *layout, pixman_format_code_t format,
 		     struct blob_memory *memory, const struct rect *row, uint32_t *to,
 		     uint32_t *scratch)
@@ -74,6 +77,7 @@ static enum gpu_resp copy(struct device *dev, struct scanout *scanout, pixman_fo
 {
 	const struct blob_layout *layout = &scanout->layout;
 	g_autofree uint32_t *scratch = g_try_new(uint32_t, layout->width);
+	size_t band_bytes = 0;
 
 	if (scanout->frame == NULL) {
 		scanout->frame = frame_create(dev->quota, layout->width, layout->height);
@@ -88,6 +92,11 @@ static enum gpu_resp copy(struct device *dev, struct scanout *scanout, pixman_fo
 		if (!copy_row(layout, format, memory, &row, frame_pixel(scanout->frame, row.x, y),
 			      scratch)) {
 			return GPU_RESP_ERR_UNSPEC;
+		}
+		band_bytes += damage->width * PIXEL_BYTES;
+		if (band_bytes >= BAND_BYTES) {
+			band_bytes = 0;
+			renderer_breathe(dev->renderer);
 		}
 	}
 	return GPU_RESP_OK_NODATA;
@@ -118,10 +127,11 @@ enum gpu_resp scanout_read_blob(struct device *dev, struct scanout *scanout,
 	uint32_t format = 0;
 
 	*frame_out = NULL;
-	if (dev->renderer->impl->is_blind || read_from_renderer(dev, scanout, resource, damage, frame_out)) {
+	if (dev->renderer->impl->is_blind ||
+	    read_from_renderer(dev, scanout, resource, damage, frame_out)) {
 		return GPU_RESP_OK_NODATA;
 	}
-	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer);
+	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer, dev->quota);
 	if (memory == NULL) {
 		return GPU_RESP_ERR_UNSPEC;
 	}

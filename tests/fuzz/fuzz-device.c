@@ -22,6 +22,7 @@
 #include "input.h"
 #include "model.h"
 #include "recorder.h"
+#include "window.h"
 
 #define QUOTA_BYTES (UINT64_C(16) << 20)
 /* Of structs and pages, which the model does not know. */
@@ -50,6 +51,7 @@ struct fuzz {
 	struct archive *archive; /* likewise */
 	struct renderer *renderer;
 	struct witness *display;
+	struct window window; /* the front-end's, if the renderer is exact and has blobs */
 	struct device dev;
 	struct model model;
 	struct call (*calls)[FUZZ_RING_SIZE]; /* of each queue, by head */
@@ -136,7 +138,8 @@ static bool is_right(const struct fuzz *fuzz, const struct call *call, enum gpu_
 	if (is_success && !fuzz->model.is_exact) {
 		return resp >= GPU_RESP_ERR_UNSPEC;
 	}
-	return is_success && resp == GPU_RESP_ERR_OUT_OF_MEMORY && is_short(call);
+	/* That may be found out before what else is wrong. */
+	return resp == GPU_RESP_ERR_OUT_OF_MEMORY && is_short(call);
 }
 
 static void assert_header(const struct call *call, const struct virtio_gpu_ctrl_hdr *header)
@@ -214,7 +217,7 @@ static bool may_wait(const struct fuzz *fuzz, const struct call *call)
 	if (header->flags & VIRTIO_GPU_FLAG_FENCE && has_fences(fuzz)) {
 		return true;
 	}
-	return fuzz->is_paused ||
+	return fuzz->is_paused || fuzz->window.questions->len > 0 ||
 	       (fuzz->display->answers &&
 		(resp == GPU_RESP_OK_DISPLAY_INFO || resp == GPU_RESP_OK_EDID)) ||
 	       (fuzz->display->is_busy && header->type == VIRTIO_GPU_CMD_RESOURCE_FLUSH);
@@ -269,6 +272,24 @@ static void wait_for_answer(struct fuzz *fuzz, const struct call *call)
 	}
 }
 
+/* What was asked of the front-end by call, as the model has it. */
+static void name_question(struct fuzz *fuzz, struct call *call)
+{
+	GArray *questions = fuzz->window.questions;
+	uint32_t id = call->command.request.resource_map_blob.resource_id;
+
+	if (questions->len > 0) {
+		struct window_question *last =
+			&g_array_index(questions, struct window_question, questions->len - 1);
+
+		if (last->resource_id == 0) {
+			last->resource_id = id;
+			last->serial = model_window_serial(&fuzz->model, id);
+			last->call = call;
+		}
+	}
+}
+
 /* The model has to know what a command did before it judges the next one. */
 static void tell_model(struct fuzz *fuzz, struct call *call)
 {
@@ -278,6 +299,7 @@ static void tell_model(struct fuzz *fuzz, struct call *call)
 	if (fuzz->model.is_exact && call->verdict.resp != MODEL_ANY && !is_short(call)) {
 		model_apply(&fuzz->model, &call->command, call->verdict.resp);
 		call->is_applied = true;
+		name_question(fuzz, call);
 	} else {
 		wait_for_answer(fuzz, call);
 	}
@@ -341,11 +363,19 @@ static void spare_rings(const struct fuzz *fuzz, struct model_call *command)
 {
 	struct virtio_gpu_mem_entry entry;
 
-	if (command->request.header.type != VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING) {
+	size_t at;
+
+	switch (command->request.header.type) {
+	case VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING:
+		at = sizeof(struct virtio_gpu_resource_attach_backing);
+		break;
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
+		at = sizeof(struct virtio_gpu_resource_create_blob);
+		break;
+	default:
 		return;
 	}
-	for (size_t at = sizeof(struct virtio_gpu_resource_attach_backing);
-	     at + sizeof(entry) <= command->size_bytes; at += sizeof(entry)) {
+	for (; at + sizeof(entry) <= command->size_bytes; at += sizeof(entry)) {
 		memcpy(&entry, command->bytes + at, sizeof(entry));
 		struct gpa gpa = { entry.addr };
 		fuzz_guest_spare_rings(fuzz->guest, &gpa, &entry.length);
@@ -488,6 +518,7 @@ static void do_reset(struct fuzz *fuzz)
 	device_reset(&fuzz->dev);
 	model_reset(&fuzz->model);
 	recorder_drop_frames(fuzz->display);
+	window_clear(&fuzz->window);
 	g_assert_cmpuint(quota_used(&quota), ==, 0);
 	/* What was out is forgotten; the driver begins anew. */
 	fuzz_guest_reset_rings(fuzz->guest);
@@ -544,6 +575,40 @@ static void do_answer(struct fuzz *fuzz)
 	answer(fuzz, &question, is_none);
 }
 
+static void answer_window(struct fuzz *fuzz, bool is_refused)
+{
+	const struct window_question question =
+		window_take_question(&fuzz->window, is_refused);
+	struct call *call = question.call;
+
+	if (is_refused && question.is_map) {
+		model_window_refuse(&fuzz->model, question.resource_id, question.serial);
+	}
+	if (is_refused) {
+		call->verdict.resp = GPU_RESP_ERR_UNSPEC;
+	}
+	device_take_mapped(&fuzz->dev, question.token, !is_refused);
+}
+
+/* The front-end answers what it was asked first. */
+static void do_answer_window(struct fuzz *fuzz)
+{
+	bool is_refused = fuzz_input_one_in(&fuzz->in, 4);
+
+	if (fuzz->window.questions->len > 0) {
+		answer_window(fuzz, is_refused);
+	} else {
+		/* Nobody asked. */
+		device_take_mapped(&fuzz->dev, DISPLAY_NO_TOKEN, !is_refused);
+	}
+}
+
+static void do_set_window(struct fuzz *fuzz)
+{
+	fuzz->window.is_deaf = fuzz_input_flag(&fuzz->in);
+	fuzz->model.is_window_deaf = fuzz->window.is_deaf;
+}
+
 static void do_taken(struct fuzz *fuzz)
 {
 	device_take_taken(&fuzz->dev, fuzz_input_u16(&fuzz->in));
@@ -596,12 +661,21 @@ static void do_scribble(struct fuzz *fuzz)
 
 /* ---- another device ---- */
 
+/* What a foreign renderer has in its blobs, and when, no model knows. */
+static bool has_window(void)
+{
+	return which->is_exact && find_impl(which->name)->blob != NULL;
+}
+
 static void start_device(struct fuzz *fuzz, uint64_t last_seq)
 {
 	device_init(&fuzz->dev, fuzz->renderer, &fuzz->display->base, &quota);
 	fuzz->dev.fences.last_seq = last_seq;
 	device_set_breather(&fuzz->dev, breathe, fuzz);
 	device_set_recorder(&fuzz->dev, &archive_recorder, fuzz->archive);
+	if (has_window()) {
+		device_set_mapper(&fuzz->dev, &window_mapper, &fuzz->window, WINDOW_BYTES);
+	}
 }
 
 /* Its process is gone: of all that it held there are the records. The next one has this renderer. */
@@ -613,6 +687,7 @@ static void lose_device(struct fuzz *fuzz, const char *name)
 	device_finish(&fuzz->dev);
 	recorder_drop_frames(fuzz->display);
 	g_array_set_size(fuzz->display->questions, 0);
+	window_clear(&fuzz->window);
 	g_assert_cmpuint(quota_used(&quota), ==, 0);
 	if (!which->is_kept) {
 		renderer_destroy(fuzz->renderer);
@@ -637,6 +712,20 @@ static void lose_calls(struct fuzz *fuzz)
 		virtq_recover(&fuzz->queues[i]);
 	}
 	fail_lost(fuzz);
+}
+
+/* The front-end has what the model says, and nothing else. */
+static void assert_window(const struct fuzz *fuzz)
+{
+	GHashTableIter iter;
+	void *value;
+	guint n = 0;
+
+	g_hash_table_iter_init(&iter, fuzz->model.resources);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		n += ((struct model_resource *)value)->is_in_window;
+	}
+	g_assert_cmpuint(fuzz->window.mapped->len, ==, n);
 }
 
 /* There may have been too little memory for one, or the driver says that there was. */
@@ -689,7 +778,7 @@ static void (*const operations[])(struct fuzz *fuzz) = {
 	do_command, do_command, do_command,	 do_command,	 do_drain,	do_set_memory,
 	do_pause,   do_resume,	do_reset,	 do_set_display, do_answer,	do_taken,
 	do_wait,    do_replay,	do_set_features, do_signal,	 do_set_fences, do_scribble,
-	do_crash,
+	do_crash,   do_answer_window, do_set_window,
 };
 
 /* ---- life ---- */
@@ -707,8 +796,10 @@ static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
 	}
 	fuzz->display = recorder_create();
 	fuzz->archive = archive_create();
+	window_init(&fuzz->window);
 	start_device(fuzz, kept_seq);
 	model_init(&fuzz->model, fuzz->guest, fuzz->renderer, which->is_exact);
+	fuzz->model.window_bytes = has_window() ? WINDOW_BYTES : 0;
 	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
 		virtq_state_init(&fuzz->states[i]);
 		virtq_init(&fuzz->queues[i], i, &fuzz->states[i]);
@@ -731,11 +822,15 @@ static void settle(struct fuzz *fuzz)
 		answer(fuzz, question, true);
 		g_array_remove_index(fuzz->display->questions, 0);
 	}
+	while (fuzz->window.questions->len > 0) {
+		answer_window(fuzz, false);
+	}
 	device_take_taken(&fuzz->dev, UINT32_MAX);
 	while (is_fenced(fuzz) && fenced_count(fuzz->renderer) > 0) {
 		fenced_signal(fuzz->renderer, 0);
 	}
 	take_answers(fuzz);
+	assert_window(fuzz);
 	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
 		for (unsigned int j = 0; j < FUZZ_RING_SIZE; j++) {
 			if (which->is_kept) {
@@ -751,6 +846,7 @@ static void teardown(struct fuzz *fuzz)
 	kept_seq = which->is_kept ? fuzz->dev.fences.last_seq : 0;
 	device_finish(&fuzz->dev);
 	archive_destroy(fuzz->archive);
+	window_finish(&fuzz->window);
 	display_destroy(&fuzz->display->base);
 	if (!which->is_kept) {
 		renderer_destroy(fuzz->renderer);

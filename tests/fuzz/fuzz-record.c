@@ -21,6 +21,7 @@
 
 #define QUOTA_BYTES (UINT64_C(8) << 20)
 #define MAX_ENTRIES 16384u
+#define RESOURCE_WORDS 14u
 #define CURSOR_WORDS (5 + DISPLAY_CURSOR_SIDE * DISPLAY_CURSOR_SIDE)
 
 struct fuzz {
@@ -38,7 +39,7 @@ struct fuzz {
 struct bytes {
 	uint32_t kind, id;
 	size_t n_words;
-	uint32_t words[10 + 4 * (MAX_ENTRIES + 1)];
+	uint32_t words[RESOURCE_WORDS + 4 * (MAX_ENTRIES + 1)];
 };
 
 const char *fuzz_prepare(void)
@@ -105,30 +106,56 @@ static void add_entries(struct fuzz *fuzz, struct bytes *bytes, uint32_t n_entri
 	}
 }
 
+/* Bytes of a blob that its pages hold, or about so many. */
+static void add_blob(struct fuzz *fuzz, struct bytes *bytes)
+{
+	uint64_t size = 4u * fuzz_input_u16(&fuzz->in);
+
+	if (fuzz_input_one_in(&fuzz->in, 16)) {
+		size = fuzz_input_number64(&fuzz->in);
+	}
+	add_word(bytes, (uint32_t)size);
+	add_word(bytes, (uint32_t)(size >> 32));
+	add_word(bytes, fuzz_input_u8(&fuzz->in) % 9);
+	add_word(bytes, 0);
+}
+
+static void add_nothing(struct bytes *bytes, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		add_word(bytes, 0);
+	}
+}
+
 static void make_resource(struct fuzz *fuzz, struct bytes *bytes)
 {
 	static const uint32_t formats[] = { 1, 2, 3, 4, 67, 68, 121, 134 };
 	uint8_t byte = fuzz_input_u8(&fuzz->in);
-	/* A bit each: is it of 2D, has it a uuid, a backing, a long one? */
+	/* A bit each: is it of 2D, has it a uuid, a backing, a long one? And no format of a blob. */
 	uint32_t n_entries = byte & 4 ? 1u + fuzz_input_u8(&fuzz->in) % 8 : 0;
+	bool is_blob = byte & 1 && byte & 0x80;
 
 	if (byte & 8) {
 		n_entries = fuzz_input_number(&fuzz->in);
 	}
 	bytes->id = pick_id(fuzz);
 	if (!(byte & 1)) {
-		memset(bytes->words, 0, 10 * sizeof(bytes->words[0]));
-		bytes->n_words = 10;
+		add_nothing(bytes, RESOURCE_WORDS);
 		return;
 	}
-	add_word(bytes, 1);
-	add_word(bytes, formats[byte >> 4 & 7]);
-	add_word(bytes, pick_side(fuzz));
-	add_word(bytes, pick_side(fuzz));
+	add_word(bytes, is_blob ? 2 : 1);
+	add_word(bytes, is_blob ? 0 : formats[byte >> 4 & 7]);
+	add_word(bytes, is_blob ? 0 : pick_side(fuzz));
+	add_word(bytes, is_blob ? 0 : pick_side(fuzz));
 	add_word(bytes, byte >> 1 & 1);
 	add_word(bytes, n_entries);
 	for (unsigned int i = 0; i < 4; i++) {
 		add_word(bytes, byte & 2 ? fuzz_input_u8(&fuzz->in) : 0);
+	}
+	if (is_blob) {
+		add_blob(fuzz, bytes);
+	} else {
+		add_nothing(bytes, 4);
 	}
 	add_entries(fuzz, bytes, n_entries);
 }
@@ -147,6 +174,14 @@ static void make_scanout(struct fuzz *fuzz, struct bytes *bytes)
 	for (unsigned int i = 0; i < 4; i++) {
 		add_word(bytes, i < 2 ? fuzz_input_u8(&fuzz->in) % 4 : pick_side(fuzz));
 	}
+	/* Where in a blob it is; not, if it is none. */
+	bool is_blob = fuzz_input_flag(&fuzz->in);
+	uint32_t width = is_blob ? pick_side(fuzz) : 0;
+	add_word(bytes, is_blob ? 1u + fuzz_input_u8(&fuzz->in) % 4 : 0);
+	add_word(bytes, width);
+	add_word(bytes, is_blob ? pick_side(fuzz) : 0);
+	add_word(bytes, is_blob ? 4 * width + fuzz_input_u8(&fuzz->in) % 8 : 0);
+	add_word(bytes, is_blob ? fuzz_input_u8(&fuzz->in) : 0);
 }
 
 static void make_cursor(struct fuzz *fuzz, struct bytes *bytes)

@@ -32,10 +32,12 @@ static void pages_finish(struct pages *pages)
 	close(pages->fd);
 }
 
+static struct quota quota;
+
 static struct blob_memory *look_at(const struct backing *backing, uint64_t size)
 {
 	struct guestmem *mem = guestmem_create_empty();
-	struct blob_memory *memory = blob_memory_of_guest(backing, size, mem);
+	struct blob_memory *memory = blob_memory_of_guest(backing, size, mem, &quota);
 
 	guestmem_unref(mem);
 	return memory;
@@ -146,12 +148,67 @@ static void test_too_many_runs(void)
 	pages_finish(&pages);
 }
 
+/* What the kernel keeps for it is paid for, or it is not done. */
+static void test_charged(void)
+{
+	struct pages pages;
+	pages_init(&pages);
+	struct iovec iov[] = { { pages.bytes, PAGE }, { pages.bytes + 2 * PAGE, PAGE } };
+	const struct backing backing = { iov, G_N_ELEMENTS(iov), 2 * PAGE };
+	uint64_t limit_bytes = quota.limit_bytes;
+	char read[PAGE];
+
+	struct blob_memory *memory = look_at(&backing, 2 * PAGE);
+	g_assert_cmpuint(quota_used(&quota), ==, 0);
+	g_assert_nonnull(blob_memory_whole(memory));
+	g_assert_cmpuint(quota_used(&quota), >=, 2 * BLOB_MEMORY_RUN_BYTES);
+	quota.limit_bytes = quota_used(&quota);
+	struct blob_memory *other = look_at(&backing, 2 * PAGE);
+	g_assert_null(blob_memory_whole(other));
+	g_assert_true(blob_memory_read(other, PAGE, read, PAGE));
+	g_assert_cmpint(read[0], ==, 2);
+	blob_memory_unref(other);
+	blob_memory_unref(memory);
+	g_assert_cmpuint(quota_used(&quota), ==, 0);
+	quota.limit_bytes = limit_bytes;
+	pages_finish(&pages);
+}
+
+/* Memory that the kernel does not map twice: all of it, or what comes later. */
+static void test_not_shared(void)
+{
+	struct pages pages;
+	pages_init(&pages);
+	char *private_page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0);
+	g_assert_true(private_page != MAP_FAILED);
+	struct iovec iov[] = { { pages.bytes, PAGE },
+			       { private_page, PAGE },
+			       { pages.bytes + 3 * PAGE, PAGE } };
+	char read[PAGE];
+
+	for (size_t first = 0; first < 2; first++) {
+		const size_t n = 3 - first;
+		const struct backing backing = { iov + first, n, n * PAGE };
+		struct blob_memory *memory = look_at(&backing, backing.size_bytes);
+
+		g_assert_null(blob_memory_whole(memory));
+		g_assert_null(blob_memory_whole(memory));
+		g_assert_true(blob_memory_read(memory, backing.size_bytes - PAGE, read, PAGE));
+		g_assert_cmpint(read[0], ==, 3);
+		blob_memory_unref(memory);
+	}
+	munmap(private_page, PAGE);
+	g_assert_cmpuint(quota_used(&quota), ==, 0);
+	pages_finish(&pages);
+}
+
 static void test_export(void)
 {
 	struct pages pages;
 	pages_init(&pages);
 	struct renderer_export exported = { .fd = pages.fd, .offset_bytes = 2 * PAGE };
-	struct blob_memory *memory = blob_memory_of_export(&exported, 3 * PAGE);
+	struct blob_memory *memory = blob_memory_of_export(&exported, 3 * PAGE, &quota);
 	char read[2];
 
 	g_assert_nonnull(memory);
@@ -162,15 +219,15 @@ static void test_export(void)
 	blob_memory_unref(memory);
 
 	/* Shorter than it has to be, off a page, nothing to be mapped. */
-	g_assert_null(blob_memory_of_export(&exported, (N_PAGES - 2) * PAGE + 1));
+	g_assert_null(blob_memory_of_export(&exported, (N_PAGES - 2) * PAGE + 1, &quota));
 	exported.offset_bytes = UINT64_MAX & ~(uint64_t)(PAGE - 1);
-	g_assert_null(blob_memory_of_export(&exported, PAGE));
+	g_assert_null(blob_memory_of_export(&exported, PAGE, &quota));
 	exported.offset_bytes = 1;
-	g_assert_null(blob_memory_of_export(&exported, PAGE));
+	g_assert_null(blob_memory_of_export(&exported, PAGE, &quota));
 	int ends[2];
 	g_assert_cmpint(pipe(ends), ==, 0);
 	exported = (struct renderer_export){ .fd = ends[0] };
-	g_assert_null(blob_memory_of_export(&exported, PAGE));
+	g_assert_null(blob_memory_of_export(&exported, PAGE, &quota));
 	close(ends[0]);
 	close(ends[1]);
 	pages_finish(&pages);
@@ -179,10 +236,13 @@ static void test_export(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	quota_init(&quota, 16u << 20);
 	g_test_add_func("/blob-memory/one-piece", test_one_piece);
 	g_test_add_func("/blob-memory/joined", test_joined);
 	g_test_add_func("/blob-memory/scattered", test_scattered);
 	g_test_add_func("/blob-memory/too-many-runs", test_too_many_runs);
+	g_test_add_func("/blob-memory/charged", test_charged);
+	g_test_add_func("/blob-memory/not-shared", test_not_shared);
 	g_test_add_func("/blob-memory/export", test_export);
 	return g_test_run();
 }

@@ -303,6 +303,39 @@ static void test_show_keeps_no_table(struct fixture *f, gconstpointer data G_GNU
 	assert_pixel(f, 3, 3, 0x123456);
 }
 
+/* Memory goes and comes, as when a machine is stopped: what was flushed is shown then. */
+static void test_show_when_it_is_back(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { FORMAT, 16, 16, 64, 0 };
+	struct guestmem *without = vm_build_table(f->vm.ram, 1, 2);
+
+	offer_blobs(f);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1), PAGE));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), &layout));
+	/* Nothing, as it was never flushed. */
+	device_set_memory(&f->dev, without);
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "");
+	assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+	assert_shown(f, "update 0: 0,0 16x16 of 16x16 at 0,0\n");
+	/* Nothing is due. */
+	device_set_memory(&f->dev, without);
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "");
+	/* A display came meanwhile. */
+	device_set_memory(&f->dev, without);
+	device_replay(&f->dev);
+	assert_shown(f, "");
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "update 0: 0,0 16x16 of 16x16 at 0,0\n");
+	/* The guest went on. */
+	device_set_memory(&f->dev, without);
+	assert_is(flush(f, 1, RECT(0, 0, 1, 1)), UNSPEC);
+	device_set_memory(&f->dev, f->vm.mem);
+	assert_shown(f, "update 0: 0,0 16x16 of 16x16 at 0,0\n");
+	guestmem_unref(without);
+}
+
 /* Other formats, rows between pixels, pages off their boundary: a copy, of the damage. */
 static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -333,6 +366,31 @@ static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 		assert_pixel(f, 3, 2, is_bgr ? 0x030201 : 0x010203);
 		assert_pixel(f, 4, 2, 0x070707);
 	}
+}
+
+static void count_breath(void *data)
+{
+	unsigned int *n_breaths = data;
+
+	(*n_breaths)++;
+}
+
+/* A long copy gives the cursor its turn, in the middle of a command and nowhere else. */
+static void test_show_breathes(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct blob_layout layout = { VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 1024, 1024, 4096, 0 };
+	unsigned int n_breaths = 0;
+
+	offer_blobs(f);
+	device_set_breather(&f->dev, count_breath, &n_breaths);
+	assert_ok(create_guest_blob(f, 1, alloc_pages(f, 1024), 1024 * PAGE));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 1024, 1024), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 1024, 1024)));
+	g_assert_cmpuint(n_breaths, ==, 4);
+	device_replay(&f->dev);
+	g_assert_cmpuint(n_breaths, ==, 4);
+	assert_ok(flush(f, 1, RECT(0, 0, 1024, 256)));
+	g_assert_cmpuint(n_breaths, ==, 5);
 }
 
 static void test_show_errors(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -563,6 +621,28 @@ static void test_map_refused(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	window_end(f, &window);
 }
 
+/* Who can't be asked has it mapped still: nothing else may come there. */
+static void test_unmap_not_asked(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	for (uint32_t id = 1; id <= 2; id++) {
+		g_assert_cmphex(map(f, id, (id - 1) * 2 * PAGE), ==, GPU_RESP_PENDING);
+		device_take_mapped(&f->dev, window.token, true);
+		g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_OK_MAP_INFO);
+	}
+	window.is_deaf = true;
+	assert_is(unmap(f, 1), UNSPEC);
+	assert_ok(unref(f, 2));
+	window.is_deaf = false;
+	assert_is(map(f, 3, 0), INVALID_PARAMETER);
+	assert_is(map(f, 3, 2 * PAGE), INVALID_PARAMETER);
+	g_assert_cmphex(unmap(f, 1), ==, GPU_RESP_PENDING);
+	g_assert_cmphex(map(f, 3, 0), ==, GPU_RESP_PENDING);
+	window_end(f, &window);
+}
+
 static void test_unref_unmaps(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	struct window window;
@@ -609,7 +689,9 @@ static const struct {
 	{ "show/without-a-copy", test_show, true, false, true },
 	{ "show/neighbours", test_show_neighbours, true, false, true },
 	{ "show/keeps-no-table", test_show_keeps_no_table, true, false, true },
+	{ "show/when-it-is-back", test_show_when_it_is_back, true, false, true },
 	{ "show/copied", test_show_copies, true, false, true },
+	{ "show/breathes", test_show_breathes, true, false, true },
 	{ "show/errors", test_show_errors, true, true, true },
 	{ "show/nothing", test_null_shows_nothing, false, true, false },
 	{ "show/memory-of-the-host", test_show_export, false, false, true },
@@ -617,6 +699,7 @@ static const struct {
 	{ "window/map", test_map, false, false, true },
 	{ "window/errors", test_map_errors, false, false, true },
 	{ "window/refused", test_map_refused, false, false, true },
+	{ "window/unmap-not-asked", test_unmap_not_asked, false, false, true },
 	{ "window/unref-unmaps", test_unref_unmaps, false, false, true },
 	{ "window/reset-empties-it", test_reset_empties_window, false, false, true },
 };

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "fenced.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct fenced {
 	struct renderer base;
 	struct renderer *soft; /* owned: has the 2D resources */
 	GHashTable *ids_3d;    /* a set: the others */
+	GHashTable *blobs;     /* id -> uint64_t *, its blob_id; owned; they are of 3D, too */
+	int blob_fd;	       /* owned: what is in all of them */
 	bool is_failing;
 	GArray *fences; /* of struct renderer_fence, not yet signalled */
 };
@@ -44,6 +49,7 @@ static void fenced_resource_destroy(struct renderer *r, uint32_t id)
 {
 	struct fenced *fenced = from_base(r);
 
+	g_hash_table_remove(fenced->blobs, GUINT_TO_POINTER(id));
 	if (!g_hash_table_remove(fenced->ids_3d, GUINT_TO_POINTER(id))) {
 		fenced->soft->impl->resource_destroy(fenced->soft, id);
 	}
@@ -81,9 +87,57 @@ static enum gpu_resp fenced_resource_read(struct renderer *r, uint32_t id,
 	struct renderer *soft = find_soft(r, id);
 
 	*frame_out = NULL;
+	if (g_hash_table_contains(from_base(r)->blobs, GUINT_TO_POINTER(id))) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
 	return soft != NULL ? soft->impl->resource_read(soft, id, damage, frame_out)
 			    : GPU_RESP_OK_NODATA;
 }
+
+/* ---- blobs ---- */
+
+static enum gpu_resp blob_create(struct renderer *r, uint32_t id, const struct blob_desc *desc,
+				 const struct backing *backing)
+{
+	struct fenced *fenced = from_base(r);
+
+	g_assert_nonnull(find_soft(r, id));
+	g_assert_cmpuint(desc->size_bytes, >, 0);
+	g_assert_true((backing == NULL) == (desc->mem == VIRTIO_GPU_BLOB_MEM_HOST3D));
+	g_assert_true((desc->ctx_id == 0) == (desc->mem == VIRTIO_GPU_BLOB_MEM_GUEST));
+	if (backing != NULL) {
+		g_assert_cmpuint(backing->n_iov, >, 0);
+		g_assert_cmpuint(backing->size_bytes, >=, desc->size_bytes);
+	}
+	g_hash_table_add(fenced->ids_3d, GUINT_TO_POINTER(id));
+	g_hash_table_insert(fenced->blobs, GUINT_TO_POINTER(id),
+			    g_memdup2(&desc->blob_id, sizeof(desc->blob_id)));
+	return GPU_RESP_OK_NODATA;
+}
+
+static enum gpu_resp blob_export(struct renderer *r, uint32_t id,
+				 struct renderer_export *export_out)
+{
+	struct fenced *fenced = from_base(r);
+	const uint64_t *blob_id = g_hash_table_lookup(fenced->blobs, GUINT_TO_POINTER(id));
+
+	g_assert_nonnull(blob_id);
+	if (!fenced_exports(*blob_id)) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	*export_out = (struct renderer_export){
+		.fd = fcntl(fenced->blob_fd, F_DUPFD_CLOEXEC, 0),
+		.offset_bytes = *blob_id % 4 * 4096,
+		.map_info = VIRTIO_GPU_MAP_CACHE_CACHED,
+	};
+	g_assert_cmpint(export_out->fd, >=, 0);
+	return GPU_RESP_OK_NODATA;
+}
+
+static const struct renderer_blob_impl blob_impl = {
+	.create = blob_create,
+	.export = blob_export,
+};
 
 /* ---- contexts ---- */
 
@@ -191,6 +245,9 @@ static int fenced_create(const struct renderer_options *options, struct quota *q
 
 	renderer_init(&fenced->base, &fenced_impl, quota);
 	fenced->ids_3d = g_hash_table_new(NULL, NULL);
+	fenced->blobs = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	fenced->blob_fd = memfd_create("blob", MFD_CLOEXEC);
+	g_assert_cmpint(ftruncate(fenced->blob_fd, FENCED_BLOB_BYTES), ==, 0);
 	g_assert_cmpint(renderer_create(renderer_find("2d"), options, quota, &fenced->soft), ==, 0);
 	fenced->fences = g_array_new(FALSE, FALSE, sizeof(struct renderer_fence));
 	fenced->base.caps = (struct renderer_caps){
@@ -209,6 +266,8 @@ static void fenced_destroy(struct renderer *r)
 
 	renderer_destroy(fenced->soft);
 	g_hash_table_destroy(fenced->ids_3d);
+	g_hash_table_destroy(fenced->blobs);
+	close(fenced->blob_fd);
 	g_array_free(fenced->fences, TRUE);
 	g_free(fenced);
 }
@@ -224,6 +283,7 @@ const struct renderer_impl fenced_impl = {
 	.transfer_2d = fenced_transfer_2d,
 	.resource_read = fenced_resource_read,
 	.context = &context_impl,
+	.blob = &blob_impl,
 	.fence_create = fence_create,
 	.dispatch = dispatch,
 };

@@ -66,23 +66,31 @@ static void apply_unref(struct model *model, const struct model_call *call)
 {
 	uint32_t id = call->request.resource_unref.resource_id;
 
+	for (size_t i = 0; i < G_N_ELEMENTS(model->scanouts); i++) {
+		if (model->scanouts[i].resource_id == id) {
+			model->scanouts[i] = (struct model_scanout){ 0 };
+		}
+	}
 	remove_id(model->ids, id);
 	g_hash_table_remove(model->resources, GUINT_TO_POINTER(id));
 }
 
+/* Consumes entries. */
+static void take_backing(struct model_resource *resource, GArray *entries)
+{
+	resource->has_backing = true;
+	resource->entries = entries;
+	resource->mapping = MODEL_MAPPED;
+	resource->backing_bytes = model_sum_entries(entries);
+}
+
 static void apply_attach_backing(struct model *model, const struct model_call *call)
 {
-	struct model_resource *resource =
-		model_find_resource(model, call->request.resource_attach_backing.resource_id);
+	const struct virtio_gpu_resource_attach_backing *request =
+		&call->request.resource_attach_backing;
 
-	resource->has_backing = true;
-	resource->entries = model_read_entries(call);
-	resource->mapping = MODEL_MAPPED;
-	resource->backing_bytes = 0;
-	for (guint i = 0; i < resource->entries->len; i++) {
-		resource->backing_bytes +=
-			g_array_index(resource->entries, struct virtio_gpu_mem_entry, i).length;
-	}
+	take_backing(model_find_resource(model, request->resource_id),
+		     model_read_entries(call, sizeof(*request), request->nr_entries));
 }
 
 static void apply_detach_backing(struct model *model, const struct model_call *call)
@@ -92,6 +100,65 @@ static void apply_detach_backing(struct model *model, const struct model_call *c
 
 	resource->has_backing = false;
 	g_clear_pointer(&resource->entries, g_array_unref);
+}
+
+static void apply_set_scanout(struct model *model, const struct model_call *call)
+{
+	const struct virtio_gpu_set_scanout *request = &call->request.set_scanout;
+
+	model->scanouts[request->scanout_id] =
+		(struct model_scanout){ .resource_id = request->resource_id };
+}
+
+static void apply_create_blob(struct model *model, const struct model_call *call)
+{
+	const struct virtio_gpu_resource_create_blob *request =
+		&call->request.resource_create_blob;
+	struct model_resource resource = {
+		.id = request->resource_id,
+		.is_blob = true,
+		.blob = {
+			.mem = request->blob_mem,
+			.flags = request->blob_flags,
+			.blob_id = request->blob_id,
+			.size_bytes = request->size,
+		},
+	};
+
+	if (model_has_pages(request->blob_mem)) {
+		take_backing(&resource,
+			     model_read_entries(call, sizeof(*request), request->nr_entries));
+	}
+	add_resource(model, &resource);
+}
+
+static void apply_set_scanout_blob(struct model *model, const struct model_call *call)
+{
+	const struct virtio_gpu_set_scanout_blob *request = &call->request.set_scanout_blob;
+
+	model->scanouts[request->scanout_id] = (struct model_scanout){
+		.resource_id = request->resource_id,
+		.is_blob = request->resource_id != 0,
+		.width = request->width,
+		.height = request->height,
+	};
+}
+
+static void apply_map_blob(struct model *model, const struct model_call *call)
+{
+	const struct virtio_gpu_resource_map_blob *request = &call->request.resource_map_blob;
+	struct model_resource *resource = model_find_resource(model, request->resource_id);
+
+	resource->is_in_window = true;
+	resource->window_offset = request->offset;
+	model_window_range(resource, request->offset, &resource->window_bytes);
+	resource->window_serial = ++model->last_serial;
+}
+
+static void apply_unmap_blob(struct model *model, const struct model_call *call)
+{
+	model_find_resource(model, call->request.resource_unmap_blob.resource_id)->is_in_window =
+		false;
 }
 
 static void apply_ctx_create(struct model *model, const struct model_call *call)
@@ -126,7 +193,7 @@ static const struct model_command commands[] = {
 	{ VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, make_resource, judge_detach_backing,
 	  apply_detach_backing },
 	{ VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, make_transfer_2d, judge_transfer_2d, NULL },
-	{ VIRTIO_GPU_CMD_SET_SCANOUT, make_set_scanout, judge_set_scanout, NULL },
+	{ VIRTIO_GPU_CMD_SET_SCANOUT, make_set_scanout, judge_set_scanout, apply_set_scanout },
 	{ VIRTIO_GPU_CMD_RESOURCE_FLUSH, make_flush, judge_flush, NULL },
 	{ VIRTIO_GPU_CMD_UPDATE_CURSOR, make_cursor, judge_update_cursor, NULL },
 	{ VIRTIO_GPU_CMD_MOVE_CURSOR, make_cursor, judge_move_cursor, NULL },
@@ -143,10 +210,12 @@ static const struct model_command commands[] = {
 	{ VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, make_transfer_3d, judge_transfer_3d, NULL },
 	{ VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, make_transfer_3d, judge_transfer_3d, NULL },
 	{ VIRTIO_GPU_CMD_SUBMIT_3D, make_submit, judge_submit, NULL },
-	{ VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, make_header, judge_blob, NULL },
-	{ VIRTIO_GPU_CMD_SET_SCANOUT_BLOB, make_header, judge_blob, NULL },
-	{ VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB, make_header, judge_blob, NULL },
-	{ VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, make_header, judge_blob, NULL },
+	{ VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, make_create_blob, judge_create_blob,
+	  apply_create_blob },
+	{ VIRTIO_GPU_CMD_SET_SCANOUT_BLOB, make_set_scanout_blob, judge_set_scanout_blob,
+	  apply_set_scanout_blob },
+	{ VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB, make_map_blob, judge_map_blob, apply_map_blob },
+	{ VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, make_resource, judge_unmap_blob, apply_unmap_blob },
 };
 
 static const struct model_command *find_command(uint32_t type)
@@ -231,6 +300,8 @@ static uint32_t response_bytes(const struct model *model, const struct model_cal
 		return sizeof(struct virtio_gpu_resp_capset_info);
 	case VIRTIO_GPU_RESP_OK_RESOURCE_UUID:
 		return sizeof(struct virtio_gpu_resp_resource_uuid);
+	case VIRTIO_GPU_RESP_OK_MAP_INFO:
+		return sizeof(struct virtio_gpu_resp_map_info);
 	case VIRTIO_GPU_RESP_OK_CAPSET:
 		for (uint32_t i = 0; i < caps->n_capsets; i++) {
 			if (caps->capsets[i].id == call->request.get_capset.capset_id) {
@@ -282,7 +353,7 @@ void model_apply(struct model *model, const struct model_call *call, enum gpu_re
 {
 	const struct model_command *command = find_command(call->request.header.type);
 
-	if (command != NULL && command->apply != NULL && resp == GPU_RESP_OK_NODATA) {
+	if (command != NULL && command->apply != NULL && resp < GPU_RESP_ERR_UNSPEC) {
 		command->apply(model, call);
 	}
 }
@@ -379,13 +450,35 @@ void model_reset(struct model *model)
 	g_array_set_size(model->contexts, 0);
 	g_array_set_size(model->lost_contexts, 0);
 	g_hash_table_remove_all(model->resources);
+	memset(model->scanouts, 0, sizeof(model->scanouts));
 }
 
 void model_lose_resource(struct model_resource *resource)
 {
 	resource->is_lost = true;
 	resource->has_backing = false;
+	resource->is_in_window = false;
 	g_clear_pointer(&resource->entries, g_array_unref);
+}
+
+static bool outlives_device(const struct model_resource *resource)
+{
+	return resource->is_2d ||
+	       (resource->is_blob && resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST);
+}
+
+uint64_t model_window_serial(const struct model *model, uint32_t id)
+{
+	const struct model_resource *resource = model_find_resource(model, id);
+
+	return resource != NULL && resource->is_in_window ? resource->window_serial : 0;
+}
+
+void model_window_refuse(struct model *model, uint32_t id, uint64_t serial)
+{
+	if (model_window_serial(model, id) == serial) {
+		model_find_resource(model, id)->is_in_window = false;
+	}
 }
 
 void model_lose(struct model *model, const struct renderer *renderer)
@@ -396,7 +489,7 @@ void model_lose(struct model *model, const struct renderer *renderer)
 	model->renderer = renderer;
 	g_hash_table_iter_init(&iter, model->resources);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
-		if (!((struct model_resource *)value)->is_2d) {
+		if (!outlives_device(value)) {
 			model_lose_resource(value);
 		}
 	}

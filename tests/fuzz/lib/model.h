@@ -36,6 +36,17 @@ struct model_resource {
 	GArray *entries; /* of struct virtio_gpu_mem_entry, or NULL */
 	enum model_mapping mapping;
 	bool is_lost; /* went with its device: its id is taken, and it can be ended */
+	bool is_blob; /* then width, height and the like are 0 */
+	struct blob_desc blob;
+	bool is_in_window; /* mapped, or that was asked for */
+	uint64_t window_offset, window_bytes;
+	uint64_t window_serial; /* of that question */
+};
+
+struct model_scanout {
+	uint32_t resource_id; /* 0: off */
+	bool is_blob;
+	uint32_t width, height; /* of a blob's picture */
 };
 
 struct model {
@@ -47,6 +58,10 @@ struct model {
 	uint64_t features;     /* acknowledged */
 	GArray *ids;	       /* of the resources, in the order of their making */
 	GHashTable *resources; /* id -> struct model_resource, owned */
+	struct model_scanout scanouts[VIRTIO_GPU_MAX_SCANOUTS];
+	uint64_t window_bytes; /* host-visible; 0: there is none */
+	bool is_window_deaf;   /* the front-end can't be asked just now */
+	uint64_t last_serial;
 	GArray *contexts;      /* ids */
 	GArray *lost_contexts; /* likewise */
 };
@@ -88,3 +103,7 @@ void model_reset(struct model *model);
 /* The device died, and one on this renderer was made of its records: 3D is lost. */
 void model_lose(struct model *model, const struct renderer *renderer);
 void model_lose_resource(struct model_resource *resource);
+/* What resource id is mapped by; 0: it is not. */
+uint64_t model_window_serial(const struct model *model, uint32_t id);
+/* The front-end refused the mapping of that serial, which the resource may no longer have. */
+void model_window_refuse(struct model *model, uint32_t id, uint64_t serial);

@@ -15,6 +15,12 @@ bool model_has_context_or_lost(const struct model *model, uint32_t id);
 const uint8_t *model_extra(const struct model_call *call, size_t fixed_bytes,
 			   uint32_t *size_bytes_out);
 
+/* Does a list of entries stand in for the bytes of a blob of this kind? */
+bool model_has_pages(uint32_t blob_mem);
+/* Whole pages of the window that resource would have at offset; false if it can't. */
+bool model_window_range(const struct model_resource *resource, uint64_t offset,
+			uint64_t *size_bytes_out);
+
 /* ---- model_make.c: fill in the body ---- */
 
 void make_header(const struct model *model, struct fuzz_input *in, struct model_call *call);
@@ -33,6 +39,10 @@ void make_ctx_resource(const struct model *model, struct fuzz_input *in, struct 
 void make_transfer_3d(const struct model *model, struct fuzz_input *in, struct model_call *call);
 void make_submit(const struct model *model, struct fuzz_input *in, struct model_call *call);
 void make_cursor(const struct model *model, struct fuzz_input *in, struct model_call *call);
+void make_create_blob(const struct model *model, struct fuzz_input *in, struct model_call *call);
+void make_set_scanout_blob(const struct model *model, struct fuzz_input *in,
+			   struct model_call *call);
+void make_map_blob(const struct model *model, struct fuzz_input *in, struct model_call *call);
 
 /* ---- model_judge.c: the right answer; *takes_bytes is 0 before ---- */
 
@@ -58,8 +68,14 @@ enum gpu_resp judge_detach_backing(const struct model *model, const struct model
 				   uint64_t *takes_bytes);
 enum gpu_resp judge_assign_uuid(const struct model *model, const struct model_call *call,
 				uint64_t *takes_bytes);
-enum gpu_resp judge_blob(const struct model *model, const struct model_call *call,
-			 uint64_t *takes_bytes);
+enum gpu_resp judge_create_blob(const struct model *model, const struct model_call *call,
+				uint64_t *takes_bytes);
+enum gpu_resp judge_set_scanout_blob(const struct model *model, const struct model_call *call,
+				     uint64_t *takes_bytes);
+enum gpu_resp judge_map_blob(const struct model *model, const struct model_call *call,
+			     uint64_t *takes_bytes);
+enum gpu_resp judge_unmap_blob(const struct model *model, const struct model_call *call,
+			       uint64_t *takes_bytes);
 enum gpu_resp judge_get_capset_info(const struct model *model, const struct model_call *call,
 				    uint64_t *takes_bytes);
 enum gpu_resp judge_get_capset(const struct model *model, const struct model_call *call,
@@ -81,5 +97,6 @@ enum gpu_resp judge_move_cursor(const struct model *model, const struct model_ca
 
 /* Would these entries (of a backing) be mapped? */
 enum model_mapping model_map(const struct model *model, const GArray *entries);
-/* The entries behind an ATTACH_BACKING, which are all there. */
-GArray *model_read_entries(const struct model_call *call);
+/* n entries behind the fixed part of a command, which are all there. */
+GArray *model_read_entries(const struct model_call *call, size_t fixed_bytes, uint32_t n);
+uint64_t model_sum_entries(const GArray *entries);

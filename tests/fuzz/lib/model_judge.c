@@ -96,13 +96,6 @@ enum gpu_resp judge_assign_uuid(const struct model *model, const struct model_ca
 		       : GPU_RESP_ERR_INVALID_RESOURCE_ID;
 }
 
-/* Neither is offered. */
-enum gpu_resp judge_blob(const struct model *model UNUSED, const struct model_call *call UNUSED,
-			 uint64_t *takes_bytes UNUSED)
-{
-	return GPU_RESP_ERR_UNSPEC;
-}
-
 /* ---- backings ---- */
 
 enum model_mapping model_map(const struct model *model, const GArray *entries)
@@ -125,16 +118,23 @@ enum model_mapping model_map(const struct model *model, const GArray *entries)
 									   : MODEL_UNSURE;
 }
 
-GArray *model_read_entries(const struct model_call *call)
+GArray *model_read_entries(const struct model_call *call, size_t fixed_bytes, uint32_t n)
 {
-	const struct virtio_gpu_resource_attach_backing *request =
-		&call->request.resource_attach_backing;
 	GArray *entries = g_array_new(FALSE, FALSE, sizeof(struct virtio_gpu_mem_entry));
 	uint32_t size;
 
-	g_array_append_vals(entries, model_extra(call, sizeof(*request), &size),
-			    request->nr_entries);
+	g_array_append_vals(entries, model_extra(call, fixed_bytes, &size), n);
 	return entries;
+}
+
+uint64_t model_sum_entries(const GArray *entries)
+{
+	uint64_t sum = 0;
+
+	for (guint i = 0; i < entries->len; i++) {
+		sum += g_array_index(entries, struct virtio_gpu_mem_entry, i).length;
+	}
+	return sum;
 }
 
 enum gpu_resp judge_attach_backing(const struct model *model, const struct model_call *call,
@@ -150,14 +150,14 @@ enum gpu_resp judge_attach_backing(const struct model *model, const struct model
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (resource->has_backing || request->nr_entries == 0 ||
+	if (resource->has_backing || resource->is_blob || request->nr_entries == 0 ||
 	    request->nr_entries > RESOURCE_MAX_ENTRIES) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	if (list_bytes > size) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	g_autoptr(GArray) entries = model_read_entries(call);
+	g_autoptr(GArray) entries = model_read_entries(call, sizeof(*request), request->nr_entries);
 	enum model_mapping mapping = model_map(model, entries);
 	*takes_bytes = 2 * list_bytes + 4096;
 	if (mapping == MODEL_UNSURE) {
@@ -173,9 +173,13 @@ enum gpu_resp judge_detach_backing(const struct model *model, const struct model
 		model, call->request.resource_detach_backing.resource_id);
 
 	/* Nobody knows any more whether a lost one had one. */
-	return resource != NULL && (resource->has_backing || resource->is_lost)
-		       ? GPU_RESP_OK_NODATA
-		       : GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (resource != NULL && resource->is_lost) {
+		return GPU_RESP_OK_NODATA;
+	}
+	if (resource == NULL || !resource->has_backing) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	return resource->is_blob ? GPU_RESP_ERR_UNSPEC : GPU_RESP_OK_NODATA;
 }
 
 /* ---- pixels ---- */
@@ -186,6 +190,13 @@ static bool is_inside(const struct virtio_gpu_rect *r, const struct model_resour
 	       (uint64_t)r->y + r->height <= resource->height;
 }
 
+/* Can the bytes of a blob be had? What the host has of one, nobody knows. */
+static bool is_readable(const struct model_resource *resource)
+{
+	return resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST &&
+	       resource->mapping == MODEL_MAPPED;
+}
+
 enum gpu_resp judge_transfer_2d(const struct model *model, const struct model_call *call,
 				uint64_t *takes_bytes)
 {
@@ -194,6 +205,10 @@ enum gpu_resp judge_transfer_2d(const struct model *model, const struct model_ca
 
 	if (resource == NULL || !resource->has_backing) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	/* Its pages are where it is shown from. */
+	if (resource->is_blob) {
+		return GPU_RESP_OK_NODATA;
 	}
 	if (!is_inside(&request->r, resource)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
@@ -238,8 +253,36 @@ enum gpu_resp judge_set_scanout(const struct model *model, const struct model_ca
 	return GPU_RESP_OK_NODATA;
 }
 
+/* Inside each picture that there is of it. */
+static enum gpu_resp judge_flush_blob(const struct model *model,
+				      const struct model_resource *resource,
+				      const struct virtio_gpu_rect *r, uint64_t *takes_bytes)
+{
+	bool is_shown = false;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(model->scanouts); i++) {
+		const struct model_scanout *scanout = &model->scanouts[i];
+
+		if (scanout->resource_id != resource->id) {
+			continue;
+		}
+		if ((uint64_t)r->x + r->width > scanout->width ||
+		    (uint64_t)r->y + r->height > scanout->height) {
+			return GPU_RESP_ERR_INVALID_PARAMETER;
+		}
+		is_shown = true;
+		*takes_bytes += picture_bytes(scanout->width, scanout->height) +
+				resource->blob.size_bytes / 256;
+	}
+	if (!is_shown || model->renderer->impl->is_blind || is_readable(resource)) {
+		return GPU_RESP_OK_NODATA;
+	}
+	/* Nobody may be watching. */
+	return MODEL_ANY;
+}
+
 enum gpu_resp judge_flush(const struct model *model, const struct model_call *call,
-			  uint64_t *takes_bytes UNUSED)
+			  uint64_t *takes_bytes)
 {
 	const struct virtio_gpu_resource_flush *request = &call->request.resource_flush;
 	const struct model_resource *resource = model_find_resource(model, request->resource_id);
@@ -247,8 +290,27 @@ enum gpu_resp judge_flush(const struct model *model, const struct model_call *ca
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+	if (resource->is_blob) {
+		return judge_flush_blob(model, resource, &request->r, takes_bytes);
+	}
 	return is_inside(&request->r, resource) ? GPU_RESP_OK_NODATA
 						: GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+static enum gpu_resp judge_blob_cursor(const struct model *model,
+				       const struct model_resource *resource)
+{
+	if (resource->blob.size_bytes <
+	    picture_bytes(DISPLAY_CURSOR_SIDE, DISPLAY_CURSOR_SIDE)) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (model->renderer->impl->is_blind || is_readable(resource)) {
+		return GPU_RESP_OK_NODATA;
+	}
+	return resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST &&
+			       resource->mapping == MODEL_UNMAPPED
+		       ? GPU_RESP_ERR_UNSPEC
+		       : MODEL_ANY;
 }
 
 enum gpu_resp judge_update_cursor(const struct model *model, const struct model_call *call,
@@ -266,9 +328,14 @@ enum gpu_resp judge_update_cursor(const struct model *model, const struct model_
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+	if (request->hot_x >= DISPLAY_CURSOR_SIDE || request->hot_y >= DISPLAY_CURSOR_SIDE) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (resource->is_blob) {
+		return judge_blob_cursor(model, resource);
+	}
 	if (resource->width - 1 >= DISPLAY_CURSOR_SIDE ||
-	    resource->height - 1 >= DISPLAY_CURSOR_SIDE || request->hot_x >= DISPLAY_CURSOR_SIDE ||
-	    request->hot_y >= DISPLAY_CURSOR_SIDE) {
+	    resource->height - 1 >= DISPLAY_CURSOR_SIDE) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	return GPU_RESP_OK_NODATA;
@@ -389,14 +456,16 @@ enum gpu_resp judge_transfer_3d(const struct model *model, const struct model_ca
 	if (resource == NULL || !resource->has_backing) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (!is_box_inside(resource, &request->box, request->level) ||
+	if ((!resource->is_blob && !is_box_inside(resource, &request->box, request->level)) ||
 	    request->offset > resource->backing_bytes) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	if (resource->mapping != MODEL_MAPPED) {
 		return resource->mapping == MODEL_UNSURE ? MODEL_ANY : GPU_RESP_ERR_UNSPEC;
 	}
-	return GPU_RESP_OK_NODATA;
+	/* Where the renderer was not told of it there is nothing to transfer to. */
+	return resource->is_blob && model->renderer->impl->blob == NULL ? GPU_RESP_ERR_UNSPEC
+									: GPU_RESP_OK_NODATA;
 }
 
 enum gpu_resp judge_submit(const struct model *model, const struct model_call *call,

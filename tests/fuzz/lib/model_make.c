@@ -131,12 +131,34 @@ void make_set_scanout(const struct model *model, struct fuzz_input *in, struct m
 	request->r = pick_rect(in, model_find_resource(model, request->resource_id));
 }
 
+/* Of a blob the picture that there is of it. */
+static struct model_resource picture_of(const struct model *model,
+					const struct model_resource *resource)
+{
+	struct model_resource picture = { .width = 64, .height = 64 };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(model->scanouts); i++) {
+		if (model->scanouts[i].resource_id == resource->id) {
+			picture.width = model->scanouts[i].width;
+			picture.height = model->scanouts[i].height;
+		}
+	}
+	return picture;
+}
+
 void make_flush(const struct model *model, struct fuzz_input *in, struct model_call *call)
 {
 	struct virtio_gpu_resource_flush *request = &call->request.resource_flush;
 
 	request->resource_id = pick_resource(model, in);
-	request->r = pick_rect(in, model_find_resource(model, request->resource_id));
+	const struct model_resource *resource = model_find_resource(model, request->resource_id);
+	if (resource != NULL && resource->is_blob) {
+		const struct model_resource picture = picture_of(model, resource);
+
+		request->r = pick_rect(in, &picture);
+	} else {
+		request->r = pick_rect(in, resource);
+	}
 }
 
 void make_transfer_2d(const struct model *model, struct fuzz_input *in, struct model_call *call)
@@ -180,6 +202,22 @@ static struct virtio_gpu_mem_entry pick_entry(const struct model *model, struct 
 	return entry;
 }
 
+/* Behind what there is of call. Returns the sum of their lengths. */
+static uint64_t add_entries(const struct model *model, struct fuzz_input *in,
+			    struct model_call *call, unsigned int n)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct virtio_gpu_mem_entry entry = pick_entry(model, in);
+
+		memcpy(call->bytes + call->size_bytes, &entry, sizeof(entry));
+		call->size_bytes += (uint32_t)sizeof(entry);
+		sum += entry.length;
+	}
+	return sum;
+}
+
 void make_attach_backing(const struct model *model, struct fuzz_input *in, struct model_call *call)
 {
 	struct virtio_gpu_resource_attach_backing *request = &call->request.resource_attach_backing;
@@ -187,12 +225,7 @@ void make_attach_backing(const struct model *model, struct fuzz_input *in, struc
 
 	request->resource_id = pick_resource(model, in);
 	request->nr_entries = n;
-	for (unsigned int i = 0; i < n; i++) {
-		const struct virtio_gpu_mem_entry entry = pick_entry(model, in);
-
-		memcpy(call->bytes + call->size_bytes, &entry, sizeof(entry));
-		call->size_bytes += (uint32_t)sizeof(entry);
-	}
+	add_entries(model, in, call, n);
 	if (fuzz_input_one_in(in, 16)) {
 		request->nr_entries = fuzz_input_number(in);
 	}
@@ -215,6 +248,90 @@ void make_cursor(const struct model *model, struct fuzz_input *in, struct model_
 	request->pos.y = fuzz_input_number(in);
 	request->hot_x = fuzz_input_u8(in) % 72;
 	request->hot_y = fuzz_input_u8(in) % 72;
+}
+
+/* ---- blobs ---- */
+
+static uint32_t pick_blob_mem(struct fuzz_input *in)
+{
+	switch (fuzz_input_below(in, 8)) {
+	case 5:
+		return VIRTIO_GPU_BLOB_MEM_HOST3D;
+	case 6:
+		return VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
+	case 7:
+		return fuzz_input_number(in);
+	default:
+		return VIRTIO_GPU_BLOB_MEM_GUEST;
+	}
+}
+
+void make_create_blob(const struct model *model, struct fuzz_input *in, struct model_call *call)
+{
+	struct virtio_gpu_resource_create_blob *request = &call->request.resource_create_blob;
+	uint64_t n_bytes = 4096u * (1 + fuzz_input_below(in, 16));
+
+	request->resource_id = pick_new_id(in);
+	request->hdr.ctx_id = pick_context(model, in);
+	request->blob_mem = pick_blob_mem(in);
+	request->blob_id = fuzz_input_u8(in);
+	/* A bit of this byte for each thing that is not as usual. */
+	uint8_t byte = fuzz_input_u8(in);
+	request->blob_flags = byte & 1 ? fuzz_input_number(in) : VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE;
+	if (model_has_pages(request->blob_mem) != !!(byte & 2)) {
+		request->nr_entries = 1 + fuzz_input_below(in, MAX_ENTRIES);
+		n_bytes = add_entries(model, in, call, request->nr_entries);
+	}
+	request->size = byte & 4 ? fuzz_input_number64(in) : n_bytes;
+	if (byte & 8) {
+		request->size -= fuzz_input_u16(in);
+	}
+	if (byte & 16) {
+		request->nr_entries = fuzz_input_number(in);
+	}
+}
+
+void make_set_scanout_blob(const struct model *model, struct fuzz_input *in,
+			   struct model_call *call)
+{
+	static const uint32_t formats[] = { 1, 2, 3, 4, 67, 68, 121, 134 };
+	struct virtio_gpu_set_scanout_blob *request = &call->request.set_scanout_blob;
+
+	request->resource_id = pick_resource(model, in);
+	const struct model_resource *resource = model_find_resource(model, request->resource_id);
+	request->scanout_id = pick_scanout(in);
+	/* A bit of this byte for each thing that is not as usual. */
+	uint8_t byte = fuzz_input_u8(in);
+	request->format = byte & 1 ? fuzz_input_number(in) : formats[byte >> 5];
+	request->width = byte & 2 ? pick_side(in) : 16u + fuzz_input_u8(in) % 32;
+	request->strides[0] = request->width * PIXEL_BYTES;
+	if (byte & 4) {
+		request->strides[0] = byte & 1 ? fuzz_input_number(in) :
+						 request->strides[0] + fuzz_input_u8(in);
+	}
+	request->offsets[0] = byte & 8 ? fuzz_input_number(in) : 0;
+	request->height = 16;
+	if (byte & 16) {
+		request->height = pick_side(in);
+	} else if (resource != NULL && resource->is_blob && request->strides[0] > 0) {
+		/* As high as there is room for. */
+		uint64_t rows = resource->blob.size_bytes / request->strides[0];
+
+		request->height = (uint32_t)MIN(rows, 1024);
+	}
+	const struct model_resource picture = { .width = request->width,
+						.height = request->height };
+	request->r = pick_rect(in, &picture);
+}
+
+void make_map_blob(const struct model *model, struct fuzz_input *in, struct model_call *call)
+{
+	struct virtio_gpu_resource_map_blob *request = &call->request.resource_map_blob;
+	uint8_t byte;
+
+	request->resource_id = pick_resource(model, in);
+	byte = fuzz_input_u8(in);
+	request->offset = byte == 0xff ? fuzz_input_number64(in) : byte % 36 * 4096u;
 }
 
 /* ---- 3D ---- */
