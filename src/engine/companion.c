@@ -16,9 +16,9 @@
 
 #include "util/fds.h"
 
-lockdown_names companion_calls = { "socketpair", "clone",  "fork",  "vfork", "wait4",	    "waitid",
-				   "kill",	 "prctl", "setpgid", "dup2",  "close_range", "execve",
-				   NULL };
+lockdown_names companion_calls = { "socketpair",  "clone",  "fork",  "vfork",	"wait4",
+				   "waitid",	  "kill",   "prctl", "setpgid", "dup2",
+				   "close_range", "execve", NULL };
 
 G_GNUC_NORETURN static void become(const struct companion_options *options, int fd, pid_t parent)
 {

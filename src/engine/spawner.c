@@ -74,9 +74,9 @@ G_GNUC_NORETURN static void become_renderer(const struct spawning *s, int link_f
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(s->fd);
 	close(s->signal_fd);
-	_exit(getppid() == parent ?
-		      s->options->run(s->options->data, link_fd, variant, s->server_fd) :
-		      1);
+	_exit(getppid() == parent
+		      ? s->options->run(s->options->data, link_fd, variant, s->server_fd)
+		      : 1);
 }
 
 /* Without one the renderer does without what takes it. */
@@ -276,7 +276,8 @@ G_GNUC_NORETURN static void become_spawner(struct spawning *s, pid_t parent)
 	qsort(fds, n_kept + 1, sizeof(int), compare_fds);
 	close_all_but(fds, n_kept + 1);
 
-	/* With a server it has more to end than would end with it; it sees its owner's end anyhow. */
+	/* With a server it has more to end than would end with it; it sees its owner's end anyhow.
+	 */
 	if (s->options->run_server == NULL) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	} else {

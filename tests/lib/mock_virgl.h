@@ -66,8 +66,8 @@ enum mock_opcode {
 	/* results: open descriptors; stream sockets among them */
 	MOCK_COUNT_FDS,
 	/*
-	 * results: are there capabilities, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as in
-	 * proc(5)
+	 * results: are there capabilities, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as
+	 * in proc(5)
 	 */
 	MOCK_GET_PRIVILEGES,
 
@@ -94,15 +94,15 @@ enum mock_opcode {
 };
 
 enum mock_blob_kind {
-	MOCK_BLOBS_FINE, /* files that can be mapped and are cached */
-	MOCK_BLOBS_FAIL, /* value: errno; there are none */
-	MOCK_BLOBS_UNMAPPABLE, /* there is no way to map them */
+	MOCK_BLOBS_FINE,	 /* files that can be mapped and are cached */
+	MOCK_BLOBS_FAIL,	 /* value: errno; there are none */
+	MOCK_BLOBS_UNMAPPABLE,	 /* there is no way to map them */
 	MOCK_BLOBS_UNEXPORTABLE, /* no descriptor is to be had */
-	MOCK_BLOBS_MAP_INFO, /* value: what the library says of it */
-	MOCK_BLOBS_FD_TYPE, /* value: 1 DMABUF, 2 OPAQUE, 3 SHM, or whatever */
-	MOCK_BLOBS_SHORT, /* value: bytes that the file is too short by */
-	MOCK_BLOBS_PIPE, /* the descriptor is a pipe's */
-	MOCK_BLOBS_PICTURE, /* value: width, and height << 16, of B8G8R8A8 pixels */
+	MOCK_BLOBS_MAP_INFO,	 /* value: what the library says of it */
+	MOCK_BLOBS_FD_TYPE,	 /* value: 1 DMABUF, 2 OPAQUE, 3 SHM, or whatever */
+	MOCK_BLOBS_SHORT,	 /* value: bytes that the file is too short by */
+	MOCK_BLOBS_PIPE,	 /* the descriptor is a pipe's */
+	MOCK_BLOBS_PICTURE,	 /* value: width, and height << 16, of B8G8R8A8 pixels */
 };
 
 enum mock_ring_kind {
@@ -116,7 +116,8 @@ enum mock_server_order {
 	MOCK_SERVER_GET_PID, /* the result */
 	MOCK_SERVER_DIE,     /* of SIGABRT */
 	MOCK_SERVER_EXIT,    /* with status 3 */
-	/* Start a process that waits for ever and ignores all signals it can; the result is its id. */
+	/* Start a process that waits for ever and ignores all signals it can; the result is its id.
+	 */
 	MOCK_SERVER_FORK,
 };
 

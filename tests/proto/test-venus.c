@@ -23,7 +23,7 @@
 static struct rig *make_rig_with(const void *mode, const char *const *args)
 {
 	const struct proto_mode *info = mode;
-	const struct rig_options options = {.mode = info->name, .args = args};
+	const struct rig_options options = { .mode = info->name, .args = args };
 
 	mock_virgl_use_server();
 	return rig_create(&options);
@@ -59,7 +59,8 @@ static uint32_t find_capset(struct rig *rig, uint32_t id)
 	return 0;
 }
 
-/* A command of no effect with a fence on a ring; the device holds it until the fence is signalled. */
+/* A command of no effect with a fence on a ring; the device holds it until the fence is signalled.
+ */
 static struct vgpu_call *fence(struct rig *rig, uint32_t ctx, uint8_t ring)
 {
 	static uint64_t last_id;
@@ -80,7 +81,7 @@ static void finish(struct rig *rig, struct vgpu_call *call)
 
 static void set_ring(struct rig *rig, uint32_t ctx, uint32_t ring, enum mock_ring_kind kind)
 {
-	const uint32_t args[] = {ring, kind};
+	const uint32_t args[] = { ring, kind };
 
 	g_assert_ok(mock_virgl_run(rig->vgpu, ctx, MOCK_RING, 0, args, 2));
 }
@@ -112,7 +113,7 @@ static void test_capset(const void *mode)
 
 static void test_only_venus(const void *mode)
 {
-	const char *const args[] = {"--capset", "venus", NULL};
+	const char *const args[] = { "--capset", "venus", NULL };
 	struct rig *rig = make_rig_with(mode, args);
 	g_autofree uint32_t *pixels = rig_make_pattern(64, 64, 1);
 
@@ -151,7 +152,7 @@ static void check_without(const void *mode, const char *const *args)
 
 static void test_only_virgl(const void *mode)
 {
-	const char *const args[] = {"--capset", "virgl,virgl2", NULL};
+	const char *const args[] = { "--capset", "virgl,virgl2", NULL };
 
 	check_without(mode, args);
 }
@@ -305,7 +306,7 @@ struct family {
 
 static struct family make_family(const void *mode)
 {
-	struct family family = {.rig = make_rig(mode)};
+	struct family family = { .rig = make_rig(mode) };
 	const uint32_t *results = make_results(family.rig);
 
 	family.rig->daemon->may_lose_processes = true;
@@ -387,7 +388,7 @@ static void test_renderer_dies(const void *mode)
 /* As often as --max-crashes says; then 2D is left, and no server. */
 static void test_too_often(const void *mode)
 {
-	const char *const args[] = {"--max-crashes", "1", NULL};
+	const char *const args[] = { "--max-crashes", "1", NULL };
 	struct rig *rig = make_rig_with(mode, args);
 
 	rig->daemon->may_lose_processes = true;

@@ -214,8 +214,13 @@ static void test_alone(void)
 			GPU_RESP_ERR_INVALID_PARAMETER);
 	/* 2D is our own. */
 	const struct resource_desc desc = {
-		.is_2d = true, .target = 2, .format = 1, .width = 16, .height = 16,
-		.depth = 1, .array_size = 1,
+		.is_2d = true,
+		.target = 2,
+		.format = 1,
+		.width = 16,
+		.height = 16,
+		.depth = 1,
+		.array_size = 1,
 	};
 	static uint32_t pixels[16 * 16];
 	struct iovec iov = { pixels, sizeof(pixels) };
@@ -373,8 +378,7 @@ static void test_fences(void)
 
 static bool is_lost(struct test *test, uint32_t ctx_id)
 {
-	const struct virgl_context *context =
-		virgl_context_find(virgl_from_base(test->r), ctx_id);
+	const struct virgl_context *context = virgl_context_find(virgl_from_base(test->r), ctx_id);
 
 	return context->is_lost;
 }

@@ -46,7 +46,8 @@ static bool make_memory(struct mock_resource *blob)
 	if (blob->fd < 0 || ftruncate(blob->fd, (off_t)(blob->size_bytes - short_bytes)) < 0) {
 		return false;
 	}
-	blob->pixels = mmap(NULL, blob->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, blob->fd, 0);
+	blob->pixels =
+		mmap(NULL, blob->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, blob->fd, 0);
 	if (blob->pixels == MAP_FAILED) {
 		blob->pixels = NULL;
 	}

@@ -71,9 +71,9 @@ static bool has(int flag)
 /* As the real one it takes a connection, and would start a server if it were given none. */
 static int start_server(void)
 {
-	int fd = mock.callbacks->version >= 3 && mock.callbacks->get_server_fd != NULL ?
-			 mock.callbacks->get_server_fd(mock.cookie, 0) :
-			 -1;
+	int fd = mock.callbacks->version >= 3 && mock.callbacks->get_server_fd != NULL
+			 ? mock.callbacks->get_server_fd(mock.cookie, 0)
+			 : -1;
 
 	if (fd < 0) {
 		return EINVAL;
@@ -149,9 +149,9 @@ void virgl_renderer_fill_caps(uint32_t set, uint32_t version, void *caps)
 int virgl_renderer_context_create_with_flags(uint32_t ctx_id, uint32_t context_flags, uint32_t nlen,
 					     const char *name)
 {
-	int needed = context_flags == 4 ? VIRGL_RENDERER_VENUS :
-		     context_flags == 6 ? VIRGL_RENDERER_DRM :
-					  0;
+	int needed = context_flags == 4	  ? VIRGL_RENDERER_VENUS
+		     : context_flags == 6 ? VIRGL_RENDERER_DRM
+					  : 0;
 
 	(void)nlen;
 	(void)name;

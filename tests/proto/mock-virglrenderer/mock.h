@@ -25,7 +25,7 @@ struct mock_resource { /* owned by mock.c */
 	int fd; /* or -1 */
 	uint64_t size_bytes;
 	uint32_t map_info; /* 0: it can't be mapped */
-	int fd_type; /* -1: it can't be exported */
+	int fd_type;	   /* -1: it can't be exported */
 };
 
 /* A command as its function sees it. args outlives the function no longer than the stream. */
