@@ -134,7 +134,8 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "vhost-user socket to listen on", "PATH" },
 		{ "fd", 0, 0, G_OPTION_ARG_FILENAME, &raw->fd,
 		  "Connected or listening vhost-user socket that is already open", "N" },
-		{ "socket-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &raw->fd, NULL, NULL },
+		{ "socket-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &raw->fd, NULL,
+		  NULL },
 		{ "gpu-mode", 'g', 0, G_OPTION_ARG_FILENAME, &raw->gpu_mode,
 		  "virglrenderer, gfxstream, 2d or null [2d; virglrenderer with --virgl]", "MODE" },
 		{ "capset", 'c', 0, G_OPTION_ARG_FILENAME_ARRAY, &raw->capsets,
@@ -400,11 +401,13 @@ static enum options_result take_capset(const char *name, const char *mode, bool 
 			continue;
 		}
 		if (strcmp(capsets[i].mode, mode) != 0) {
-			complain("--capset: '%s' is not a capset of gpu mode %s (allowed there: %s)",
-				 name, mode,
-				 strcmp(mode, "virglrenderer") == 0 ? "virgl, virgl2, venus, drm"
-				 : strcmp(mode, "gfxstream") == 0 ? "gfxstream-vulkan, gfxstream-gles"
-								  : "none");
+			complain(
+				"--capset: '%s' is not a capset of gpu mode %s (allowed there: %s)",
+				name, mode,
+				strcmp(mode, "virglrenderer") == 0 ? "virgl, virgl2, venus, drm"
+				: strcmp(mode, "gfxstream") == 0
+					? "gfxstream-vulkan, gfxstream-gles"
+					: "none");
 			return OPTIONS_WRONG;
 		}
 		if (capsets[i].id == RENDERER_CAPSET_GFXSTREAM_GLES && !use_gles) {
@@ -414,7 +417,8 @@ static enum options_result take_capset(const char *name, const char *mode, bool 
 		*mask |= 1u << capsets[i].id;
 		return OPTIONS_RUN;
 	}
-	complain("--capset: invalid value '%s' (allowed: virgl, virgl2, venus, drm, gfxstream-vulkan, "
+	complain("--capset: invalid value '%s' (allowed: virgl, virgl2, venus, drm, "
+		 "gfxstream-vulkan, "
 		 "gfxstream-gles)",
 		 name);
 	return OPTIONS_WRONG;

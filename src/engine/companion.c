@@ -16,9 +16,9 @@
 
 #include "util/fds.h"
 
-lockdown_names companion_calls = { "socketpair", "clone",  "fork",  "vfork", "wait4",	    "waitid",
-				   "kill",	 "prctl", "setpgid", "dup2",  "close_range", "execve",
-				   NULL };
+lockdown_names companion_calls = { "socketpair",  "clone",  "fork",  "vfork",	"wait4",
+				   "waitid",	  "kill",   "prctl", "setpgid", "dup2",
+				   "close_range", "execve", NULL };
 
 G_GNUC_NORETURN static void become(const struct companion_options *options, int fd, pid_t parent)
 {
@@ -61,11 +61,14 @@ int companion_start(struct companion *companion, const struct companion_options 
 	return 0;
 }
 
+/* Of the first of the group; the others are ours, too, if we are who is given orphans. */
 static int reap(struct companion *companion)
 {
 	int status = 0;
 
 	while (waitpid(companion->pid, &status, 0) < 0 && errno == EINTR) {
+	}
+	while (waitpid(-companion->pid, NULL, 0) > 0 || errno == EINTR) {
 	}
 	companion->pid = 0;
 	return status;

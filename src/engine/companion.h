@@ -32,7 +32,10 @@ int companion_start(struct companion *companion, const struct companion_options 
 		    int *fd_out) G_GNUC_WARN_UNUSED_RESULT;
 /* If it has ended by itself: *status_out as waitpid(2) has it, and the rest of its group ends. */
 bool companion_has_ended(struct companion *companion, int *status_out);
-/* By force, and this waits for it. Fine without one. */
+/*
+ * By force, and this waits for it; for all of the group, if the caller has asked
+ * for orphans (PR_SET_CHILD_SUBREAPER). Fine without one.
+ */
 void companion_end(struct companion *companion);
 
 /* Of who starts one. */

@@ -34,7 +34,6 @@ int render_server_run(const struct options *options, int fd)
 		return 1;
 	}
 	int error = server_of(options)->become(&options->renderer, options->server_path, fd);
-	log_warn("the render server %s can't be run: %s", options->server_path,
-		 g_strerror(-error));
+	log_warn("the render server %s can't be run: %s", options->server_path, g_strerror(-error));
 	return 1;
 }

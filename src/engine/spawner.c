@@ -24,6 +24,9 @@ lockdown_names spawner_calls = { "socketpair", "clone",	      "fork",	    "vfork
 				 "wait4",      "waitid",      "kill",	    "signalfd4",
 				 "prctl",      "close_range", "getdents64", NULL };
 
+#define END_TOGETHER_US (200 * 1000)
+#define END_STEP_US (5 * 1000)
+
 struct request {
 	int is_kill; /* else: start */
 	int variant;
@@ -71,9 +74,9 @@ G_GNUC_NORETURN static void become_renderer(const struct spawning *s, int link_f
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(s->fd);
 	close(s->signal_fd);
-	_exit(getppid() == parent ?
-		      s->options->run(s->options->data, link_fd, variant, s->server_fd) :
-		      1);
+	_exit(getppid() == parent
+		      ? s->options->run(s->options->data, link_fd, variant, s->server_fd)
+		      : 1);
 }
 
 /* Without one the renderer does without what takes it. */
@@ -162,6 +165,36 @@ static int await_child(const struct spawning *s)
 	return status;
 }
 
+/*
+ * A server ends when its connection does, which may be a moment before who
+ * renders can be seen to have ended: then it was not the server's fault.
+ */
+static bool has_child_ended_as_well(const struct spawning *s, int server_status, int *status_out)
+{
+	gint64 deadline_us = g_get_monotonic_time() + END_TOGETHER_US;
+
+	while (!WIFSIGNALED(server_status) && g_get_monotonic_time() < deadline_us) {
+		if (waitpid(s->child, status_out, WNOHANG) == s->child) {
+			return true;
+		}
+		g_usleep(END_STEP_US);
+	}
+	return false;
+}
+
+static void end_of_server(struct spawning *s, int server_status)
+{
+	int status;
+
+	if (has_child_ended_as_well(s, server_status, &status)) {
+		tell_end(s, status, false);
+		return;
+	}
+	kill(s->child, SIGKILL);
+	await_child(s);
+	tell_end(s, server_status, true);
+}
+
 static void reap(struct spawning *s)
 {
 	struct signalfd_siginfo info;
@@ -170,14 +203,11 @@ static void reap(struct spawning *s)
 	if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || s->child <= 0) {
 		return;
 	}
-	/* In this order, because a server ends by itself when who renders has ended. */
 	if (waitpid(s->child, &status, WNOHANG) == s->child) {
 		companion_end(&s->server);
 		tell_end(s, status, false);
 	} else if (companion_has_ended(&s->server, &status)) {
-		kill(s->child, SIGKILL);
-		await_child(s);
-		tell_end(s, status, true);
+		end_of_server(s, status);
 	}
 }
 
@@ -246,9 +276,12 @@ G_GNUC_NORETURN static void become_spawner(struct spawning *s, pid_t parent)
 	qsort(fds, n_kept + 1, sizeof(int), compare_fds);
 	close_all_but(fds, n_kept + 1);
 
-	/* With a server it has more to end than would end with it; it sees its owner's end anyhow. */
+	/* With a server it has more to end than would end with it; it sees its owner's end anyhow.
+	 */
 	if (s->options->run_server == NULL) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	} else {
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	}
 	prctl(PR_SET_NAME, "spawner");
 	sigemptyset(&child_only);

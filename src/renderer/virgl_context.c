@@ -2,13 +2,12 @@
 /*
  * Contexts and their command streams.
  *
- * Those of virgl are GL contexts of this process. A stream the library refuses leaves its context in an error state that only
- * CTX_DESTROY ends: every later submission and transfer of that context fails,
- * other contexts and all resources go on. That is the library's design, and a
- * guest's driver sees its context lost. What can be told without decoding,
- * whether the stream is cut into commands properly, is checked before: the
- * library runs the good part of a cut-off stream, reports success (0.10.4) and
- * condemns the context.
+ * Those of virgl are GL contexts of this process. A stream the library refuses leaves its context
+ * in an error state that only CTX_DESTROY ends: every later submission and transfer of that context
+ * fails, other contexts and all resources go on. That is the library's design, and a guest's driver
+ * sees its context lost. What can be told without decoding, whether the stream is cut into commands
+ * properly, is checked before: the library runs the good part of a cut-off stream, reports success
+ * (0.10.4) and condemns the context.
  *
  * Those of Venus are processes of the render server's, and here are sockets to
  * them. A process that is told what makes no sense ends, and so does one whose
@@ -103,8 +102,8 @@ static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_
 {
 	struct virgl *virgl = virgl_from_base(r);
 	char name_z[NAME_MAX_BYTES] = { 0 };
-	uint64_t charge = capset_id == RENDERER_CAPSET_VENUS ? PROCESS_CONTEXT_BYTES :
-							       CONTEXT_BYTES;
+	uint64_t charge =
+		capset_id == RENDERER_CAPSET_VENUS ? PROCESS_CONTEXT_BYTES : CONTEXT_BYTES;
 
 	/* The default is one of GL's. */
 	if (capset_id != 0 ? !is_offered(&r->caps, capset_id) : !virgl_has_gl(virgl)) {
@@ -247,8 +246,9 @@ static bool is_acceptable(const struct virgl_context *context, const void *comma
 	if (size_bytes % sizeof(uint32_t) != 0 || n_words > INT_MAX) {
 		return false;
 	}
-	return is_process(context)		       ? size_bytes <= MAX_PACKET_BYTES :
-	       virgl_context_has_timelines(context) || is_well_cut(commands, n_words);
+	return is_process(context)
+		       ? size_bytes <= MAX_PACKET_BYTES
+		       : virgl_context_has_timelines(context) || is_well_cut(commands, n_words);
 }
 
 static enum gpu_resp submit(struct renderer *r, uint32_t ctx_id, void *commands, size_t size_bytes)

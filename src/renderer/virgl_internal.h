@@ -28,7 +28,7 @@ struct virgl_fences {
 
 /* Fences of contexts that have timelines of their own: virgl_timeline.c. */
 struct virgl_timelines {
-	GHashTable *waiting; /* of struct timeline, owned, by its key */
+	GHashTable *waiting;	/* of struct timeline, owned, by its key */
 	unsigned int n_waiting; /* fences in all of them */
 	GMutex lock;
 	GArray *signalled; /* of struct renderer_fence, under the lock, in the order they came */
@@ -68,9 +68,9 @@ struct virgl {
 	GHashTable *resources; /* id -> struct virgl_resource, owned */
 	GHashTable *contexts;  /* id -> struct virgl_context, owned */
 	uint64_t last_context_number;
-	int flags;	 /* that the library was started with */
-	int gpu_fd;	 /* owned, or -1 */
-	int server_fd;	 /* owned, or -1 */
+	int flags;	       /* that the library was started with */
+	int gpu_fd;	       /* owned, or -1 */
+	int server_fd;	       /* owned, or -1 */
 	struct renderer *flat; /* owned: 2D where the library has no GL; else NULL */
 	struct virgl_fences fences;
 	struct virgl_timelines timelines;
@@ -100,8 +100,8 @@ bool virgl_wants_gl(const struct renderer_options *options);
  * The library, with as much as it can of what options ask for.
  * 0 or -errno after log_failure().
  */
-int virgl_start_library(struct virgl *virgl, const struct renderer_options *options)
-	G_GNUC_WARN_UNUSED_RESULT;
+int virgl_start_library(struct virgl *virgl,
+			const struct renderer_options *options) G_GNUC_WARN_UNUSED_RESULT;
 /* What it offers now that it runs. */
 void virgl_fill_caps(struct virgl *virgl, const struct renderer_options *options);
 

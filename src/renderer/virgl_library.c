@@ -39,7 +39,7 @@ static const struct entry optional[] = {
 #define X(name) { "virgl_renderer_" #name, offsetof(struct virgl_library, name) },
 	VIRGL_LIBRARY_BLOB_FUNCTIONS(X)
 #undef X
-	{ "virgl_set_log_callback", offsetof(struct virgl_library, set_log_callback) },
+		{ "virgl_set_log_callback", offsetof(struct virgl_library, set_log_callback) },
 	{ "virgl_set_debug_callback", offsetof(struct virgl_library, set_debug_callback) },
 };
 

@@ -56,7 +56,8 @@ G_STATIC_ASSERT(VIRGL_RENDERER_NO_VIRGL == 1 << 7);
 G_STATIC_ASSERT(VIRGL_RENDERER_ASYNC_FENCE_CB == 1 << 8);
 G_STATIC_ASSERT(VIRGL_RENDERER_RENDER_SERVER == 1 << 9);
 G_STATIC_ASSERT(VIRGL_RENDERER_DRM == 1 << 10);
-/* Of the callbacks: up to 2 there are fences and a GPU's node; 3 has contexts' fences and a server. */
+/* Of the callbacks: up to 2 there are fences and a GPU's node; 3 has contexts' fences and a server.
+ */
 #define VIRGL_LIBRARY_CALLBACKS_BASE 2
 #define VIRGL_LIBRARY_CALLBACKS_SERVER 3
 G_STATIC_ASSERT(VIRGL_RENDERER_CALLBACKS_VERSION >= VIRGL_LIBRARY_CALLBACKS_SERVER);

@@ -263,8 +263,7 @@ void virgl_resource_destroy(struct renderer *r, uint32_t id)
 static enum gpu_resp attach_flat(struct virgl *virgl, struct virgl_resource *resource,
 				 const struct backing *backing)
 {
-	enum gpu_resp resp =
-		virgl->flat->impl->resource_attach(virgl->flat, resource->id, backing);
+	enum gpu_resp resp = virgl->flat->impl->resource_attach(virgl->flat, resource->id, backing);
 
 	if (resp == GPU_RESP_OK_NODATA) {
 		resource->backing = backing;

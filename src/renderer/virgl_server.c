@@ -21,25 +21,21 @@
 #define PATH_VARIABLE "RENDER_SERVER_EXEC_PATH"
 
 /* Debian, Fedora; Arch, openSUSE; by hand; NixOS. */
-static const char *const programs[] = {
-	"/usr/libexec/virgl_render_server",
-	"/usr/lib/virgl_render_server",
-	"/usr/lib64/virgl_render_server",
-	"/usr/lib/virglrenderer/virgl_render_server",
-	"/usr/local/libexec/virgl_render_server",
-	"/run/current-system/sw/libexec/virgl_render_server",
-	NULL
-};
+static const char *const programs[] = { "/usr/libexec/virgl_render_server",
+					"/usr/lib/virgl_render_server",
+					"/usr/lib64/virgl_render_server",
+					"/usr/lib/virglrenderer/virgl_render_server",
+					"/usr/local/libexec/virgl_render_server",
+					"/run/current-system/sw/libexec/virgl_render_server",
+					NULL };
 
-static const char *const drivers[] = {
-	"/usr/share/vulkan/icd.d/*.json",
-	"/etc/vulkan/icd.d/*.json",
-	"/usr/local/share/vulkan/icd.d/*.json",
-	"/usr/local/etc/vulkan/icd.d/*.json",
-	"/run/opengl-driver/share/vulkan/icd.d/*.json",
-	"/run/host/usr/share/vulkan/icd.d/*.json",
-	NULL
-};
+static const char *const drivers[] = { "/usr/share/vulkan/icd.d/*.json",
+				       "/etc/vulkan/icd.d/*.json",
+				       "/usr/local/share/vulkan/icd.d/*.json",
+				       "/usr/local/etc/vulkan/icd.d/*.json",
+				       "/run/opengl-driver/share/vulkan/icd.d/*.json",
+				       "/run/host/usr/share/vulkan/icd.d/*.json",
+				       NULL };
 
 /* With these the Vulkan loader looks elsewhere. */
 static const char *const driver_variables[] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES",
@@ -148,9 +144,9 @@ static lockdown_names calls = {
 static const char *const files[] = { "/etc/vulkan", "/usr/share/vulkan", "/usr/local/share/vulkan",
 				     "/usr/local/etc/vulkan", NULL };
 
-static const char *const variables[] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES",
+static const char *const variables[] = { "VK_DRIVER_FILES",	"VK_ICD_FILENAMES",
 					 "VK_ADD_DRIVER_FILES", "VK_LAYER_PATH",
-					 "XDG_DATA_DIRS", NULL };
+					 "XDG_DATA_DIRS",	NULL };
 
 const struct renderer_server virgl_server = {
 	.find = find,

@@ -19,7 +19,7 @@
 struct timeline {
 	uint64_t key;
 	struct renderer_fence last; /* that was given to it */
-	GQueue fences; /* of their seq, owned, ascending */
+	GQueue fences;		    /* of their seq, owned, ascending */
 };
 
 /* The global timeline is 0, and no context's. */
@@ -39,8 +39,7 @@ static void timeline_free(void *data)
 void virgl_timelines_init(struct virgl_timelines *timelines)
 {
 	*timelines = (struct virgl_timelines){
-		.waiting =
-			g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, timeline_free),
+		.waiting = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, timeline_free),
 		.signalled = g_array_new(FALSE, FALSE, sizeof(struct renderer_fence)),
 	};
 	g_mutex_init(&timelines->lock);

@@ -238,20 +238,13 @@ static void test_server(void)
 		struct attempt attempt;
 		int expected;
 	} of_server[] = {
-		{ { "thread", make_thread }, 0 },
-		{ { "core-limit", make_core_limit }, 0 },
-		{ { "open", make_open }, EACCES },
-		{ { "library", make_library }, 0 },
-		{ { "file", make_file }, EACCES },
-		{ { "socket", make_socket }, EPERM },
-		{ { "process", make_process }, 0 },
-		{ { "code", make_code }, 0 },
-		{ { "exec", make_exec }, 0 },
-		{ { "other-exec", make_other_exec }, EACCES },
-		{ { "group", make_group }, EPERM },
-		{ { "ptrace", make_ptrace }, SYS },
-		{ { "unshare", make_unshare }, SYS },
-		{ { "own-signal", make_own_signal }, 0 },
+		{ { "thread", make_thread }, 0 },     { { "core-limit", make_core_limit }, 0 },
+		{ { "open", make_open }, EACCES },    { { "library", make_library }, 0 },
+		{ { "file", make_file }, EACCES },    { { "socket", make_socket }, EPERM },
+		{ { "process", make_process }, 0 },   { { "code", make_code }, 0 },
+		{ { "exec", make_exec }, 0 },	      { { "other-exec", make_other_exec }, EACCES },
+		{ { "group", make_group }, EPERM },   { { "ptrace", make_ptrace }, SYS },
+		{ { "unshare", make_unshare }, SYS }, { { "own-signal", make_own_signal }, 0 },
 		{ { "signal", make_signal }, EPERM },
 	};
 
