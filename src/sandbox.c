@@ -80,6 +80,13 @@ static const char *const role_names[] = {
 /* What this kernel lacks, and was said once. */
 static bool lacks_files, lacks_calls;
 
+/*
+ * What each role may open, as it was found by the first process that gave up
+ * files and has children (in sandbox_paths()'s form; NULL: none has). They
+ * could not find it: a name with a pattern in it takes a look into its folder.
+ */
+static GArray *found_paths[SANDBOX_N_ROLES];
+
 const char *sandbox_role_name(enum sandbox_role role)
 {
 	return role_names[role];
@@ -346,12 +353,25 @@ static int give_up_limits(enum sandbox_role role, const struct options *options 
 	return error == 0 ? lockdown_limits(MAX_FDS) : error;
 }
 
+static void find_paths(const struct options *options)
+{
+	for (enum sandbox_role role = 0; role < SANDBOX_N_ROLES; role++) {
+		if (found_paths[role] == NULL) {
+			found_paths[role] = sandbox_paths(role, options);
+		}
+	}
+}
+
 static int give_up_files(enum sandbox_role role, const struct options *options)
 {
 	if (lacks_files) {
 		return 0;
 	}
-	g_autoptr(GArray) paths = sandbox_paths(role, options);
+	if (forks(role)) {
+		find_paths(options);
+	}
+	g_autoptr(GArray) paths = found_paths[role] != NULL ? g_array_ref(found_paths[role]) :
+							      sandbox_paths(role, options);
 	const struct lockdown_files files = {
 		.paths = (const struct lockdown_path *)(void *)paths->data,
 		.n_paths = paths->len,
