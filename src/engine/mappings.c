@@ -7,8 +7,8 @@
  * nor a reset.
  *
  * A mapping that failed is free again. If the front-end itself said no, there
- * is nothing there; else it was not heard of what it did (its channel broke),
- * and to be sure it is asked to unmap what may not be mapped.
+ * is nothing there; else it was not heard of what it did (it gave us another
+ * channel), and to be sure it is asked to unmap what may not be mapped.
  */
 #include "engine/mappings.h"
 
@@ -38,7 +38,7 @@ struct mapping {
 struct mappings_question {
 	uint64_t number; /* the front-end knows it by that */
 	uint64_t token;
-	uint64_t offset_bytes;
+	uint64_t offset_bytes, size_bytes;
 	bool is_map;
 	bool is_awaited; /* by the renderer process */
 	bool is_answered, is_refused;
@@ -93,7 +93,7 @@ static void refuse(struct mappings *mappings, const struct link_mapping *ask, co
 	add_question(mappings, &question);
 }
 
-/* Frees mapping. Returns 0, and there is a question, or -errno. */
+/* Returns 0, and there is a question, or -errno. */
 static int ask_to_unmap(struct mappings *mappings, const struct mapping *mapping,
 			const uint64_t *token)
 {
@@ -102,6 +102,7 @@ static int ask_to_unmap(struct mappings *mappings, const struct mapping *mapping
 		.token = token != NULL ? *token : 0,
 		.is_awaited = token != NULL,
 		.offset_bytes = mapping->offset_bytes,
+		.size_bytes = mapping->size_bytes,
 		.may_fail = !mapping->is_there,
 	};
 	const struct engine_options *options = mappings->options;
@@ -239,6 +240,7 @@ bool mappings_map(struct mappings *mappings, const struct link_mapping *ask, int
 		.number = number,
 		.token = ask->token,
 		.offset_bytes = ask->offset_bytes,
+		.size_bytes = ask->size_bytes,
 		.is_map = true,
 		.is_awaited = true,
 	};
@@ -267,6 +269,17 @@ bool mappings_unmap(struct mappings *mappings, const struct link_mapping *ask)
 
 /* ---- answers ---- */
 
+/* Whatever the front-end did with it. */
+static void undo(struct mappings *mappings, const struct mappings_question *question)
+{
+	const struct mapping mapping = {
+		.offset_bytes = question->offset_bytes,
+		.size_bytes = question->size_bytes,
+	};
+
+	take_back(mappings, &mapping);
+}
+
 static void heed_map(struct mappings *mappings, const struct mappings_question *question, int error)
 {
 	struct mapping *mapping = g_tree_lookup(mappings->ranges, &question->offset_bytes);
@@ -280,14 +293,17 @@ static void heed_map(struct mappings *mappings, const struct mappings_question *
 		return;
 	}
 	if (error != -EREMOTEIO) {
-		take_back(mappings, mapping);
+		undo(mappings, question);
 	}
 	g_tree_remove(mappings->ranges, &question->offset_bytes);
 }
 
-static void heed_unmap(const struct mappings_question *question, int error)
+static void heed_unmap(struct mappings *mappings, const struct mappings_question *question,
+		       int error)
 {
-	if (error == -EREMOTEIO && !question->may_fail) {
+	if (error != 0 && error != -EREMOTEIO) {
+		undo(mappings, question);
+	} else if (error != 0 && !question->may_fail) {
 		log_warn("the front-end does not unmap 0x%" G_GINT64_MODIFIER
 			 "x of the guest's window, which it had mapped",
 			 question->offset_bytes);
@@ -327,7 +343,7 @@ void mappings_answered(struct mappings *mappings, uint64_t number, int error)
 	if (question->is_map) {
 		heed_map(mappings, question, error);
 	} else {
-		heed_unmap(question, error);
+		heed_unmap(mappings, question, error);
 	}
 	drop_unawaited(mappings);
 }

@@ -206,6 +206,13 @@ static void test_front_end_says_nothing(struct fixture *f, gconstpointer data G_
 	assert_told(f, "1- 2+ ");
 	ask_map(f, 0, 4);
 	assert_asked(f, "4:map(0+4@0) ");
+	ask_unmap(f, 8, 1);
+	ask_map(f, 8, 2);
+	answer(f, 4, 0);
+	answer(f, 5, -ECANCELED);
+	answer(f, 6, -ECANCELED);
+	assert_asked(f, "5:unmap(8+1) 6:map(8+2@0) 7:unmap(8+1) 8:unmap(8+2) ");
+	assert_told(f, "3+ 4- 5- ");
 }
 
 static void test_can_not_be_asked(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
