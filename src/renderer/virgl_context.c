@@ -30,8 +30,8 @@
 /* Each is a GL context: 2.4 MB of host memory with llvmpipe, before it draws. */
 #define MAX_CONTEXTS 256
 #define CONTEXT_BYTES (2560u << 10)
-/* Each is a process with a Vulkan driver in it. */
-#define PROCESS_CONTEXT_BYTES (32u << 20)
+/* Each is a process with a Vulkan driver in it: with lavapipe and a device, 9.4 MB of its own. */
+#define PROCESS_CONTEXT_BYTES (16u << 20)
 #define NAME_MAX_BYTES 64
 /* That a Unix socket takes at once, as Linux makes them (net.core.wmem_default: 208 KiB). */
 #define MAX_PACKET_BYTES (128u << 10)
