@@ -8,10 +8,8 @@
  * that is, the library does not say, so it is looked at: who maps more than
  * there is dies of SIGBUS when it is touched.
  *
- * What Vulkan calls an opaque descriptor belongs to its driver, and nobody else
- * is told what is in it. Of hardware it is no file that can be mapped; of
- * lavapipe it is a file whose pages begin with the driver's own header. Such
- * memory is not handed out.
+ * Of what Vulkan calls opaque, memory of a driver's own kind, only that is
+ * handed out of which it is known where it lies (virgl_opaque.c).
  *
  * What GL's context has made has a shape, and the library tells it.
  */
@@ -179,14 +177,19 @@ bool virgl_blob_is_shareable(const struct virgl_resource *resource)
 	return type == VIRGL_RENDERER_BLOB_FD_TYPE_DMABUF;
 }
 
-static bool is_mappable(int fd, uint32_t type, uint64_t size_bytes)
+/* Where size_bytes of it are. False: others can't map them. */
+static bool find_bytes(int fd, uint32_t type, uint64_t size_bytes, uint64_t *offset_out)
 {
 	struct stat info;
-	off_t end = lseek(fd, 0, SEEK_END);
 
+	if (type == VIRGL_RENDERER_BLOB_FD_TYPE_OPAQUE) {
+		return virgl_opaque_find(fd, size_bytes, offset_out);
+	}
+	off_t end = lseek(fd, 0, SEEK_END);
 	if (end < 0 || (uint64_t)end < size_bytes || fstat(fd, &info) < 0) {
 		return false;
 	}
+	*offset_out = 0;
 	return type == VIRGL_RENDERER_BLOB_FD_TYPE_DMABUF ||
 	       (type == VIRGL_RENDERER_BLOB_FD_TYPE_SHM && S_ISREG(info.st_mode));
 }
@@ -195,6 +198,7 @@ static enum gpu_resp blob_export(struct renderer *r, uint32_t id, struct rendere
 {
 	const struct virgl_resource *resource = virgl_resource_find(virgl_from_base(r), id);
 	uint32_t map_info = 0, type = 0;
+	uint64_t offset;
 
 	if (resource == NULL || !resource->is_blob) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
@@ -207,14 +211,18 @@ static enum gpu_resp blob_export(struct renderer *r, uint32_t id, struct rendere
 	int fd = export_fd(id, &type);
 	if (fd < 0 || map_info == VIRGL_RENDERER_MAP_CACHE_NONE ||
 	    map_info > VIRGL_RENDERER_MAP_CACHE_WC ||
-	    !is_mappable(fd, type, resource->blob_bytes)) {
+	    !find_bytes(fd, type, resource->blob_bytes, &offset)) {
 		log_debug("res %u: its memory is none that others can map (type %u)", id, type);
 		if (fd >= 0) {
 			close(fd);
 		}
 		return GPU_RESP_ERR_UNSPEC;
 	}
-	*export_out = (struct renderer_export){ .fd = fd, .map_info = map_info };
+	*export_out = (struct renderer_export){
+		.fd = fd,
+		.offset_bytes = offset,
+		.map_info = map_info,
+	};
 	return GPU_RESP_OK_NODATA;
 }
 

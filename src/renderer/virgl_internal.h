@@ -184,6 +184,12 @@ uint32_t virgl_read_format(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
 				  struct frame **frame_out);
 
+/*
+ * virgl_opaque.c: where size_bytes of memory begin in a file of Mesa's software
+ * Vulkan; at a page's boundary. False: it is none of these.
+ */
+bool virgl_opaque_find(int fd, uint64_t size_bytes, uint64_t *offset_out);
+
 /* virgl_context.c */
 extern const struct renderer_context_impl virgl_context_impl;
 struct virgl_context *virgl_context_find(struct virgl *virgl, uint32_t id);
