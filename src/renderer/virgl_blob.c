@@ -83,12 +83,32 @@ static struct resource_desc ask_shape(uint32_t id)
 	};
 }
 
-static void add(struct virgl *virgl, uint32_t id, const struct blob_desc *desc,
-		const struct backing *backing, uint64_t charged_bytes)
+/* What a shape takes may be more than its size as a blob. */
+static bool charge_shape(struct quota *quota, const struct resource_desc *shape, uint64_t *charged_bytes)
 {
-	struct virgl_resource *resource = g_new(struct virgl_resource, 1);
-	const struct virgl_context *context = virgl_context_find(virgl, desc->ctx_id);
+	uint64_t size = shape->width > 0 ? virgl_size_estimate(shape) : 0;
+	uint64_t more = size > *charged_bytes ? size - *charged_bytes : 0;
 
+	if (quota_charge(quota, more) != QUOTA_OK) {
+		return false;
+	}
+	*charged_bytes += more;
+	return true;
+}
+
+static enum gpu_resp add(struct virgl *virgl, uint32_t id, const struct blob_desc *desc,
+			 const struct backing *backing, uint64_t charged_bytes)
+{
+	const struct virgl_context *context = virgl_context_find(virgl, desc->ctx_id);
+	bool is_hosts = desc->mem != VIRTIO_GPU_BLOB_MEM_GUEST;
+	const struct resource_desc shape = is_hosts ? ask_shape(id) : (struct resource_desc){ 0 };
+
+	if (!charge_shape(virgl->base.quota, &shape, &charged_bytes)) {
+		virgl_library.resource_unref(id);
+		quota_release(virgl->base.quota, charged_bytes);
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	struct virgl_resource *resource = g_new(struct virgl_resource, 1);
 	*resource = (struct virgl_resource){
 		.id = id,
 		.is_blob = true,
@@ -96,13 +116,12 @@ static void add(struct virgl *virgl, uint32_t id, const struct blob_desc *desc,
 		.backing = backing,
 		.quota = virgl->base.quota,
 		.charged_bytes = charged_bytes,
+		.desc = shape,
+		.context_number = is_hosts ? context->number : 0,
+		.pixman_format = shape.width > 0 ? virgl_read_format(&shape) : 0,
 	};
-	if (desc->mem != VIRTIO_GPU_BLOB_MEM_GUEST) {
-		resource->context_number = context->number;
-		resource->desc = ask_shape(id);
-		resource->pixman_format = virgl_read_format(&resource->desc);
-	}
 	g_hash_table_insert(virgl->resources, GUINT_TO_POINTER(id), resource);
+	return GPU_RESP_OK_NODATA;
 }
 
 static enum gpu_resp blob_create(struct renderer *r, uint32_t id, const struct blob_desc *desc,
@@ -135,8 +154,7 @@ static enum gpu_resp blob_create(struct renderer *r, uint32_t id, const struct b
 		return abs(error) == ENOMEM ? GPU_RESP_ERR_OUT_OF_MEMORY :
 					      GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	add(virgl, id, desc, backing, charge);
-	return GPU_RESP_OK_NODATA;
+	return add(virgl, id, desc, backing, charge);
 }
 
 /* A descriptor of the resource, or -1; what kind of memory it is. */

@@ -163,6 +163,8 @@ bool virgl_blob_is_shareable(const struct virgl_resource *resource);
 /* virgl_resource.c */
 struct virgl_resource *virgl_resource_find(struct virgl *virgl, uint32_t id);
 void virgl_resource_free(void *resource);
+/* OK_NODATA: sizes with which the library does no harm. */
+enum gpu_resp virgl_resource_check(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 				    const struct resource_desc *desc);
 void virgl_resource_destroy(struct renderer *r, uint32_t id);
@@ -174,7 +176,7 @@ enum gpu_resp virgl_transfer_2d(struct renderer *r, uint32_t id, const struct re
 enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id,
 				const struct transfer_3d *transfer);
 
-/* virgl_size.c: bytes, of a description that virgl_resource_create() has checked. */
+/* virgl_size.c: bytes, of a description that virgl_resource_check() has found sound. */
 uint64_t virgl_size_estimate(const struct resource_desc *desc);
 
 /* virgl_read.c */

@@ -91,7 +91,7 @@ static bool is_subsampled(uint32_t format)
 	       format == g8r8_b8r8;
 }
 
-static enum gpu_resp check_desc(const struct resource_desc *desc)
+enum gpu_resp virgl_resource_check(const struct resource_desc *desc)
 {
 	if (is_subsampled(desc->format) || desc->last_level > MAX_LEVEL ||
 	    desc->nr_samples > MAX_SAMPLES) {
@@ -206,7 +206,7 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 {
 	struct virgl_renderer_resource_create_args args =
 		desc->is_2d ? args_2d(id, desc) : args_3d(id, desc);
-	enum gpu_resp resp = check_desc(desc);
+	enum gpu_resp resp = virgl_resource_check(desc);
 
 	if (resp != GPU_RESP_OK_NODATA) {
 		return resp;

@@ -119,6 +119,17 @@ enum mock_server_order {
 	/* Start a process that waits for ever and ignores all signals it can; the result is its id.
 	 */
 	MOCK_SERVER_FORK,
+	/*
+	 * A process of the server's tries to get out, and ends. The results are 0 where it was let
+	 * out, else an errno, or minus the signal that it died of.
+	 */
+	MOCK_SERVER_OPEN,  /* /etc/passwd */
+	MOCK_SERVER_WRITE, /* a file in /tmp */
+	MOCK_SERVER_SOCKET,
+	MOCK_SERVER_EXEC,    /* /bin/true */
+	MOCK_SERVER_GROUP,   /* to leave its group of processes */
+	MOCK_SERVER_SIGNAL,  /* process 1 */
+	MOCK_SERVER_PTRACE,
 };
 
 struct vgpu;

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "mock_virgl.h"
 #include "proctree.h"
@@ -429,6 +431,42 @@ static void test_keeper_is_killed(const void *mode)
 	rig_destroy_ended(family.rig);
 }
 
+/* A context's process is its guest's, if that likes. */
+static void test_locked_down(const void *mode)
+{
+	static const struct {
+		enum mock_server_order order;
+		int expected;
+	} rows[] = {
+		{MOCK_SERVER_OPEN, EACCES},  {MOCK_SERVER_WRITE, EACCES},
+		{MOCK_SERVER_SOCKET, EPERM}, {MOCK_SERVER_EXEC, EACCES},
+		{MOCK_SERVER_GROUP, EPERM},  {MOCK_SERVER_SIGNAL, EPERM},
+		{MOCK_SERVER_PTRACE, -SIGSYS},
+	};
+
+	/* Signals to others are refused from its ABI 6 on. */
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* its version */);
+
+	if (abi < 6) {
+		suite_skip("sandbox: this kernel has no Landlock, or an old one");
+	}
+	if (g_getenv("TEST_SANITIZED") != NULL) {
+		suite_skip("a sanitizer reads and traces its own process");
+	}
+	struct rig *rig = make_rig(mode);
+	const uint32_t *results = make_results(rig);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+		int result = (int)ask_server(rig, results, rows[i].order);
+
+		if (result != rows[i].expected) {
+			g_error("order %u: %d instead of %d", rows[i].order, result,
+				rows[i].expected);
+		}
+	}
+	rig_destroy(rig);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -446,6 +484,7 @@ int main(int argc, char **argv)
 	proto_add_virgl("venus", "server_is_killed", test_server_is_killed);
 	proto_add_virgl("venus", "renderer_dies", test_renderer_dies);
 	proto_add_virgl("venus", "too_often", test_too_often);
+	proto_add_virgl("venus", "locked_down", test_locked_down);
 	proto_add_virgl("venus", "front_end_leaves", test_front_end_leaves);
 	proto_add_virgl("venus", "keeper_is_killed", test_keeper_is_killed);
 	return suite_run();

@@ -419,6 +419,26 @@ static void test_bad_stream(void)
 	teardown(&test);
 }
 
+/* What is no packet is not sent, as half of it would be. */
+static void test_long_stream(void)
+{
+	size_t size = (128 << 10) + 4;
+	g_autofree uint32_t *words = g_malloc0(size);
+	struct test test;
+
+	if (!setup(&test, &venus_options)) {
+		return;
+	}
+	g_assert_cmpint(create_context(&test, 1), ==, GPU_RESP_OK_NODATA);
+	g_assert_cmpint(virgl_impl.context->submit(test.r, 1, words, size), ==,
+			GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_cmpint(virgl_impl.context->submit(test.r, 1, words, 0), ==, GPU_RESP_OK_NODATA);
+	g_assert_cmpint(add_fence(&test, 1, 0, 1), ==, GPU_RESP_OK_NODATA);
+	g_assert_true(wait_fences(&test, 1));
+	g_assert_false(is_lost(&test, 1));
+	teardown(&test);
+}
+
 /* A fence on a ring without a queue ends the process; the fence is signalled all the same. */
 static void test_bad_ring(void)
 {
@@ -507,6 +527,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/venus/guest-memory", test_guest_memory);
 	g_test_add_func("/venus/fences", test_fences);
 	g_test_add_func("/venus/bad-stream", test_bad_stream);
+	g_test_add_func("/venus/long-stream", test_long_stream);
 	g_test_add_func("/venus/bad-ring", test_bad_ring);
 	g_test_add_func("/venus/attach", test_attach);
 	g_test_add_func("/venus/dead-server", test_dead_server);
