@@ -15,7 +15,8 @@
 #define HEADER_SIZE ((uint32_t)sizeof(struct virtio_gpu_ctrl_hdr))
 
 #define WANTED_FEATURES                                                                            \
-	(FEATURE(VIRTIO_F_GPU_VIRGL) | FEATURE(VIRTIO_F_GPU_EDID) | FEATURE(VIRTIO_F_INDIRECT) |   \
+	(FEATURE(VIRTIO_F_GPU_VIRGL) | FEATURE(VIRTIO_F_GPU_EDID) |                                \
+	 FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB) | FEATURE(VIRTIO_F_INDIRECT) |                        \
 	 FEATURE(VIRTIO_F_EVENT_INDEX) | FEATURE(VIRTIO_F_VHOST_PROTOCOL_FEATURES) |               \
 	 FEATURE(VIRTIO_F_V1))
 
@@ -51,8 +52,8 @@ struct machine *machine_create(const char *command, unsigned int max_updates_per
 	machine->process = process_start(command);
 	machine->frontend = frontend_create(process_connect(machine->process));
 	frontend_handshake(machine->frontend);
-	uint64_t features = machine->frontend->features & WANTED_FEATURES;
-	bool has_event_idx = features & FEATURE(VIRTIO_F_EVENT_INDEX);
+	machine->features = machine->frontend->features & WANTED_FEATURES;
+	bool has_event_idx = machine->features & FEATURE(VIRTIO_F_EVENT_INDEX);
 	machine->control_ring =
 		ring_create(machine->ram, 0, VGPU_CONTROL, CONTROL_RING_SIZE, has_event_idx);
 	machine->cursor_ring =
@@ -60,7 +61,7 @@ struct machine *machine_create(const char *command, unsigned int max_updates_per
 	machine->control = driver_create(machine->control_ring, MACHINE_QUEUE_DEPTH);
 	machine->cursor = driver_create(machine->cursor_ring, 1);
 	connect_reader(machine, max_updates_per_s);
-	frontend_set_features(machine->frontend, features);
+	frontend_set_features(machine->frontend, machine->features);
 	share_memory(machine);
 	frontend_start_ring(machine->frontend, machine->control_ring, 0, false);
 	frontend_start_ring(machine->frontend, machine->cursor_ring, 0, false);
@@ -89,27 +90,52 @@ void machine_destroy(struct machine *machine)
 	g_free(machine);
 }
 
-void machine_attach(struct machine *machine, uint32_t id, const struct picture *picture)
+/* @request with the picture's pages behind it. */
+static void send_with_pages(struct machine *machine, const void *request, uint32_t request_size,
+			    const struct picture *picture, const char *name)
 {
-	struct virtio_gpu_resource_attach_backing request = {
-		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING,
-		.resource_id = id,
-		.nr_entries = picture->n_pages,
-	};
 	uint32_t size = picture->n_pages * (uint32_t)sizeof(picture->entries[0]);
 	uint64_t gpa = guestram_alloc(machine->ram, 0, size, GUESTRAM_PAGE);
 	struct slot *slot;
 
 	memcpy(guestram_at(machine->ram, gpa, size), picture->entries, size);
-	driver_lay_out(machine->control, 0, &request, sizeof(request), gpa, size, HEADER_SIZE);
+	driver_lay_out(machine->control, 0, request, request_size, gpa, size, HEADER_SIZE);
 	driver_submit(machine->control, 0);
 	driver_kick(machine->control);
 	while ((slot = driver_take(machine->control)) == NULL) {
 		driver_wait(machine->control);
 	}
 	if (driver_response(slot) != VIRTIO_GPU_RESP_OK_NODATA) {
-		g_error("RESOURCE_ATTACH_BACKING is answered 0x%x", driver_response(slot));
+		g_error("%s is answered 0x%x", name, driver_response(slot));
 	}
+}
+
+void machine_attach(struct machine *machine, uint32_t id, const struct picture *picture)
+{
+	const struct virtio_gpu_resource_attach_backing request = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING,
+		.resource_id = id,
+		.nr_entries = picture->n_pages,
+	};
+
+	send_with_pages(machine, &request, sizeof(request), picture, "RESOURCE_ATTACH_BACKING");
+}
+
+bool machine_add_blob(struct machine *machine, uint32_t id, const struct picture *picture)
+{
+	const struct virtio_gpu_resource_create_blob request = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB,
+		.resource_id = id,
+		.blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+		.nr_entries = picture->n_pages,
+		.size = (uint64_t)picture->n_pages * GUESTRAM_PAGE,
+	};
+
+	if (!(machine->features & FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB))) {
+		return false;
+	}
+	send_with_pages(machine, &request, sizeof(request), picture, "RESOURCE_CREATE_BLOB");
+	return true;
 }
 
 void machine_add_resource(struct machine *machine, uint32_t id, const struct picture *picture)
@@ -205,14 +231,50 @@ void stream_init_on(struct stream *stream, struct machine *machine, uint32_t sca
 	driver_lay_out(machine->control, 2 * scanout + 1, &flush, sizeof(flush), 0, 0, HEADER_SIZE);
 }
 
+void stream_init_blobs(struct stream *stream, struct machine *machine, uint32_t first_id,
+		       struct picture *const blobs[STREAM_BLOBS])
+{
+	*stream = (struct stream){
+		.machine = machine,
+		.picture = blobs[0],
+		.number = reader_last_number(machine->reader, 0),
+	};
+	for (uint32_t i = 0; i < STREAM_BLOBS; i++) {
+		const struct virtio_gpu_set_scanout_blob flip = {
+			.hdr.type = VIRTIO_GPU_CMD_SET_SCANOUT_BLOB,
+			.r = {0, 0, blobs[i]->width, blobs[i]->height},
+			.resource_id = first_id + i,
+			.width = blobs[i]->width,
+			.height = blobs[i]->height,
+			.format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
+			.strides = {blobs[i]->width * (uint32_t)sizeof(uint32_t)},
+		};
+		const struct virtio_gpu_resource_flush flush = {
+			.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+			.r = blobs[i]->damage,
+			.resource_id = first_id + i,
+		};
+
+		stream->blobs[i] = blobs[i];
+		driver_lay_out(machine->control, 2 * i, &flip, sizeof(flip), 0, 0, HEADER_SIZE);
+		driver_lay_out(machine->control, 2 * i + 1, &flush, sizeof(flush), 0, 0,
+			       HEADER_SIZE);
+	}
+}
+
 void stream_queue(struct stream *stream, uint32_t number)
 {
 	struct machine *machine = stream->machine;
+	uint32_t slot = 2 * stream->scanout;
 
 	stream->number = number & FRAME_NUMBER_MASK;
+	if (stream->blobs[0] != NULL) {
+		slot = 2 * (stream->number % STREAM_BLOBS);
+		stream->picture = stream->blobs[stream->number % STREAM_BLOBS];
+	}
 	picture_draw(stream->picture, stream->number);
-	driver_submit(machine->control, 2 * stream->scanout);
-	driver_submit(machine->control, 2 * stream->scanout + 1);
+	driver_submit(machine->control, slot);
+	driver_submit(machine->control, slot + 1);
 	stream->n_in_flight = 2;
 	machine->reader->frame_kicked_ns[stream->number % READER_HISTORY] = now_ns();
 }

@@ -3,6 +3,8 @@
 #ifndef BENCH_MACHINE_H
 #define BENCH_MACHINE_H
 
+#include <stdbool.h>
+
 #include "driver.h"
 #include "frontend.h"
 #include "guestram.h"
@@ -19,6 +21,7 @@ struct machine {
 	struct ring *control_ring, *cursor_ring;
 	struct driver *control, *cursor;
 	struct reader *reader;
+	uint64_t features; /* acknowledged */
 };
 
 /* Started, connected, and as far as a guest that has loaded its driver. */
@@ -29,6 +32,8 @@ void machine_destroy(struct machine *machine);
 
 /* Resource @id with one backing entry for each page of the picture. */
 void machine_add_resource(struct machine *machine, uint32_t id, const struct picture *picture);
+/* The same as a blob of guest memory; false: the back-end has none. */
+bool machine_add_blob(struct machine *machine, uint32_t id, const struct picture *picture);
 void machine_attach(struct machine *machine, uint32_t id, const struct picture *picture);
 void machine_set_scanout(struct machine *machine, uint32_t scanout, uint32_t id,
 			 const struct picture *picture);
@@ -37,12 +42,19 @@ void machine_set_scanout(struct machine *machine, uint32_t scanout, uint32_t id,
 struct picture *machine_show_picture(struct machine *machine, uint32_t scanout, uint32_t width,
 				     uint32_t height, const struct virtio_gpu_rect *damage);
 
+/*
+ * One is with the display, one may be half way in a socket, and one is drawn into: what is shown
+ * out of guest memory is whole only if nobody draws into it meanwhile.
+ */
+#define STREAM_BLOBS 3u
+
 /* Frame after frame of one picture, numbered one by one. Slots 0 and 1 of the control queue are
  * its; with several streams on a machine, slots 2 * scanout and the next. */
 struct stream {
 	struct machine *machine;
 	uint32_t scanout;
-	struct picture *picture;
+	struct picture *picture; /* of blobs, the one drawn last */
+	struct picture *blobs[STREAM_BLOBS]; /* in turn, by page flips; NULL: transfers of picture */
 	uint32_t number; /* of the last frame submitted */
 	unsigned int n_in_flight;
 };
@@ -51,7 +63,10 @@ struct stream {
 void stream_init(struct stream *stream, struct machine *machine, struct picture *picture);
 void stream_init_on(struct stream *stream, struct machine *machine, uint32_t scanout,
 		    struct picture *picture);
-/* Draws the next frame, queues transfer and flush, kicks once. */
+/* Of blobs @first_id and on, all on scanout 0; the picture of the first is shown already. */
+void stream_init_blobs(struct stream *stream, struct machine *machine, uint32_t first_id,
+		       struct picture *const blobs[STREAM_BLOBS]);
+/* Draws the next frame, queues transfer and flush, or page flip and flush, kicks once. */
 void stream_submit(struct stream *stream);
 /* The same for frame @number, without the kick. */
 void stream_queue(struct stream *stream, uint32_t number);

@@ -105,8 +105,10 @@ class Report:
         for target in TARGETS:
             ours = self.values(target.row, OURS, target.key)
             value, text = None, '—'
-            if target.peer:
-                ratio = Ratio(ours, self.values(target.row, target.peer, target.key))
+            against = target.peer or target.than
+            if against:
+                ratio = Ratio(ours, self.values(target.than or target.row,
+                                                target.peer or OURS, target.key))
                 if ratio.is_known:
                     value, text = ratio.median, str(ratio)
             elif ours:
@@ -116,9 +118,8 @@ class Report:
                 is_met, bound = lambda v: v >= target.at_least, f'≥ {target.at_least:g}'
             else:
                 is_met, bound = lambda v: v <= target.at_most, f'≤ {target.at_most:g}'
-            unit = '×' if target.peer else ''
-            against = f' against {target.peer}' if target.peer else ''
-            yield (target.label + against, bound + unit, text,
+            unit = '×' if against else ''
+            yield (target.label + (f' against {against}' if against else ''), bound + unit, text,
                    NOT_MEASURED if value is None else REACHED if is_met(value) else MISSED)
         for derived in DERIVED:
             bound = f'≤ {derived.at_most:g}'

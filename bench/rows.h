@@ -24,6 +24,9 @@ void row_queue_64(const struct row_options *options);
 void row_small(const struct row_options *options);
 void row_1080p(const struct row_options *options);
 void row_4k(const struct row_options *options);
+/* The same without a transfer: out of three blobs in turn. */
+void row_1080p_blob(const struct row_options *options);
+void row_4k_blob(const struct row_options *options);
 /* A guest that draws a frame when the last one is on the display. */
 void row_small_paced(const struct row_options *options);
 void row_1080p_paced(const struct row_options *options);

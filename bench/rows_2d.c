@@ -255,6 +255,46 @@ void row_4k_paced(const struct row_options *options)
 	frames(options, &full_4k, &full_4k, true);
 }
 
+/* ---- blobs ---- */
+
+#define FIRST_BLOB 100u
+
+/* Frames that the guest has drawn into memory that they are shown from. */
+static void blob_frames(const struct row_options *options, const struct virtio_gpu_rect *screen)
+{
+	struct machine *machine = machine_create_placed(options->command);
+	struct picture *first =
+		machine_show_picture(machine, 0, screen->width, screen->height, screen);
+	struct picture *blobs[STREAM_BLOBS];
+	struct stream stream;
+
+	for (uint32_t i = 0; i < STREAM_BLOBS; i++) {
+		blobs[i] = picture_create(machine->ram, screen->width, screen->height, screen);
+		if (!machine_add_blob(machine, FIRST_BLOB + i, blobs[i])) {
+			g_error("this back-end has no blobs");
+		}
+	}
+	stream_init_blobs(&stream, machine, FIRST_BLOB, blobs);
+	draw(&stream, false, 0, after_seconds(WARM_UP_S), UINT64_MAX);
+	measure_frames(&stream, false, options->seconds);
+	check_last_frame(&stream);
+	machine_destroy(machine);
+	picture_destroy(first);
+	for (uint32_t i = 0; i < STREAM_BLOBS; i++) {
+		picture_destroy(blobs[i]);
+	}
+}
+
+void row_1080p_blob(const struct row_options *options)
+{
+	blob_frames(options, &full_1080p);
+}
+
+void row_4k_blob(const struct row_options *options)
+{
+	blob_frames(options, &full_4k);
+}
+
 /* ---- the floor ---- */
 
 struct floor_message {

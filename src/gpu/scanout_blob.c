@@ -72,6 +72,7 @@ static bool copy_row(const struct blob_layout *layout, pixman_format_code_t form
 	return true;
 }
 
+/* A new copy has nothing in it yet, and a display that is late wants more than the last damage. */
 static enum gpu_resp copy(struct device *dev, struct scanout *scanout, pixman_format_code_t format,
 			  struct blob_memory *memory, const struct rect *damage)
 {
@@ -81,6 +82,7 @@ static enum gpu_resp copy(struct device *dev, struct scanout *scanout, pixman_fo
 
 	if (scanout->frame == NULL) {
 		scanout->frame = frame_create(dev->quota, layout->width, layout->height);
+		damage = &scanout->view;
 	}
 	if (scratch == NULL || scanout->frame == NULL ||
 	    !frame_make_writable(&scanout->frame, damage)) {

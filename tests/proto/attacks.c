@@ -19,6 +19,7 @@
 static const struct attack_list *const lists_2d[] = {
 	&attacks_chain,	   &attacks_ring, &attacks_command, &attacks_resource,
 	&attacks_geometry, &attacks_race, &attacks_memory, &attacks_life,
+	&attacks_blob,	   &attacks_blob_life,
 };
 static const struct attack_list *const lists_3d[] = {
 	&attacks_3d,

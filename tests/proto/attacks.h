@@ -15,6 +15,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "rig.h"
@@ -100,8 +101,8 @@ struct attack_list {
 };
 
 extern const struct attack_list attacks_chain, attacks_ring, attacks_command, attacks_resource,
-	attacks_geometry, attacks_race, attacks_memory, attacks_life, attacks_3d, attacks_stream,
-	attacks_memory_3d, attacks_life_3d;
+	attacks_geometry, attacks_race, attacks_memory, attacks_life, attacks_blob,
+	attacks_blob_life, attacks_3d, attacks_stream, attacks_memory_3d, attacks_life_3d;
 
 /* Calls @fn for each attack that concerns a 2D device, or a 3D device alone. */
 void attacks_each(bool is_3d, void (*fn)(const struct attack *attack, void *data), void *data);
@@ -179,6 +180,26 @@ struct attack_race {
 /* For a row whose data is a struct attack_race. Each round is answered, or where it may, breaks the
  * queue, which is revived. */
 void attack_race(struct attacker *attacker);
+
+/* What a race rewrites. */
+#define AT(at, size) .offset = (at), .bytes = (size)
+#define FIELD(struct_type, field)                                                                  \
+	AT(offsetof(struct struct_type, field), sizeof(((struct struct_type *)NULL)->field))
+
+/* Memory that is plugged into the running machine, and unplugged. */
+#define SPARE_GPA UINT64_C(0x200000000)
+#define SPARE_SIDE 1024u
+#define SPARE_BYTES (SPARE_SIDE * SPARE_SIDE * 4u)
+/* Not every back-end takes memory away; then it says that this is no attack on it. */
+bool attack_can_unplug(struct attacker *attacker);
+/* Returns the region's index. */
+unsigned int attack_plug(struct attacker *attacker);
+void attack_unplug(struct attacker *attacker, unsigned int index);
+/* The regions that a pause takes away are those that are there. */
+void attack_forget_region(struct attacker *attacker, unsigned int index);
+
+/* Blob @id over the shown resource's memory; false, and said so, where there are no blobs. */
+bool attack_make_blob(struct attacker *attacker, uint32_t id);
 
 /* A row's chain of one struct, with the type of the command. */
 #define COMMAND(struct_type, command, ...)                                                         \

@@ -9,17 +9,13 @@
 #include "virgl_stream.h"
 
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
-#define SPARE_GPA UINT64_C(0x200000000)
-#define SPARE_SIDE 1024u
-#define SPARE_BYTES (SPARE_SIDE * SPARE_SIDE * 4u)
 #define SPARE 60u /* the resource */
 #define N_IN_FLIGHT 100u
 
 /* A row's numbers[0]. */
 enum { OF_2D, OF_TEXTURE };
 
-/* Not every back-end takes memory away from a running machine. */
-static bool can_unplug(struct attacker *attacker)
+bool attack_can_unplug(struct attacker *attacker)
 {
 	bool can = attacker->rig->frontend->acked_protocol_features &
 		   FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
@@ -30,7 +26,7 @@ static bool can_unplug(struct attacker *attacker)
 	return can;
 }
 
-static unsigned int plug(struct attacker *attacker)
+unsigned int attack_plug(struct attacker *attacker)
 {
 	struct rig *rig = attacker->rig;
 	unsigned int index = guestram_add(rig->ram, SPARE_GPA, SPARE_BYTES, 0);
@@ -39,7 +35,7 @@ static unsigned int plug(struct attacker *attacker)
 	return index;
 }
 
-static void unplug(struct attacker *attacker, unsigned int index)
+void attack_unplug(struct attacker *attacker, unsigned int index)
 {
 	struct vhost_user_mem_reg_msg msg = { .region = attacker->rig->ram->regions[index].wire };
 
@@ -48,8 +44,7 @@ static void unplug(struct attacker *attacker, unsigned int index)
 			 ==, 0);
 }
 
-/* The regions that a pause takes away are those that are there. */
-static void forget_region(struct attacker *attacker, unsigned int index)
+void attack_forget_region(struct attacker *attacker, unsigned int index)
 {
 	g_assert_cmpuint(index, ==, attacker->rig->ram->n_regions - 1);
 	guestram_drop_last(attacker->rig->ram);
@@ -96,13 +91,13 @@ static void run_unplug_then_use(struct attacker *attacker)
 {
 	struct vgpu *vgpu = attacker->rig->vgpu;
 
-	if (!can_unplug(attacker)) {
+	if (!attack_can_unplug(attacker)) {
 		return;
 	}
-	unsigned int index = plug(attacker);
+	unsigned int index = attack_plug(attacker);
 	make_spare(attacker);
 	attack_expect_ok(attacker, transfer_spare(attacker));
-	unplug(attacker, index);
+	attack_unplug(attacker, index);
 	for (unsigned int i = 0; i < 10; i++) {
 		attack_expect_type(attacker, transfer_spare(attacker), ATTACK_AN_ERROR);
 	}
@@ -110,7 +105,7 @@ static void run_unplug_then_use(struct attacker *attacker)
 	attack_expect_ok(attacker, vgpu_resource_flush(vgpu, SPARE, 0, 0, SPARE_SIDE, SPARE_SIDE));
 	attack_expect_ok(attacker, vgpu_resource_detach_backing(vgpu, SPARE));
 	attack_expect_ok(attacker, vgpu_resource_unref(vgpu, SPARE));
-	forget_region(attacker, index);
+	attack_forget_region(attacker, index);
 }
 
 /* Other memory in the same place: its pixels, and never those of the old. */
@@ -118,16 +113,16 @@ static void run_unplug_and_replace(struct attacker *attacker)
 {
 	struct rig *rig = attacker->rig;
 
-	if (!can_unplug(attacker)) {
+	if (!attack_can_unplug(attacker)) {
 		return;
 	}
-	unsigned int index = plug(attacker);
+	unsigned int index = attack_plug(attacker);
 	memset(rig->ram->regions[index].hva, 0x11, SPARE_BYTES);
 	make_spare(attacker);
 	attack_expect_ok(attacker, transfer_spare(attacker));
-	unplug(attacker, index);
-	forget_region(attacker, index);
-	index = plug(attacker);
+	attack_unplug(attacker, index);
+	attack_forget_region(attacker, index);
+	index = attack_plug(attacker);
 	memset(rig->ram->regions[index].hva, 0x22, SPARE_BYTES);
 	attack_expect_ok(attacker, transfer_spare(attacker));
 	attack_expect_ok(attacker,
@@ -139,8 +134,8 @@ static void run_unplug_and_replace(struct attacker *attacker)
 			      display_shows_pixel(rig->display, 0, 9, 9, 0x222222),
 		      "not the new memory is shown");
 	attack_expect_ok(attacker, vgpu_resource_unref(rig->vgpu, SPARE));
-	unplug(attacker, index);
-	forget_region(attacker, index);
+	attack_unplug(attacker, index);
+	attack_forget_region(attacker, index);
 }
 
 /* Unplugged while it is copied from or to: that is of the old memory, or an error. */
@@ -149,10 +144,10 @@ static void run_unplug_under_transfer(struct attacker *attacker)
 	struct vgpu *vgpu = attacker->rig->vgpu;
 	struct vgpu_call *calls[8];
 
-	if (!can_unplug(attacker)) {
+	if (!attack_can_unplug(attacker)) {
 		return;
 	}
-	unsigned int index = plug(attacker);
+	unsigned int index = attack_plug(attacker);
 	make_spare(attacker);
 	for (unsigned int round = 0; round < 25; round++) {
 		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
@@ -163,7 +158,7 @@ static void run_unplug_under_transfer(struct attacker *attacker)
 			/* When the first is done, the next is on its way. */
 			vgpu_wait(vgpu, calls[0], VGPU_ANSWER_MS);
 		}
-		unplug(attacker, index);
+		attack_unplug(attacker, index);
 		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
 			if (!vgpu_wait(vgpu, calls[i], VGPU_ANSWER_MS)) {
 				g_error("transfer %u is not answered", i);
@@ -175,8 +170,8 @@ static void run_unplug_under_transfer(struct attacker *attacker)
 				 ==, 0);
 	}
 	attack_expect_ok(attacker, vgpu_resource_unref(vgpu, SPARE));
-	unplug(attacker, index);
-	forget_region(attacker, index);
+	attack_unplug(attacker, index);
+	attack_forget_region(attacker, index);
 }
 
 /* The memory that commands and answers lie in, with commands in flight. */
@@ -189,7 +184,7 @@ static void run_unplug_the_rings(struct attacker *attacker)
 					  .request_size = sizeof(cmd),
 					  .response_size = HEADER_BYTES };
 
-	if (!can_unplug(attacker)) {
+	if (!attack_can_unplug(attacker)) {
 		return;
 	}
 	for (unsigned int i = 0; i < N_IN_FLIGHT; i++) {
@@ -197,7 +192,7 @@ static void run_unplug_the_rings(struct attacker *attacker)
 	}
 	vgpu_kick(rig->vgpu, VGPU_CONTROL);
 	for (unsigned int i = 0; i < 2; i++) {
-		unplug(attacker, i);
+		attack_unplug(attacker, i);
 		ring_kick_always(rig->control);
 		ring_kick_always(rig->cursor);
 		frontend_assert_alive(rig->frontend);

@@ -370,9 +370,6 @@ static void undo_attach(struct vgpu *vgpu)
 	{                                                                                          \
 		.place = (at_place), where, .bad = (to), ##__VA_ARGS__                             \
 	}
-#define AT(at, size) .offset = (at), .bytes = (size)
-#define FIELD(struct_type, field)                                                                  \
-	AT(offsetof(struct struct_type, field), sizeof(((struct struct_type *)NULL)->field))
 #define DESC(field) FIELD(vring_desc, field)
 /* Of the second descriptor. */
 #define DESC_2(field)                                                                              \

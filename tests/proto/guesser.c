@@ -24,6 +24,7 @@ void guesser_finish(struct guesser *guesser)
 void guesser_forget(struct guesser *guesser)
 {
 	memset(guesser->resources, 0, sizeof(guesser->resources));
+	memset(guesser->scanouts, 0, sizeof(guesser->scanouts));
 }
 
 uint32_t guesser_pick(struct guesser *guesser, uint32_t n)
@@ -48,6 +49,11 @@ static void put(struct guess *guess, const void *request, size_t size)
 	put(guess,                                                                                 \
 	    &(const struct struct_type){ .hdr.type = VIRTIO_GPU_CMD_##command, ##__VA_ARGS__ },    \
 	    sizeof(struct struct_type))
+
+static bool is_blob(const struct guesser_resource *resource)
+{
+	return resource->exists && resource->blob_bytes > 0;
+}
 
 /* ---- resources ---- */
 
@@ -95,6 +101,11 @@ static void make_unref(struct guesser *guesser, struct guess *guess)
 	PUT(guess, virtio_gpu_resource_unref, RESOURCE_UNREF, .resource_id = id);
 	guess->expected = ok_if(resource->exists, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 	resource->exists = false;
+	for (uint32_t i = 0; i < GUESSER_SCANOUTS; i++) {
+		if (guesser->scanouts[i].id == id) {
+			guesser->scanouts[i].id = 0;
+		}
+	}
 }
 
 static void make_attach(struct guesser *guesser, struct guess *guess)
@@ -113,8 +124,8 @@ static void make_attach(struct guesser *guesser, struct guess *guess)
 	if (!resource->exists) {
 		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	} else {
-		guess->expected =
-			ok_if(!resource->has_backing && !is_bad, VIRTIO_GPU_RESP_ERR_UNSPEC);
+		guess->expected = ok_if(!resource->has_backing && !is_bad,
+					VIRTIO_GPU_RESP_ERR_UNSPEC); /* a blob has one */
 		resource->has_backing |= !is_bad;
 	}
 }
@@ -127,7 +138,11 @@ static void make_detach(struct guesser *guesser, struct guess *guess)
 	PUT(guess, virtio_gpu_resource_detach_backing, RESOURCE_DETACH_BACKING, .resource_id = id);
 	guess->expected = ok_if(resource->exists && resource->has_backing,
 				VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
-	resource->has_backing = false;
+	if (is_blob(resource)) {
+		guess->expected = VIRTIO_GPU_RESP_ERR_UNSPEC;
+	} else {
+		resource->has_backing = false;
+	}
 }
 
 /* ---- rectangles ---- */
@@ -136,8 +151,9 @@ static void make_detach(struct guesser *guesser, struct guess *guess)
 static struct virtio_gpu_rect pick_rect(struct guesser *guesser,
 					const struct guesser_resource *resource)
 {
-	uint32_t width = resource->exists ? resource->width : 16;
-	uint32_t height = resource->exists ? resource->height : 16;
+	bool has_size = resource->exists && !is_blob(resource);
+	uint32_t width = has_size ? resource->width : 16;
+	uint32_t height = has_size ? resource->height : 16;
 	struct virtio_gpu_rect rect = { 0, 0, width, height };
 
 	switch (guesser_pick(guesser, 8)) {
@@ -178,6 +194,24 @@ static void make_transfer(struct guesser *guesser, struct guess *guess)
 		resource->exists && resource->has_backing
 			? ok_if(is_inside(&rect, resource), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
 			: VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (is_blob(resource)) {
+		guess->expected = VIRTIO_GPU_RESP_OK_NODATA;
+	}
+}
+
+/* Inside each picture that there is of blob id. */
+static bool is_inside_all(const struct guesser *guesser, uint32_t id,
+			  const struct virtio_gpu_rect *rect)
+{
+	for (uint32_t i = 0; i < GUESSER_SCANOUTS; i++) {
+		const struct guesser_scanout *scanout = &guesser->scanouts[i];
+
+		if (scanout->id == id && ((uint64_t)rect->x + rect->width > scanout->width ||
+					  (uint64_t)rect->y + rect->height > scanout->height)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static void make_flush(struct guesser *guesser, struct guess *guess)
@@ -190,6 +224,10 @@ static void make_flush(struct guesser *guesser, struct guess *guess)
 	guess->expected = resource->exists ? ok_if(is_inside(&rect, resource),
 						   VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
 					   : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (is_blob(resource)) {
+		guess->expected = ok_if(is_inside_all(guesser, id, &rect),
+					VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	}
 	guess->is_ordered = false;
 }
 
@@ -208,6 +246,113 @@ static void make_scanout(struct guesser *guesser, struct guess *guess)
 			  : id == 0	     ? VIRTIO_GPU_RESP_OK_NODATA
 			  : resource->exists ? ok_if(is_fit, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
 					     : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (guess->expected == VIRTIO_GPU_RESP_OK_NODATA) {
+		guesser->scanouts[number].id = 0;
+	}
+}
+
+/* ---- blobs ---- */
+
+/* A blob of so many bytes, over the memory that all have. */
+static void put_create_blob(struct guess *guess, uint32_t id, uint32_t mem, uint64_t size_bytes,
+			    uint64_t gpa)
+{
+	PUT(guess, virtio_gpu_resource_create_blob, RESOURCE_CREATE_BLOB, .resource_id = id,
+	    .blob_mem = mem, .nr_entries = 1, .size = size_bytes);
+	guess->n_entries = 1;
+	guess->entries[0] = (struct virtio_gpu_mem_entry){
+		.addr = gpa,
+		.length = GUESSER_MAX_SIDE * GUESSER_MAX_SIDE * 4,
+	};
+}
+
+static void make_create_blob(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id, mem = VIRTIO_GPU_BLOB_MEM_GUEST;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	uint64_t size_bytes = 1 + guesser_pick(guesser, GUESSER_MAX_SIDE * GUESSER_MAX_SIDE * 4);
+	uint64_t gpa = guesser->backing_gpa;
+
+	id = id > GUESSER_RESOURCES ? 0 : id;
+	guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (id > 0 && !resource->exists) {
+		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+		switch (guesser_pick(guesser, 16)) {
+		case 0:
+			mem = 4;
+			break;
+		case 1:
+			size_bytes = 0;
+			break;
+		case 2:
+			size_bytes = UINT64_MAX - guesser_pick(guesser, 9);
+			break;
+		case 3:
+			gpa = BAD_GPA;
+			guess->expected = VIRTIO_GPU_RESP_ERR_UNSPEC;
+			break;
+		default:
+			*resource = (struct guesser_resource){ .exists = true,
+							       .has_backing = true,
+							       .blob_bytes = size_bytes };
+			guess->expected = VIRTIO_GPU_RESP_OK_NODATA;
+		}
+	}
+	put_create_blob(guess, id, mem, size_bytes, gpa);
+}
+
+static void make_scanout_blob(struct guesser *guesser, struct guess *guess)
+{
+	static const uint32_t formats[] = { 1, 2, FORMAT, 67, 134, 5 };
+	uint32_t id, number = guesser_pick(guesser, GUESSER_SCANOUTS);
+	uint32_t format = formats[guesser_pick(guesser, G_N_ELEMENTS(formats))];
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	const struct guesser_resource picture = {
+		.exists = true,
+		.width = 1 + guesser_pick(guesser, GUESSER_MAX_SIDE),
+		.height = 1 + guesser_pick(guesser, GUESSER_MAX_SIDE),
+	};
+	struct virtio_gpu_rect rect = pick_rect(guesser, &picture);
+	uint32_t stride = picture.width * 4 + guesser_pick(guesser, 6) - 1;
+	uint32_t offset = guesser_pick(guesser, 4) * 3;
+	bool is_fit = is_blob(resource) && format != 5 && stride >= picture.width * 4 &&
+		      (uint64_t)offset + (picture.height - 1) * stride + picture.width * 4 <=
+			      resource->blob_bytes &&
+		      is_inside(&rect, &picture) && rect.width >= MIN_SCANOUT_SIDE &&
+		      rect.height >= MIN_SCANOUT_SIDE;
+
+	number = guesser_pick(guesser, 16) == 0 ? 16 : number;
+	PUT(guess, virtio_gpu_set_scanout_blob, SET_SCANOUT_BLOB, .r = rect, .scanout_id = number,
+	    .resource_id = id, .width = picture.width, .height = picture.height, .format = format,
+	    .strides = { stride }, .offsets = { offset });
+	guess->expected = number >= 16	     ? VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID
+			  : id == 0	     ? VIRTIO_GPU_RESP_OK_NODATA
+			  : resource->exists ? ok_if(is_fit, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
+					     : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (guess->expected == VIRTIO_GPU_RESP_OK_NODATA) {
+		guesser->scanouts[number] =
+			(struct guesser_scanout){ id, picture.width, picture.height };
+	}
+}
+
+/* There is no window; and it is the guest's own memory. */
+static void make_map(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	const struct guesser_resource *resource = pick_resource(guesser, &id);
+
+	if (guesser_pick(guesser, 2) == 0) {
+		PUT(guess, virtio_gpu_resource_map_blob, RESOURCE_MAP_BLOB, .resource_id = id,
+		    .offset = guesser_pick(guesser, 3) * 4096u);
+		guess->chain.response_size = sizeof(struct virtio_gpu_resp_map_info);
+		guess->expected = VIRTIO_GPU_RESP_ERR_UNSPEC;
+	} else {
+		PUT(guess, virtio_gpu_resource_unmap_blob, RESOURCE_UNMAP_BLOB, .resource_id = id);
+		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (!resource->exists) {
+		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
 }
 
 /* ---- questions, nonsense, cursors ---- */
@@ -339,7 +484,8 @@ void guesser_make(struct guesser *guesser, struct guess *guess_out)
 		make_create, make_create,   make_unref,	   make_attach,	 make_attach,
 		make_detach, make_transfer, make_transfer, make_scanout, make_scanout,
 		make_flush,  make_flush,    make_nonsense, make_short,	 make_cursor,
-		make_cursor, make_cursor,   make_transfer,
+		make_cursor, make_cursor,   make_transfer, make_create_blob,
+		make_scanout_blob, make_scanout_blob, make_map,
 	};
 
 	*guess_out = (struct guess){ .queue = VGPU_CONTROL, .is_ordered = true };

@@ -17,6 +17,13 @@
 struct guesser_resource {
 	bool exists;
 	bool has_backing;
+	uint32_t width, height; /* of a blob 0 */
+	uint64_t blob_bytes;	/* 0: it is none */
+};
+
+/* The picture of a blob on a scanout. */
+struct guesser_scanout {
+	uint32_t id; /* 0: it shows none */
 	uint32_t width, height;
 };
 
@@ -26,6 +33,7 @@ struct guesser {
 	bool has_3d;	      /* then 3D commands are left out */
 	uint64_t n_guesses;
 	struct guesser_resource resources[GUESSER_RESOURCES + 2];
+	struct guesser_scanout scanouts[GUESSER_SCANOUTS];
 };
 
 /* A command, its shape and what comes of it. */

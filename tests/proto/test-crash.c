@@ -319,6 +319,152 @@ static void test_cursor(const void *mode)
 	rig_destroy(rig);
 }
 
+static const struct vgpu_layout blob_layout = {VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, WIDTH, HEIGHT,
+					       WIDTH * 4, 0};
+
+/* Blob @id in pages that are not in order, on scanout 0; returns where they are. */
+static uint64_t show_blob(struct rig *rig, uint32_t id, const uint32_t *pixels)
+{
+	const uint32_t n = SIZE_BYTES / GUESTRAM_PAGE;
+	uint64_t gpa = rig_backing(rig, NULL, SIZE_BYTES);
+	struct virtio_gpu_mem_entry entries[SIZE_BYTES / GUESTRAM_PAGE];
+	const struct vgpu_blob blob = {.mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+				       .size_bytes = SIZE_BYTES,
+				       .entries = entries,
+				       .n_entries = n};
+
+	for (uint32_t i = 0; i < n; i++) {
+		entries[i] = (struct virtio_gpu_mem_entry){gpa + (n - 1 - i) * GUESTRAM_PAGE,
+							   GUESTRAM_PAGE, 0};
+		memcpy(guestram_at(rig->ram, entries[i].addr, GUESTRAM_PAGE),
+		       (const uint8_t *)pixels + i * GUESTRAM_PAGE, GUESTRAM_PAGE);
+	}
+	g_assert_ok(vgpu_resource_create_blob(rig->vgpu, id, &blob));
+	g_assert_ok(vgpu_set_scanout_blob(rig->vgpu, 0, id, &blob_layout));
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDTH, HEIGHT));
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	return gpa;
+}
+
+/* The guest draws the last page of the picture, which is its first in memory. */
+static void check_blob(struct rig *rig, uint32_t id, uint64_t gpa, uint32_t *pixels, int byte)
+{
+	memset(guestram_at(rig->ram, gpa, GUESTRAM_PAGE), byte, GUESTRAM_PAGE);
+	memset((uint8_t *)pixels + SIZE_BYTES - GUESTRAM_PAGE, byte, GUESTRAM_PAGE);
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDTH, HEIGHT));
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+}
+
+/* A blob of the guest's memory lives on as a 2D resource does, and so does its scanout. */
+static void test_blob(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "100");
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 1);
+	uint64_t gpa = show_blob(rig, 1, pixels);
+	uint8_t uuid[16], uuid_after[16];
+
+	g_assert_resp(vgpu_resource_assign_uuid(rig->vgpu, 1, uuid),
+		      VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
+	for (int i = 0; i < 4; i++) {
+		crash(rig, i % 2 ? SIGKILL : SIGSEGV);
+		check_blob(rig, 1, gpa, pixels, 0x21 + i);
+	}
+	g_assert_resp(vgpu_resource_assign_uuid(rig->vgpu, 1, uuid_after),
+		      VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
+	proto_assert_mem(uuid, uuid_after, sizeof(uuid));
+	g_assert_resp(vgpu_resource_create_guest_blob(rig->vgpu, 1, gpa, SIZE_BYTES),
+		      VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
+	display_wait_off(rig->display, 0);
+	/* What it ended does not come back. */
+	crash(rig, SIGKILL);
+	g_assert_resp(vgpu_resource_flush(rig->vgpu, 1, 0, 0, 1, 1),
+		      VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	rig_destroy(rig);
+}
+
+/* The memory is away when the process dies, and when the next one begins. */
+static void test_blob_paused(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "100");
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 2);
+	uint64_t gpa = show_blob(rig, 1, pixels);
+	uint16_t control_base, cursor_base;
+
+	for (int i = 0; i < 3; i++) {
+		rig_pause(rig, &control_base, &cursor_base);
+		crash(rig, SIGKILL);
+		rig_start(rig, control_base, cursor_base);
+		display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+		check_blob(rig, 1, gpa, pixels, 0x31 + i);
+	}
+	rig_destroy(rig);
+}
+
+/* Blobs come, are shown and go while the process dies: each command is answered once. */
+static void test_blob_in_flight(const void *mode)
+{
+	struct rig *rig = make_rig(mode, "1000");
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 3);
+	struct vgpu_call *calls[40];
+
+	for (unsigned int round = 0; round < 12; round++) {
+		uint64_t gpa = show_blob(rig, 1, pixels);
+		pid_t pid = await_renderer(rig, 0);
+		struct {
+			struct virtio_gpu_resource_create_blob create;
+			struct virtio_gpu_mem_entry entry;
+		} create = {{.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB},
+			     .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+			     .nr_entries = 1,
+			     .size = SIZE_BYTES},
+			    {gpa, SIZE_BYTES, 0}};
+		struct virtio_gpu_set_scanout_blob set = {
+			.hdr = {.type = VIRTIO_GPU_CMD_SET_SCANOUT_BLOB},
+			.r = {0, 0, WIDTH, HEIGHT},
+			.width = WIDTH,
+			.height = HEIGHT,
+			.format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
+			.strides = {WIDTH * 4}};
+		struct virtio_gpu_resource_flush flush = {
+			.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH}, .r = {0, 0, WIDTH, HEIGHT}};
+		struct virtio_gpu_resource_unref unref = {
+			.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF}};
+
+		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
+			struct vgpu_chain chain = {.response_size = 24};
+
+			create.create.resource_id = set.resource_id = flush.resource_id =
+				unref.resource_id = 10 + i / 4;
+			chain.request = i % 4 == 0   ? (void *)&create
+					: i % 4 == 1 ? (void *)&set
+					: i % 4 == 2 ? (void *)&flush
+						     : (void *)&unref;
+			chain.request_size = (uint32_t)(i % 4 == 0   ? sizeof(create)
+							: i % 4 == 1 ? sizeof(set)
+							: i % 4 == 2 ? sizeof(flush)
+								     : sizeof(unref));
+			calls[i] = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
+		}
+		vgpu_kick(rig->vgpu, VGPU_CONTROL);
+		g_usleep(round * 100);
+		g_assert_no_errno(kill(pid, SIGKILL));
+		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
+			g_assert_true(vgpu_wait(rig->vgpu, calls[i], VGPU_ANSWER_MS));
+			proto_assert_answer(vgpu_finish(rig->vgpu, calls[i]));
+		}
+		await_renderer(rig, pid);
+		/* What the guest was not told of may be there or not; it ends all of it. */
+		for (uint32_t id = 10; id < 10 + G_N_ELEMENTS(calls) / 4; id++) {
+			vgpu_resource_unref(rig->vgpu, id);
+		}
+		g_assert_ok(vgpu_set_scanout_blob(rig->vgpu, 0, 1, &blob_layout));
+		check_blob(rig, 1, gpa, pixels, (int)(0x41 + round));
+		g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
+	}
+	rig_destroy(rig);
+}
+
 /* Then there is no 3D for this guest any more, and all the rest. */
 static void test_too_many(const void *mode)
 {
@@ -367,6 +513,9 @@ int main(int argc, char **argv)
 	proto_add_virgl("crash", "paused", test_paused);
 	proto_add_virgl("crash", "reset", test_reset);
 	proto_add_virgl("crash", "cursor", test_cursor);
+	proto_add_virgl("crash", "blob", test_blob);
+	proto_add_virgl("crash", "blob-paused", test_blob_paused);
+	proto_add_virgl("crash", "blob-in-flight", test_blob_in_flight);
 	proto_add_virgl("crash", "too-many", test_too_many);
 	proto_add_virgl("crash", "control", test_control);
 	return suite_run();

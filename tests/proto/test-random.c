@@ -16,20 +16,22 @@
 #define N_RESOURCES 6u /* ids 1 to 6; 0 and 7 never exist */
 #define N_SCANOUTS 3u
 #define MAX_SIDE 160u
-#define N_STEPS 1500u
+#define N_STEPS 2000u
 #define STEPS_PER_CHECK 50u
 
 struct model_resource {
 	bool exists;
 	bool has_backing;
 	uint32_t width, height;
-	uint32_t *pixels; /* what the host has */
+	uint32_t *pixels; /* what the host has; of a blob nothing */
 	uint64_t gpa;
+	uint64_t blob_bytes; /* 0: it is none */
 };
 
 struct model_scanout {
 	uint32_t id; /* 0: off */
 	struct virtio_gpu_rect rect;
+	struct vgpu_layout layout; /* of a blob; format 0: it is none */
 };
 
 struct model {
@@ -78,8 +80,9 @@ static struct model_resource *pick_resource(struct model *model, uint32_t *id_ou
 static struct virtio_gpu_rect pick_rect_of(struct model *model,
 					   const struct model_resource *resource)
 {
-	return resource->exists ? pick_rect(model, resource->width, resource->height)
-				: pick_rect(model, 64, 64);
+	return resource->exists && resource->blob_bytes == 0
+		       ? pick_rect(model, resource->width, resource->height)
+		       : pick_rect(model, 64, 64);
 }
 
 static void step_create(struct model *model)
@@ -98,10 +101,38 @@ static void step_create(struct model *model)
 	if (is_good) {
 		resource->exists = true;
 		resource->has_backing = false;
+		resource->blob_bytes = 0;
 		resource->width = width;
 		resource->height = height;
 		memset(resource->pixels, 0, MAX_SIDE * MAX_SIDE * 4);
 	}
+}
+
+static void step_create_blob(struct model *model)
+{
+	uint32_t id;
+	struct model_resource *resource = pick_resource(model, &id);
+	uint32_t size_bytes = 1 + pick(model, MAX_SIDE * MAX_SIDE * 4);
+	bool is_good = !resource->exists && id >= 1 && id <= N_RESOURCES;
+
+	if (id > N_RESOURCES) {
+		return;
+	}
+	uint64_t gpa = id > 0 ? resource->gpa : 0;
+	g_assert_resp(vgpu_resource_create_guest_blob(model->rig->vgpu, id, gpa, size_bytes),
+		      is_good ? VIRTIO_GPU_RESP_OK_NODATA
+			      : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	if (is_good) {
+		resource->exists = true;
+		resource->has_backing = true;
+		resource->blob_bytes = size_bytes;
+		resource->width = resource->height = 0;
+	}
+}
+
+static bool is_blob(const struct model_resource *resource)
+{
+	return resource->exists && resource->blob_bytes > 0;
 }
 
 static void forget_resource(struct model *model, uint32_t id)
@@ -135,7 +166,9 @@ static void step_attach(struct model *model)
 			    : resource->has_backing ? VIRTIO_GPU_RESP_ERR_UNSPEC
 						    : VIRTIO_GPU_RESP_OK_NODATA;
 	uint64_t gpa = resource->exists ? resource->gpa : 0;
-	uint32_t size_bytes = resource->exists ? resource->width * resource->height * 4 : 4096;
+	uint32_t size_bytes = resource->exists && !is_blob(resource)
+				      ? resource->width * resource->height * 4
+				      : 4096;
 
 	g_assert_resp(vgpu_resource_attach_one(model->rig->vgpu, id, gpa, size_bytes), expected);
 	resource->has_backing = resource->exists;
@@ -148,9 +181,20 @@ static void step_detach(struct model *model)
 	bool is_good = resource->exists && resource->has_backing;
 
 	g_assert_resp(vgpu_resource_detach_backing(model->rig->vgpu, id),
-		      is_good ? VIRTIO_GPU_RESP_OK_NODATA
-			      : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
-	resource->has_backing = false;
+		      is_blob(resource) ? VIRTIO_GPU_RESP_ERR_UNSPEC
+		      : is_good		? VIRTIO_GPU_RESP_OK_NODATA
+					: VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	resource->has_backing &= is_blob(resource);
+}
+
+/* Anywhere; a transfer is nothing to it. */
+static void draw_on_blob(struct model *model, const struct model_resource *resource)
+{
+	uint8_t *guest = guestram_at(model->rig->ram, resource->gpa, MAX_SIDE * MAX_SIDE * 4);
+
+	for (uint32_t n = pick(model, 2000); n > 0; n--) {
+		guest[pick(model, (uint32_t)resource->blob_bytes)] = (uint8_t)pick(model, 256);
+	}
 }
 
 static void step_transfer(struct model *model)
@@ -162,6 +206,9 @@ static void step_transfer(struct model *model)
 
 	if (!resource->exists || !resource->has_backing) {
 		expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	} else if (is_blob(resource)) {
+		draw_on_blob(model, resource);
+		rect = (struct virtio_gpu_rect){0};
 	} else if (!is_within(&rect, resource)) {
 		expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	}
@@ -198,8 +245,59 @@ static void step_set_scanout(struct model *model)
 				       rect.height),
 		      expected);
 	if (expected == VIRTIO_GPU_RESP_OK_NODATA) {
-		model->scanouts[scanout] = (struct model_scanout){id, rect};
+		model->scanouts[scanout] = (struct model_scanout){.id = id, .rect = rect};
 	}
+}
+
+static bool is_in_blob(const struct vgpu_layout *layout, const struct model_resource *resource)
+{
+	return layout->stride_bytes >= layout->width * 4 &&
+	       (uint64_t)layout->offset_bytes + (layout->height - 1) * layout->stride_bytes +
+			       layout->width * 4 <=
+		       resource->blob_bytes;
+}
+
+static void step_set_scanout_blob(struct model *model)
+{
+	static const uint32_t formats[] = {FORMAT, FORMAT, FORMAT, VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM};
+	uint32_t id, scanout = pick(model, N_SCANOUTS), expected = VIRTIO_GPU_RESP_OK_NODATA;
+	struct model_resource *resource = pick_resource(model, &id);
+	struct vgpu_layout layout = {
+		.format = formats[pick(model, G_N_ELEMENTS(formats))],
+		.width = 16 + pick(model, MAX_SIDE - 16),
+		.height = 16 + pick(model, MAX_SIDE - 16),
+		.offset_bytes = pick(model, 3) * 4 + pick(model, 8) / 7,
+	};
+	layout.stride_bytes = layout.width * 4 + pick(model, 4) * 4 + pick(model, 8) / 7;
+	struct virtio_gpu_rect rect = pick_rect(model, layout.width, layout.height);
+	const struct model_resource picture = {.width = layout.width, .height = layout.height};
+
+	if (id != 0 && !resource->exists) {
+		expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	} else if (id != 0 &&
+		   (!is_blob(resource) || !is_in_blob(&layout, resource) ||
+		    !is_within(&rect, &picture) || rect.width < 16 || rect.height < 16)) {
+		expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	g_assert_resp(vgpu_set_scanout_blob_rect(model->rig->vgpu, scanout, id, &layout, &rect),
+		      expected);
+	if (expected == VIRTIO_GPU_RESP_OK_NODATA) {
+		model->scanouts[scanout] = (struct model_scanout){id, rect, layout};
+	}
+}
+
+/* Inside each picture that there is of blob @id. */
+static bool is_within_all(const struct model *model, uint32_t id, const struct virtio_gpu_rect *rect)
+{
+	for (uint32_t i = 0; i < N_SCANOUTS; i++) {
+		const struct model_resource picture = {.width = model->scanouts[i].layout.width,
+						       .height = model->scanouts[i].layout.height};
+
+		if (model->scanouts[i].id == id && !is_within(rect, &picture)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static void step_flush(struct model *model)
@@ -210,7 +308,8 @@ static void step_flush(struct model *model)
 
 	if (!resource->exists) {
 		expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	} else if (!is_within(&rect, resource)) {
+	} else if (is_blob(resource) ? !is_within_all(model, id, &rect)
+				     : !is_within(&rect, resource)) {
 		expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	g_assert_resp(
@@ -254,6 +353,36 @@ static void step_life(struct model *model)
 	}
 }
 
+/* Pixel @x, @y of a blob's picture. */
+static uint32_t blob_pixel(const uint8_t *bytes, const struct vgpu_layout *layout, uint32_t x,
+			   uint32_t y)
+{
+	const uint8_t *pixel = bytes + layout->offset_bytes + y * layout->stride_bytes + x * 4;
+	bool is_bgr = layout->format == FORMAT;
+
+	return (uint32_t)pixel[is_bgr ? 2 : 0] << 16 | (uint32_t)pixel[1] << 8 |
+	       pixel[is_bgr ? 0 : 2];
+}
+
+static void check_blob(struct model *model, uint32_t index)
+{
+	const struct model_scanout *scanout = &model->scanouts[index];
+	const struct virtio_gpu_rect *rect = &scanout->rect;
+	const uint8_t *bytes = guestram_at(model->rig->ram, model->resources[scanout->id].gpa,
+					   MAX_SIDE * MAX_SIDE * 4);
+	g_autofree uint32_t *expected = g_new(uint32_t, rect->width * rect->height);
+
+	/* A new picture is shown whole by the smallest flush, and there may be others of the blob. */
+	g_assert_ok(vgpu_set_scanout_blob_rect(model->rig->vgpu, index, scanout->id,
+					       &scanout->layout, rect));
+	g_assert_ok(vgpu_resource_flush(model->rig->vgpu, scanout->id, 0, 0, 1, 1));
+	for (uint32_t i = 0; i < rect->width * rect->height; i++) {
+		expected[i] = blob_pixel(bytes, &scanout->layout, rect->x + i % rect->width,
+					 rect->y + i / rect->width);
+	}
+	display_wait_pixels(model->rig->display, index, expected, rect->width, rect->height);
+}
+
 static void check_scanout(struct model *model, uint32_t index)
 {
 	const struct model_scanout *scanout = &model->scanouts[index];
@@ -265,6 +394,10 @@ static void check_scanout(struct model *model, uint32_t index)
 		if (display_get_surface(display, index).n_scanouts > 0) {
 			display_wait_off(display, index);
 		}
+		return;
+	}
+	if (scanout->layout.format != 0) {
+		check_blob(model, index);
 		return;
 	}
 	g_assert_ok(vgpu_resource_flush(model->rig->vgpu, scanout->id, 0, 0, resource->width,
@@ -284,6 +417,7 @@ static void run_step(struct model *model)
 		step_create,	  step_create,	 step_unref,	step_attach,   step_attach,
 		step_detach,	  step_transfer, step_transfer, step_transfer, step_set_scanout,
 		step_set_scanout, step_flush,	 step_flush,	step_flush,    step_cursor,
+		step_create_blob, step_set_scanout_blob, step_set_scanout_blob,
 	};
 
 	if (pick(model, 25) == 0) {

@@ -368,6 +368,51 @@ static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	}
 }
 
+#define MANY BLOB_MEMORY_MAX_RUNS
+
+/* All that may be joined of this process is, by blobs that are on scanouts 1 to 4. */
+static void take_all_runs(struct fixture *f)
+{
+	const struct blob_layout layout = { FORMAT, 1024, MANY, PAGE, 0 };
+	g_autofree struct virtio_gpu_mem_entry *entries = g_new0(struct virtio_gpu_mem_entry, MANY);
+	uint64_t gpa = alloc_pages(f, 4);
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		entries[i] = (struct virtio_gpu_mem_entry){ gpa + i % 2 * 2 * PAGE, PAGE, 0 };
+	}
+	for (uint32_t i = 1; i <= BLOB_MEMORY_MAX_ALL_RUNS / MANY; i++) {
+		assert_ok(create_blob(f, 100 + i, GUEST, (uint64_t)MANY * PAGE, entries, MANY));
+		assert_ok(set_scanout_blob(f, i, 100 + i, RECT(0, 0, 16, 16), &layout));
+		assert_ok(flush(f, 100 + i, RECT(0, 0, 16, 16)));
+	}
+}
+
+/* What was shown as it lies and can't be any more is copied, and not only where it was flushed. */
+static void test_show_begins_to_copy(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct guestmem *without = vm_build_table(f->vm.ram, 1, 2);
+	uint64_t gpa = alloc_pages(f, 3);
+	const struct virtio_gpu_mem_entry entries[] = { { gpa, PAGE, 0 },
+							{ gpa + 2 * PAGE, PAGE, 0 } };
+	const struct blob_layout layout = { FORMAT, 32, 64, 128, 0 };
+
+	offer_blobs(f);
+	memset(guestram_at(f->vm.ram, gpa, 3 * PAGE), 0x11, 3 * PAGE);
+	assert_ok(create_blob(f, 1, GUEST, 2 * PAGE, entries, 2));
+	assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 32, 64), &layout));
+	assert_ok(flush(f, 1, RECT(0, 0, 32, 64)));
+	device_set_memory(&f->dev, without);
+	g_clear_pointer(&f->display->frame, frame_unref);
+	device_set_memory(&f->dev, f->vm.mem);
+	take_all_runs(f);
+	assert_ok(flush(f, 1, RECT(1, 1, 2, 2)));
+	/* A copy, with all that there is. */
+	memset(guestram_at(f->vm.ram, gpa, 3 * PAGE), 0x22, 3 * PAGE);
+	assert_pixel(f, 1, 1, 0x11111111);
+	assert_pixel(f, 31, 63, 0x11111111);
+	guestmem_unref(without);
+}
+
 static void count_breath(void *data)
 {
 	unsigned int *n_breaths = data;
@@ -643,6 +688,26 @@ static void test_unmap_not_asked(struct fixture *f, gconstpointer data G_GNUC_UN
 	window_end(f, &window);
 }
 
+/* A blob each, until there are as many as a front-end is asked to bear. */
+static void test_map_many(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	device_set_mapper(&f->dev, &mapper, &window, 2ull * MAPPER_MAX_RANGES * PAGE);
+	for (uint32_t i = 0; i < MAPPER_MAX_RANGES; i++) {
+		assert_ok(create_blob(f, 100 + i, HOST3D, PAGE, NULL, 0));
+		g_assert_cmphex(map(f, 100 + i, 2ull * i * PAGE), ==, GPU_RESP_PENDING);
+		device_take_mapped(&f->dev, window.token, true);
+		g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_OK_MAP_INFO);
+		g_string_truncate(window.log, 0);
+	}
+	assert_is(map(f, 1, PAGE), OUT_OF_MEMORY);
+	assert_ok(unref(f, 100));
+	g_assert_cmphex(map(f, 1, 0), ==, GPU_RESP_PENDING);
+	window_end(f, &window);
+}
+
 static void test_unref_unmaps(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	struct window window;
@@ -691,6 +756,7 @@ static const struct {
 	{ "show/keeps-no-table", test_show_keeps_no_table, true, false, true },
 	{ "show/when-it-is-back", test_show_when_it_is_back, true, false, true },
 	{ "show/copied", test_show_copies, true, false, true },
+	{ "show/begins-to-copy", test_show_begins_to_copy, true, false, true },
 	{ "show/breathes", test_show_breathes, true, false, true },
 	{ "show/errors", test_show_errors, true, true, true },
 	{ "show/nothing", test_null_shows_nothing, false, true, false },
@@ -699,6 +765,7 @@ static const struct {
 	{ "window/map", test_map, false, false, true },
 	{ "window/errors", test_map_errors, false, false, true },
 	{ "window/refused", test_map_refused, false, false, true },
+	{ "window/many", test_map_many, false, false, true },
 	{ "window/unmap-not-asked", test_unmap_not_asked, false, false, true },
 	{ "window/unref-unmaps", test_unref_unmaps, false, false, true },
 	{ "window/reset-empties-it", test_reset_empties_window, false, false, true },
