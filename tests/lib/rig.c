@@ -243,6 +243,21 @@ uint64_t rig_show_resource(struct rig *rig, uint32_t id, uint32_t scanout, uint3
 	return gpa;
 }
 
+void rig_make_large(struct rig *rig, uint32_t id, uint32_t side)
+{
+	const uint32_t piece_bytes = 1u << 20;
+	uint32_t n = (uint32_t)((uint64_t)side * side * sizeof(uint32_t) / piece_bytes);
+	g_autofree struct virtio_gpu_mem_entry *entries = g_new(struct virtio_gpu_mem_entry, n);
+	uint64_t gpa = rig_backing(rig, NULL, piece_bytes);
+
+	for (uint32_t i = 0; i < n; i++) {
+		entries[i] = (struct virtio_gpu_mem_entry){gpa, piece_bytes, 0};
+	}
+	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, id, VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, side,
+					    side));
+	g_assert_ok(vgpu_resource_attach_backing(rig->vgpu, id, entries, n));
+}
+
 uint32_t *rig_make_pattern(uint32_t width, uint32_t height, uint32_t seed)
 {
 	uint32_t *pixels = g_new(uint32_t, (size_t)width * height);

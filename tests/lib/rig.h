@@ -75,6 +75,12 @@ uint64_t rig_make_resource(struct rig *rig, uint32_t id, uint32_t format, uint32
 uint64_t rig_show_resource(struct rig *rig, uint32_t id, uint32_t scanout, uint32_t width,
 			   uint32_t height, const uint32_t *pixels);
 
+/*
+ * Resource @id, long to copy and cheap to have: @side x @side pixels (at least 512), to be
+ * converted, which are the same MiB of the guest's over and over.
+ */
+void rig_make_large(struct rig *rig, uint32_t id, uint32_t side);
+
 /* width * height pixels, all different from their neighbours, no two rows alike; free with
  * g_free(). */
 uint32_t *rig_make_pattern(uint32_t width, uint32_t height, uint32_t seed);
