@@ -155,6 +155,29 @@ static bool make_shader_cache(const char *folder)
 	return true;
 }
 
+static bool has_capset(const struct renderer_caps *caps, uint32_t id)
+{
+	for (uint32_t i = 0; i < caps->n_capsets; i++) {
+		if (caps->capsets[i].id == id) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What was named is wanted, and not to be missed without a word. */
+static void check_capsets(const struct options *options, const struct renderer_caps *caps)
+{
+	for (uint32_t id = 0; id < 32; id++) {
+		if ((options->renderer.capset_mask & (UINT32_C(1) << id)) != 0 &&
+		    !has_capset(caps, id)) {
+			log_warn("--capset: this host has no '%s' (VHOST_DEVICE_GPU_LOG=info says "
+				 "why)",
+				 options_capset_name(id));
+		}
+	}
+}
+
 static int run(struct options *options)
 {
 	struct renderer_caps caps;
@@ -173,6 +196,7 @@ static int run(struct options *options)
 	switch (probe_run(options, &caps)) {
 	case PROBE_OK:
 		render_server_settle(options, &caps);
+		check_capsets(options, &caps);
 		break;
 	case PROBE_INTERRUPTED:
 		return EXIT_SUCCESS;

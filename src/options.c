@@ -72,6 +72,16 @@ static const struct {
 	{ "gfxstream-gles", "gfxstream", RENDERER_CAPSET_GFXSTREAM_GLES },
 };
 
+const char *options_capset_name(uint32_t id)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(capsets); i++) {
+		if (capsets[i].id == id) {
+			return capsets[i].name;
+		}
+	}
+	return NULL;
+}
+
 static void G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
 {
 	va_list args;

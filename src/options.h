@@ -42,3 +42,6 @@ struct options {
 /* options_out is written on OPTIONS_RUN only; then options_finish() frees it. */
 enum options_result options_parse(int argc, char **argv, struct options *options_out);
 void options_finish(struct options *options);
+
+/* As --capset has it, static; NULL: no such capset is known. */
+const char *options_capset_name(uint32_t id);

@@ -21,6 +21,9 @@
 
 #include "util/log.h"
 
+/* Of the 16384 descriptors that this process may have; each is one. */
+#define MAX_FILES 8192
+
 enum {
 	TARGET_BUFFER = 0,
 	TARGET_2D = 2,
@@ -120,6 +123,10 @@ static enum gpu_resp add(struct virgl *virgl, uint32_t id, const struct blob_des
 		.context_number = is_hosts ? context->number : 0,
 		.pixman_format = shape.width > 0 ? virgl_read_format(&shape) : 0,
 	};
+	if (is_hosts) {
+		virgl->n_files++;
+		resource->n_files = &virgl->n_files;
+	}
 	g_hash_table_insert(virgl->resources, GUINT_TO_POINTER(id), resource);
 	return GPU_RESP_OK_NODATA;
 }
@@ -143,7 +150,8 @@ static enum gpu_resp blob_create(struct renderer *r, uint32_t id, const struct b
 	if (backing != NULL && backing->n_iov > INT32_MAX) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	if (quota_charge(r->quota, charge) != QUOTA_OK) {
+	if ((desc->mem != VIRTIO_GPU_BLOB_MEM_GUEST && virgl->n_files >= MAX_FILES) ||
+	    quota_charge(r->quota, charge) != QUOTA_OK) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	int error = create_in_library(id, desc, backing);

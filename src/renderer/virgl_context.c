@@ -2,12 +2,13 @@
 /*
  * Contexts and their command streams.
  *
- * Those of virgl are GL contexts of this process. A stream the library refuses leaves its context
- * in an error state that only CTX_DESTROY ends: every later submission and transfer of that context
- * fails, other contexts and all resources go on. That is the library's design, and a guest's driver
- * sees its context lost. What can be told without decoding, whether the stream is cut into commands
- * properly, is checked before: the library runs the good part of a cut-off stream, reports success
- * (0.10.4) and condemns the context.
+ * Those of virgl are GL contexts of this process. A stream the library refuses
+ * leaves its context in an error state that only CTX_DESTROY ends: every later
+ * submission and transfer of that context fails, other contexts and all
+ * resources go on. That is the library's design, and a guest's driver sees its
+ * context lost. What can be told without decoding, whether the stream is cut
+ * into commands properly, is checked before: the library runs the good part of
+ * a cut-off stream, reports success (0.10.4) and condemns the context.
  *
  * Those of Venus are processes of the render server's, and here are sockets to
  * them. A process that is told what makes no sense ends, and so does one whose

@@ -55,6 +55,7 @@ struct virgl_resource { /* owned by virgl.resources */
 	struct frame *frame;	       /* owned reference; NULL until first read */
 	struct quota *quota;	       /* borrowed */
 	uint64_t charged_bytes;	       /* of the quota, for the texture or buffer */
+	unsigned int *n_files; /* virgl.n_files, which counts this one; or NULL */
 };
 
 extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
@@ -68,6 +69,7 @@ struct virgl {
 	GHashTable *resources; /* id -> struct virgl_resource, owned */
 	GHashTable *contexts;  /* id -> struct virgl_context, owned */
 	uint64_t last_context_number;
+	unsigned int n_files; /* resources that the library has as a descriptor, at most */
 	int flags;	       /* that the library was started with */
 	int gpu_fd;	       /* owned, or -1 */
 	int server_fd;	       /* owned, or -1 */

@@ -59,6 +59,9 @@ void virgl_resource_free(void *data)
 	if (resource->quota != NULL) {
 		quota_release(resource->quota, resource->charged_bytes);
 	}
+	if (resource->n_files != NULL) {
+		(*resource->n_files)--;
+	}
 	g_free(resource);
 }
 

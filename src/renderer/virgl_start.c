@@ -106,6 +106,15 @@ static int gl_flags(const struct renderer_options *options)
 	return flags;
 }
 
+/*
+ * Before 1.0 there is a Venus, too, of a protocol that was still to change, and
+ * with one timeline for a context. That library has another way to log.
+ */
+static bool may_have_venus(const struct virgl *virgl)
+{
+	return virgl->server_fd >= 0 && virgl_library.set_log_callback != NULL;
+}
+
 static int flags_from_options(const struct virgl *virgl, const struct renderer_options *options)
 {
 	int flags = VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
@@ -115,7 +124,7 @@ static int flags_from_options(const struct virgl *virgl, const struct renderer_o
 		return flags;
 	}
 	flags |= VIRGL_RENDERER_USE_EXTERNAL_BLOB;
-	if (virgl->server_fd >= 0 && virgl_wants(options, RENDERER_CAPSET_VENUS)) {
+	if (may_have_venus(virgl) && virgl_wants(options, RENDERER_CAPSET_VENUS)) {
 		flags |= FLAGS_SERVER;
 	}
 	if (virgl_wants(options, RENDERER_CAPSET_DRM)) {

@@ -314,6 +314,35 @@ static void test_quota(void)
 	teardown(&test);
 }
 
+/* Each is a descriptor; there are some left for everything else. */
+static void test_too_many_blobs(void)
+{
+	struct test test;
+	uint32_t n = 0;
+
+	if (!setup(&test, &venus_options)) {
+		return;
+	}
+	g_assert_cmpint(create_context(&test, 1), ==, GPU_RESP_OK_NODATA);
+	const struct blob_desc small = {
+		.mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
+		.flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+		.size_bytes = PAGE_BYTES,
+		.ctx_id = 1,
+	};
+	while (n < 100000 &&
+	       virgl_impl.blob->create(test.r, n + 1, &small, NULL) == GPU_RESP_OK_NODATA) {
+		n++;
+	}
+	g_assert_cmpuint(n, >, 500);
+	g_assert_cmpuint(n, <=, 8192);
+	virgl_impl.resource_destroy(test.r, n);
+	g_assert_cmpint(virgl_impl.blob->create(test.r, n, &small, NULL), ==, GPU_RESP_OK_NODATA);
+	g_assert_cmpint(add_fence(&test, 1, 0, 1), ==, GPU_RESP_OK_NODATA);
+	g_assert_true(wait_fences(&test, 1));
+	teardown(&test);
+}
+
 static void test_guest_memory(void)
 {
 	static char pages[2][PAGE_BYTES];
@@ -524,6 +553,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/venus/alone", test_alone);
 	g_test_add_func("/venus/shared-memory", test_shared_memory);
 	g_test_add_func("/venus/quota", test_quota);
+	g_test_add_func("/venus/too-many-blobs", test_too_many_blobs);
 	g_test_add_func("/venus/guest-memory", test_guest_memory);
 	g_test_add_func("/venus/fences", test_fences);
 	g_test_add_func("/venus/bad-stream", test_bad_stream);

@@ -3,10 +3,14 @@
  * Blobs: memory of the guest's, or files. What is wrong with the files, the
  * stream says before they are made.
  */
+#define VIRGL_RENDERER_UNSTABLE_APIS
+#include <virglrenderer.h>
+
 #include <errno.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "mock.h"

@@ -4,6 +4,9 @@
  * over pictures in plain memory. Formats count as four bytes a pixel, buffers
  * as one; there is one level. A stream is no GL but what ops.c makes of it.
  */
+#define VIRGL_RENDERER_UNSTABLE_APIS
+#include <virglrenderer.h>
+
 #include <errno.h>
 #include <glib.h>
 #include <string.h>

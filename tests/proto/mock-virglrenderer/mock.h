@@ -6,14 +6,13 @@
  */
 #pragma once
 
-#define VIRGL_RENDERER_UNSTABLE_APIS
-#include <virglrenderer.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "mock_virgl.h"
+
+struct iovec;
 
 struct mock_resource { /* owned by mock.c */
 	uint32_t width, height, n_layers;

@@ -3,6 +3,9 @@
  * Fences of contexts whose rings are timelines: a thread signals them as they
  * come, but for those of rings that are told otherwise.
  */
+#define VIRGL_RENDERER_UNSTABLE_APIS
+#include <virglrenderer.h>
+
 #include <errno.h>
 #include <glib.h>
 
