@@ -439,21 +439,23 @@ static void add_held(pid_t pid, void *data)
 	uint64_t *sum = data, bytes;
 	bool is_guest = false, is_memfd = false;
 	g_autofree char *path = g_strdup_printf("/proc/%d/smaps", pid);
-	g_autofree char *text = NULL;
+	FILE *file = fopen(path, "re");
+	char line[512];
 
-	if (!g_file_get_contents(path, &text, NULL, NULL)) {
-		return;
-	}
-	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-	for (char **line = lines; *line; line++) {
-		if (g_ascii_isxdigit(**line) && !g_ascii_isupper(**line)) {
-			is_guest = strstr(*line, "guest-ram") != NULL;
-			is_memfd = strstr(*line, "/memfd:") != NULL;
-		} else if (!is_guest && has_value(*line, "Anonymous:", &bytes)) {
+	/* Line by line: of thousands of mappings it is megabytes, and a sanitizer's strstr() looks
+	 * at all of them each time. */
+	while (file && fgets(line, sizeof(line), file)) {
+		if (g_ascii_isxdigit(*line) && !g_ascii_isupper(*line)) {
+			is_guest = strstr(line, "guest-ram") != NULL;
+			is_memfd = strstr(line, "/memfd:") != NULL;
+		} else if (!is_guest && has_value(line, "Anonymous:", &bytes)) {
 			*sum += bytes;
-		} else if (!is_guest && is_memfd && has_value(*line, "Pss:", &bytes)) {
+		} else if (!is_guest && is_memfd && has_value(line, "Pss:", &bytes)) {
 			*sum += bytes;
 		}
+	}
+	if (file) {
+		fclose(file);
 	}
 }
 
