@@ -22,7 +22,7 @@
  * Of a process, until it is told the answers: one that unmaps all of its
  * ranges in one go, with a ring's commands besides, stays below.
  */
-#define MAPPINGS_MAX_QUESTIONS (2 * MAPPER_MAX_RANGES)
+#define MAPPINGS_MAX_QUESTIONS 32768
 
 struct mappings {
 	const struct engine_options *options; /* borrowed */
