@@ -285,8 +285,12 @@ static int find_interpreter(struct dl_phdr_info *program, size_t size G_GNUC_UNU
 static void add_server(GArray *paths, const struct options *options)
 {
 	const struct renderer_server *server = server_of(options);
+	g_autofree char *library = server->find_library();
 	const char *interpreter = NULL;
 
+	if (library != NULL) {
+		add_path(paths, library, LOCKDOWN_READ);
+	}
 	add_all(paths, server->files, LOCKDOWN_READ);
 	for (const char *const *variable = server->variables; *variable != NULL; variable++) {
 		add_variable(paths, *variable);

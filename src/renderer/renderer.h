@@ -204,6 +204,11 @@ struct renderer_server {
 	 * host have a use for it; else NULL, after log_info() if it is the host.
 	 */
 	char *(*find)(const struct renderer_options *options);
+	/*
+	 * A library of ours that the program is to load as well, owned by the
+	 * caller; NULL: none. The same before and after a process is locked down.
+	 */
+	char *(*find_library)(void);
 	/* In the process that is to run it: become the program. Only if it can't, -errno. */
 	int (*become)(const struct renderer_options *options, const char *path, int socket_fd);
 	/* Of it and of processes that it starts: besides, and instead of, the library's. */

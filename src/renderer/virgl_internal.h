@@ -58,6 +58,8 @@ struct virgl_resource { /* owned by virgl.resources */
 	unsigned int *n_files; /* virgl.n_files, which counts this one; or NULL */
 };
 
+#define VIRGL_RENDER_NODES "/dev/dri/renderD*" /* a pattern for glob(3) */
+
 extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
 extern const struct renderer_server virgl_server;   /* virgl_server.c */
 

@@ -15,10 +15,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "util/log.h"
 
 /* The library's own variable, for one that is not installed. */
 #define PATH_VARIABLE "RENDER_SERVER_EXEC_PATH"
+
+/* See preload/udmabuf.c. */
+#define UDMABUF_LIBRARY "libvhost-device-gpu-udmabuf.so"
 
 /* Debian, Fedora; Arch, openSUSE; by hand; NixOS. */
 static const char *const programs[] = { "/usr/libexec/virgl_render_server",
@@ -115,12 +119,51 @@ static char *find(const struct renderer_options *options)
 	return path;
 }
 
+/* In a build's own folder, or where it is installed. */
+static char *find_udmabuf_library(void)
+{
+	g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+	g_autofree char *folder = g_path_get_dirname(program != NULL ? program : "/");
+	const char *const folders[] = { folder, LIBRARY_FOLDER };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+		char *path = g_build_filename(folders[i], UDMABUF_LIBRARY, NULL);
+
+		if (access(path, R_OK) == 0) {
+			return path;
+		}
+		g_free(path);
+	}
+	return NULL;
+}
+
+/* Where Vulkan is drawn in software, and has no way to make memory that can be mapped as it is. */
+static char *find_library(void)
+{
+	return access("/dev/udmabuf", R_OK | W_OK) == 0 || is_anything(VIRGL_RENDER_NODES)
+		       ? NULL
+		       : find_udmabuf_library();
+}
+
+static void preload(void)
+{
+	g_autofree char *library = find_library();
+	const char *others = g_getenv("LD_PRELOAD");
+
+	if (library != NULL) {
+		g_autofree char *all = g_strjoin(":", library, others != NULL ? others : "", NULL);
+
+		g_setenv("LD_PRELOAD", all, TRUE);
+	}
+}
+
 static int become(const struct renderer_options *options, const char *path, int socket_fd)
 {
 	char argument[32];
 	char *const arguments[] = { (char *)(uintptr_t)path, argument, NULL };
 
 	virgl_cache_choose(options->shader_cache);
+	preload();
 	if (fcntl(socket_fd, F_SETFD, 0) < 0) {
 		return -errno;
 	}
@@ -150,6 +193,7 @@ static const char *const variables[] = { "VK_DRIVER_FILES",	"VK_ICD_FILENAMES",
 
 const struct renderer_server virgl_server = {
 	.find = find,
+	.find_library = find_library,
 	.become = become,
 	.files = files,
 	.variables = variables,

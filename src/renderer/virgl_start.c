@@ -22,8 +22,6 @@
 
 #include "util/log.h"
 
-#define RENDER_NODES "/dev/dri/renderD*"
-
 static void write_fence(void *cookie, uint32_t library_id)
 {
 	struct virgl *virgl = cookie;
@@ -209,7 +207,7 @@ static bool has_gpu(const struct virgl *virgl)
 	glob_t found;
 	bool is_found = virgl->gpu_fd >= 0;
 
-	if (!is_found && glob(RENDER_NODES, 0, NULL, &found) == 0) {
+	if (!is_found && glob(VIRGL_RENDER_NODES, 0, NULL, &found) == 0) {
 		is_found = true;
 		globfree(&found);
 	}

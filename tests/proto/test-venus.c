@@ -110,6 +110,9 @@ static void test_capset(const void *mode)
 	}
 	g_assert_resp(vgpu_ctx_create(rig->vgpu, 9, 6, "drm"),
 		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	/* The server has what it loads, a library of ours among it. */
+	g_autofree char *words = daemon_stderr(rig->daemon);
+	g_assert_null(strstr(words, "ld.so"));
 	rig_destroy(rig);
 }
 
