@@ -46,6 +46,7 @@ struct call {
 struct fuzz {
 	struct fuzz_input in;
 	struct fuzz_guest *guest;
+	struct guestmem *mem; /* owned reference: the table of the moment */
 	struct virtq_state states[FUZZ_N_QUEUES]; /* what outlives a device's process */
 	struct virtq queues[FUZZ_N_QUEUES];
 	struct archive *archive; /* likewise */
@@ -427,13 +428,11 @@ static void do_drain(struct fuzz *fuzz)
 /* The ring's own region stays, or there is no guest to be heard. */
 static void set_memory(struct fuzz *fuzz, unsigned int mask)
 {
-	struct guestmem *mem = fuzz_guest_build_table(fuzz->guest, mask | 1);
-
-	device_set_memory(&fuzz->dev, mem);
+	fuzz->mem = fuzz_guest_change_table(fuzz->guest, fuzz->mem, fuzz->model.mask, mask | 1);
+	device_set_memory(&fuzz->dev, fuzz->mem);
 	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
-		virtq_set_memory(&fuzz->queues[i], mem);
+		virtq_set_memory(&fuzz->queues[i], fuzz->mem);
 	}
-	guestmem_unref(mem);
 	model_set_memory(&fuzz->model, mask | 1);
 }
 
@@ -452,12 +451,9 @@ static void do_set_features(struct fuzz *fuzz)
 
 static void start_queues(struct fuzz *fuzz)
 {
-	struct guestmem *mem = fuzz_guest_build_table(fuzz->guest, fuzz->model.mask);
-
 	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
-		fuzz_guest_start_queue(fuzz->guest, &fuzz->queues[i], mem, fuzz->bases[i]);
+		fuzz_guest_start_queue(fuzz->guest, &fuzz->queues[i], fuzz->mem, fuzz->bases[i]);
 	}
-	guestmem_unref(mem);
 }
 
 static void do_pause(struct fuzz *fuzz)
@@ -682,7 +678,6 @@ static void start_device(struct fuzz *fuzz, uint64_t last_seq)
 static void lose_device(struct fuzz *fuzz, const char *name)
 {
 	uint64_t last_seq = fuzz->dev.fences.last_seq;
-	struct guestmem *mem = fuzz_guest_build_table(fuzz->guest, fuzz->model.mask);
 
 	device_finish(&fuzz->dev);
 	recorder_drop_frames(fuzz->display);
@@ -696,8 +691,7 @@ static void lose_device(struct fuzz *fuzz, const char *name)
 	}
 	start_device(fuzz, last_seq);
 	device_set_features(&fuzz->dev, fuzz->model.features);
-	device_set_memory(&fuzz->dev, mem);
-	guestmem_unref(mem);
+	device_set_memory(&fuzz->dev, fuzz->mem);
 }
 
 /* Whatever the device was doing, which is not done any more. */
@@ -788,6 +782,7 @@ static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
 	fuzz_clock_reset();
 	fuzz_input_init(&fuzz->in, bytes, size_bytes);
 	fuzz->guest = fuzz_guest_create();
+	fuzz->mem = guestmem_create_empty();
 	forget_calls(fuzz);
 	if (which->is_kept) {
 		fuzz->renderer = kept;
@@ -856,6 +851,7 @@ static void teardown(struct fuzz *fuzz)
 	for (unsigned int i = 0; i < FUZZ_N_QUEUES; i++) {
 		fuzz_queue_finish(&fuzz->queues[i]);
 	}
+	guestmem_unref(fuzz->mem);
 	fuzz_guest_destroy(fuzz->guest);
 }
 

@@ -723,6 +723,67 @@ static void test_unref_unmaps(struct fixture *f, gconstpointer data G_GNUC_UNUSE
 	window_end(f, &window);
 }
 
+static unsigned int count_fds(void)
+{
+	g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+	unsigned int n = 0;
+
+	while (g_dir_read_name(dir) != NULL) {
+		n++;
+	}
+	return n;
+}
+
+/* 10,000 lives of a blob, of which each tenth ends with its device, at any point. */
+static void test_map_cycles(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct window window;
+
+	window_begin(f, &window);
+	unsigned int n_fds = count_fds();
+	uint64_t used_bytes = quota_used(&f->quota);
+	for (unsigned int i = 0; i < 10000; i++) {
+		unsigned int end = i % 10 == 9 ? i / 10 % 5 : 5;
+
+		assert_ok(create_blob(f, 9, HOST3D, 2 * PAGE, NULL, 0));
+		if (end > 0) {
+			g_assert_cmphex(map(f, 9, i % 60 * PAGE), ==, GPU_RESP_PENDING);
+		}
+		if (end > 1) {
+			device_take_mapped(&f->dev, window.token, i % 7 != 3);
+			g_assert_cmphex(take(f, CONTROL), ==,
+					i % 7 != 3 ? GPU_RESP_OK_MAP_INFO : GPU_RESP_ERR_UNSPEC);
+		}
+		if (end > 2 && i % 7 != 3) {
+			g_assert_cmphex(unmap(f, 9), ==, GPU_RESP_PENDING);
+		}
+		if (end > 3 && i % 7 != 3) {
+			device_take_mapped(&f->dev, window.token, true);
+			assert_ok(take(f, CONTROL));
+		}
+		if (end == 5) {
+			assert_ok(unref(f, 9));
+		} else {
+			device_reset(&f->dev);
+			g_assert_cmphex(take(f, CONTROL), ==, GPU_RESP_PENDING);
+			vm_restart(&f->vm);
+			g_assert_cmpuint(quota_used(&f->quota), ==, 0);
+			g_assert_cmpuint(ranges_count(&f->dev.window), ==, 0);
+			assert_ok(create_context(f, 1, 0, "", 0));
+			used_bytes = 0;
+		}
+		g_assert_cmpuint(quota_used(&f->quota), ==, used_bytes);
+		g_assert_cmpuint(ranges_count(&f->dev.window), ==, 0);
+		g_string_truncate(window.log, 0);
+		g_string_truncate(puppet_from_base(f->renderer)->log, 0);
+		g_string_truncate(f->display->log, 0);
+	}
+	g_assert_cmpuint(count_fds(), ==, n_fds);
+	g_assert_cmpuint(f->dev.n_waiting, ==, 0);
+	g_assert_cmpuint(f->dev.waiting_bytes, ==, 0);
+	window_end(f, &window);
+}
+
 /* The front-end empties the window by itself, and what it has not answered is answered no more. */
 static void test_reset_empties_window(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -766,6 +827,7 @@ static const struct {
 	{ "window/errors", test_map_errors, false, false, true },
 	{ "window/refused", test_map_refused, false, false, true },
 	{ "window/many", test_map_many, false, false, true },
+	{ "window/cycles", test_map_cycles, false, false, true },
 	{ "window/unmap-not-asked", test_unmap_not_asked, false, false, true },
 	{ "window/unref-unmaps", test_unref_unmaps, false, false, true },
 	{ "window/reset-empties-it", test_reset_empties_window, false, false, true },

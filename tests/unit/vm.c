@@ -31,6 +31,24 @@ static struct uva to_uva(const struct vm *vm, uint64_t gpa)
 	return (struct uva){ guestram_to_uva(vm->ram, gpa) };
 }
 
+static void start_queue(struct vm *vm, unsigned int i)
+{
+	const struct ring *ring = vm->rings[i];
+	struct virtq *vq = &vm->queues[i];
+
+	virtq_set_memory(vq, vm->mem);
+	virtq_set_features(vq, true, true);
+	g_assert_cmpint(virtq_set_size(vq, VM_RING_SIZE), ==, VIRTQ_OK);
+	g_assert_cmpint(virtq_set_addresses(vq, to_uva(vm, ring->desc_gpa),
+					    to_uva(vm, ring->avail_gpa),
+					    to_uva(vm, ring->used_gpa)),
+			==, VIRTQ_OK);
+	g_assert_cmpint(virtq_set_base(vq, 0), ==, VIRTQ_OK);
+	virtq_set_call(vq, dup(ring->call_fd));
+	virtq_set_kick(vq, dup(ring->kick_fd));
+	virtq_set_enabled(vq, true);
+}
+
 void vm_init(struct vm *vm)
 {
 	/* Rings and slots in the upper region, the test's own in the lower one. */
@@ -39,22 +57,19 @@ void vm_init(struct vm *vm)
 		     0);
 	vm->mem = vm_build_table(vm->ram, 0, vm->ram->n_regions);
 	for (unsigned int i = 0; i < VM_N_QUEUES; i++) {
-		struct ring *ring = ring_create(vm->ram, 1, i, VM_RING_SIZE, true);
-		struct virtq *vq = &vm->queues[i];
-
-		vm->rings[i] = ring;
+		vm->rings[i] = ring_create(vm->ram, 1, i, VM_RING_SIZE, true);
 		vm->slots[i] = guestram_alloc(vm->ram, 2, VM_RING_SIZE * 2ull * VM_SLOT_BYTES, 8);
-		virtq_init(vq, i, NULL);
-		virtq_set_memory(vq, vm->mem);
-		virtq_set_features(vq, true, true);
-		g_assert_cmpint(virtq_set_size(vq, VM_RING_SIZE), ==, VIRTQ_OK);
-		g_assert_cmpint(virtq_set_addresses(vq, to_uva(vm, ring->desc_gpa),
-						    to_uva(vm, ring->avail_gpa),
-						    to_uva(vm, ring->used_gpa)),
-				==, VIRTQ_OK);
-		virtq_set_call(vq, dup(ring->call_fd));
-		virtq_set_kick(vq, dup(ring->kick_fd));
-		virtq_set_enabled(vq, true);
+		virtq_init(&vm->queues[i], i, NULL);
+		start_queue(vm, i);
+	}
+}
+
+void vm_restart(struct vm *vm)
+{
+	for (unsigned int i = 0; i < VM_N_QUEUES; i++) {
+		virtq_reset(&vm->queues[i]);
+		ring_reset(vm->rings[i]);
+		start_queue(vm, i);
 	}
 }
 

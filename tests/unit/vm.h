@@ -30,6 +30,8 @@ struct vm {
 
 void vm_init(struct vm *vm);
 void vm_finish(struct vm *vm);
+/* The driver begins anew; what is in flight is forgotten. */
+void vm_restart(struct vm *vm);
 
 /* A table of ram's regions first to last; owned by the caller. */
 struct guestmem *vm_build_table(const struct guestram *ram, unsigned int first, unsigned int n);

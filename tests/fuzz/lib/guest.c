@@ -65,23 +65,32 @@ struct guestmem_region_desc fuzz_guest_region(const struct fuzz_guest *guest, un
 	};
 }
 
-struct guestmem *fuzz_guest_build_table(const struct fuzz_guest *guest, unsigned int mask)
+struct guestmem *fuzz_guest_change_table(const struct fuzz_guest *guest,
+					 struct guestmem *consume_mem, unsigned int from,
+					 unsigned int to)
 {
-	struct guestmem *mem = guestmem_create_empty();
+	struct guestmem *mem = consume_mem;
 
 	for (unsigned int i = 0; i < FUZZ_N_REGIONS; i++) {
-		struct guestmem *grown;
+		struct guestmem *changed;
 		int memfd;
 
-		if (!(mask & 1u << i)) {
+		if (!((from ^ to) & 1u << i)) {
 			continue;
 		}
 		const struct guestmem_region_desc desc = fuzz_guest_region(guest, i, &memfd);
-		g_assert_cmpint(guestmem_add(mem, &desc, memfd, &grown), ==, 0);
+		int error = to & 1u << i ? guestmem_add(mem, &desc, memfd, &changed)
+					 : guestmem_remove(mem, &desc, &changed);
+		g_assert_cmpint(error, ==, 0);
 		guestmem_unref(mem);
-		mem = grown;
+		mem = changed;
 	}
 	return mem;
+}
+
+struct guestmem *fuzz_guest_build_table(const struct fuzz_guest *guest, unsigned int mask)
+{
+	return fuzz_guest_change_table(guest, guestmem_create_empty(), 0, mask);
 }
 
 unsigned int fuzz_guest_count_regions(const struct fuzz_guest *guest, unsigned int mask,

@@ -33,6 +33,10 @@ struct guestmem_region_desc fuzz_guest_region(const struct fuzz_guest *guest, un
 					      int *memfd_borrow_out);
 /* Of the regions in mask, a bit each; owned by the caller. */
 struct guestmem *fuzz_guest_build_table(const struct fuzz_guest *guest, unsigned int mask);
+/* mem, of the regions in from, made one of those in to: what both have stays mapped as it is. */
+struct guestmem *fuzz_guest_change_table(const struct fuzz_guest *guest,
+					 struct guestmem *consume_mem, unsigned int from,
+					 unsigned int to);
 /* Which of the regions in mask hold the range, and how many it touches; 0: a byte is in none. */
 unsigned int fuzz_guest_count_regions(const struct fuzz_guest *guest, unsigned int mask,
 				      struct gpa gpa, uint64_t length_bytes);
