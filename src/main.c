@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "engine/render_server.h"
 #include "listener.h"
 #include "options.h"
 #include "probe.h"
@@ -154,7 +155,30 @@ static bool make_shader_cache(const char *folder)
 	return true;
 }
 
-static int run(const struct options *options)
+static bool has_capset(const struct renderer_caps *caps, uint32_t id)
+{
+	for (uint32_t i = 0; i < caps->n_capsets; i++) {
+		if (caps->capsets[i].id == id) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What was named is wanted, and not to be missed without a word. */
+static void check_capsets(const struct options *options, const struct renderer_caps *caps)
+{
+	for (uint32_t id = 0; id < 32; id++) {
+		if ((options->renderer.capset_mask & (UINT32_C(1) << id)) != 0 &&
+		    !has_capset(caps, id)) {
+			log_warn("--capset: this host has no '%s' (VHOST_DEVICE_GPU_LOG=info says "
+				 "why)",
+				 options_capset_name(id));
+		}
+	}
+}
+
+static int run(struct options *options)
 {
 	struct renderer_caps caps;
 	int is_listening = 0;
@@ -168,8 +192,11 @@ static int run(const struct options *options)
 	if (!make_shader_cache(options->renderer.shader_cache) || sandbox_init(options) < 0) {
 		return EXIT_HOST_LACKS;
 	}
+	render_server_find(options);
 	switch (probe_run(options, &caps)) {
 	case PROBE_OK:
+		render_server_settle(options, &caps);
+		check_capsets(options, &caps);
 		break;
 	case PROBE_INTERRUPTED:
 		return EXIT_SUCCESS;

@@ -25,9 +25,16 @@ struct options {
 	int fd;		   /* -1 if socket_path is given */
 	const char *gpu_mode; /* static; a name that renderer_find() knows */
 	struct renderer_options renderer; /* strings owned */
+	/*
+	 * owned; the program of renderer_server that is to run beside each process
+	 * that renders, NULL: none. Not an option: who has asked the host fills it.
+	 */
+	char *server_path;
 	bool is_headless;
 	enum sandbox_mode sandbox;
 	uint64_t max_hostmem_bytes; /* of each front-end's guest */
+	uint64_t hostmem_bytes;	    /* of the host-visible window, whole pages; 0: none */
+	unsigned int shmem_feature_bit; /* see session_options.window_feature_bit */
 	unsigned int max_clients;   /* front-ends at once */
 	unsigned int max_crashes;   /* of the process that renders, in a row */
 };
@@ -35,3 +42,6 @@ struct options {
 /* options_out is written on OPTIONS_RUN only; then options_finish() frees it. */
 enum options_result options_parse(int argc, char **argv, struct options *options_out);
 void options_finish(struct options *options);
+
+/* As --capset has it, static; NULL: no such capset is known. */
+const char *options_capset_name(uint32_t id);

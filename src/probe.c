@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/companion.h"
+#include "engine/render_server.h"
 #include "sandbox.h"
 #include "util/fds.h"
 #include "util/log.h"
@@ -19,16 +21,19 @@
 #define TIMEOUT_MS (30 * 1000)
 
 /* -ENODEV or the like: it has said why. */
-static int start_renderer(const struct options *options, struct quota *quota,
+static int start_renderer(const struct options *options, int server_fd, struct quota *quota,
 			  struct renderer **renderer_out)
 {
+	struct renderer_options renderer_options = options->renderer;
+
+	renderer_options.server_fd = server_fd;
 	quota_init(quota, UINT64_MAX);
-	return renderer_create(renderer_find(options->gpu_mode), &options->renderer, quota,
+	return renderer_create(renderer_find(options->gpu_mode), &renderer_options, quota,
 			       renderer_out);
 }
 
 /* In the child. Returns its exit status. */
-static int start_and_report(const struct options *options, int pipe_fd)
+static int start_and_report(const struct options *options, int server_fd, int pipe_fd)
 {
 	struct renderer *renderer;
 	struct quota quota;
@@ -37,7 +42,7 @@ static int start_and_report(const struct options *options, int pipe_fd)
 	if (options->sandbox != SANDBOX_REPORT && sandbox_enter(SANDBOX_RENDERER, options) < 0) {
 		return 1;
 	}
-	if (start_renderer(options, &quota, &renderer) < 0) {
+	if (start_renderer(options, server_fd, &quota, &renderer) < 0) {
 		return 1;
 	}
 	if (sandbox_limit_memory(options) < 0) {
@@ -54,7 +59,7 @@ static enum probe_result run_here(const struct options *options, struct renderer
 	struct renderer *renderer;
 	struct quota quota;
 
-	if (start_renderer(options, &quota, &renderer) < 0) {
+	if (start_renderer(options, 0, &quota, &renderer) < 0) {
 		return PROBE_UNAVAILABLE;
 	}
 	*caps_out = renderer->caps;
@@ -123,16 +128,91 @@ static enum probe_result watch(pid_t child, int pipe_fd, int signal_fd,
 }
 
 /* What serves a front-end, --fd for one, is no business of a GPU driver's. */
-static void close_others(int own_fd)
+static void close_others(int a, int b)
 {
-	fds_close_range(STDERR_FILENO + 1, (unsigned int)own_fd - 1);
-	fds_close_range((unsigned int)own_fd + 1, UINT_MAX);
+	unsigned int first = (unsigned int)MIN(a, b), second = (unsigned int)MAX(a, b);
+
+	if (first > STDERR_FILENO + 1) {
+		fds_close_range(STDERR_FILENO + 1, first - 1);
+	}
+	if (second > first + 1) {
+		fds_close_range(first + 1, second - 1);
+	}
+	fds_close_range(second + 1, UINT_MAX);
+}
+
+static int run_server(void *data, int fd)
+{
+	struct options options = *(const struct options *)data;
+
+	/* As above. */
+	if (options.sandbox == SANDBOX_REPORT) {
+		options.sandbox = SANDBOX_OFF;
+	}
+	return render_server_run(&options, fd);
+}
+
+/* 0: without. */
+static int start_server(const struct options *options, struct companion *server)
+{
+	const struct companion_options server_options = {
+		.run = run_server,
+		.data = (void *)(uintptr_t)options,
+		.stderr_fd = -1,
+	};
+	int fd = 0;
+
+	*server = (struct companion){ 0 };
+	if (options->server_path != NULL) {
+		int error = companion_start(server, &server_options, &fd);
+
+		if (error < 0) {
+			log_info("starting a render server: %s", g_strerror(-error));
+		}
+	}
+	return fd;
+}
+
+/* The whole life of the child. */
+G_GNUC_NORETURN static void become_child(const struct options *options, int server_fd, int pipe_fd,
+					 pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close_others(pipe_fd, server_fd > 0 ? server_fd : pipe_fd);
+	_exit(getppid() == parent ? start_and_report(options, server_fd, pipe_fd) : 1);
+}
+
+/* With a server beside the child, as it will run. */
+static pid_t fork_child(const struct options *options, struct companion *server, int pipe_fd)
+{
+	pid_t parent = getpid();
+	int server_fd = start_server(options, server);
+	pid_t child = fork();
+
+	if (child == 0) {
+		become_child(options, server_fd, pipe_fd, parent);
+	}
+	if (child < 0) {
+		log_failure("starting a process to try the renderer in: %s", g_strerror(errno));
+	}
+	if (server_fd > 0) {
+		close(server_fd);
+	}
+	return child;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
 }
 
 static enum probe_result run_in_child(const struct options *options, struct renderer_caps *caps_out)
 {
 	enum probe_result result = PROBE_UNAVAILABLE;
-	pid_t parent = getpid(), child = -1;
+	struct companion server = { 0 };
+	pid_t child = -1;
 	int pipe_fds[2] = { -1, -1 }, signal_fd = -1;
 	sigset_t signals;
 
@@ -141,28 +221,17 @@ static enum probe_result run_in_child(const struct options *options, struct rend
 	sigaddset(&signals, SIGINT);
 	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (signal_fd >= 0 && pipe2(pipe_fds, O_CLOEXEC) == 0) {
-		child = fork();
-	}
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close_others(pipe_fds[1]);
-		_exit(getppid() == parent ? start_and_report(options, pipe_fds[1]) : 1);
-	}
-	if (child < 0) {
+		child = fork_child(options, &server, pipe_fds[1]);
+	} else {
 		log_failure("starting a process to try the renderer in: %s", g_strerror(errno));
 	}
-	if (pipe_fds[1] >= 0) {
-		close(pipe_fds[1]);
-	}
+	close_fd(pipe_fds[1]);
 	if (child > 0) {
 		result = watch(child, pipe_fds[0], signal_fd, caps_out);
 	}
-	if (pipe_fds[0] >= 0) {
-		close(pipe_fds[0]);
-	}
-	if (signal_fd >= 0) {
-		close(signal_fd);
-	}
+	companion_end(&server);
+	close_fd(pipe_fds[0]);
+	close_fd(signal_fd);
 	return result;
 }
 

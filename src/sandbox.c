@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <link.h>
 #include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,8 @@
 
 #include "backend.h"
 #include "display/display.h"
+#include "engine/companion.h"
+#include "engine/mappings.h"
 #include "engine/spawner.h"
 #include "listener.h"
 #include "renderer/renderer.h"
@@ -59,16 +62,30 @@ static lockdown_names enter_calls = { "prctl",
 				      "gettid",
 				      NULL };
 
-enum { MAX_LISTS = 32 };
+/*
+ * Of a render server, whose processes a guest may have taken over: to end one
+ * of them. Without Landlock's scope it could end any of the user's; then one
+ * that does not end by itself ends with its server.
+ */
+static lockdown_names scoped_calls = { "kill", NULL };
+
+enum { MAX_LISTS = 32, ABI_SCOPES_SIGNALS = 6 };
 
 static const char *const role_names[] = {
 	[SANDBOX_LISTENER] = "listener", [SANDBOX_BACKEND] = "backend",
 	[SANDBOX_KEEPER] = "keeper",	 [SANDBOX_SPAWNER] = "spawner",
-	[SANDBOX_RENDERER] = "renderer",
+	[SANDBOX_RENDERER] = "renderer", [SANDBOX_SERVER] = "render server",
 };
 
 /* What this kernel lacks, and was said once. */
 static bool lacks_files, lacks_calls;
+
+/*
+ * What each role may open, as it was found by the first process that gave up
+ * files and has children (in sandbox_paths()'s form; NULL: none has). They
+ * could not find it: a name with a pattern in it takes a look into its folder.
+ */
+static GArray *found_paths[SANDBOX_N_ROLES];
 
 const char *sandbox_role_name(enum sandbox_role role)
 {
@@ -80,6 +97,17 @@ const char *sandbox_role_name(enum sandbox_role role)
 static const struct renderer_profile *profile_of(const struct options *options)
 {
 	return renderer_find(options->gpu_mode)->profile;
+}
+
+/* NULL: none is run. */
+static const struct renderer_server *server_of(const struct options *options)
+{
+	return options->server_path != NULL ? profile_of(options)->server : NULL;
+}
+
+static bool forks(enum sandbox_role role)
+{
+	return role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER;
 }
 
 static void add_lists(const char *const **lists, size_t *n, const char *const *const *more,
@@ -102,7 +130,7 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 		       const char *const **lists)
 {
 	const struct renderer_profile *profile = profile_of(options);
-	bool forks = role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER;
+	const struct renderer_server *server = server_of(options);
 	size_t n = 0;
 
 	ADD(lockdown_base_calls, loop_calls, sock_calls);
@@ -115,13 +143,23 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 	if (role == SANDBOX_LISTENER || role == SANDBOX_BACKEND || role == SANDBOX_KEEPER) {
 		ADD(backend_calls, display_calls, guestmem_calls);
 	}
-	if (role == SANDBOX_RENDERER || forks) {
+	if (role == SANDBOX_RENDERER || forks(role)) {
 		ADD(arena_calls, guestmem_calls);
 	}
 	if (role == SANDBOX_KEEPER) {
-		ADD(spawner_owner_calls);
+		ADD(spawner_owner_calls, mappings_calls);
 	}
-	if (profile != NULL && (role == SANDBOX_RENDERER || forks)) {
+	if (server != NULL && forks(role)) {
+		ADD(companion_calls);
+	}
+	if (server != NULL && (role == SANDBOX_SERVER || forks(role))) {
+		ADD(server->calls);
+	}
+	if (role == SANDBOX_SERVER && lockdown_files_abi() >= ABI_SCOPES_SIGNALS) {
+		ADD(scoped_calls);
+	}
+	if (profile != NULL &&
+	    (role == SANDBOX_RENDERER || role == SANDBOX_SERVER || forks(role))) {
 		ADD(profile->calls);
 		if (options->renderer.use_glx) {
 			ADD(profile->window_calls);
@@ -229,6 +267,41 @@ static void add_renderer(GArray *paths, const struct options *options)
 	}
 }
 
+/* Of this program, which is the server's as well: the kernel opens it to run a program. */
+static int find_interpreter(struct dl_phdr_info *program, size_t size G_GNUC_UNUSED, void *data)
+{
+	const char **interpreter = data;
+
+	for (int i = 0; i < program->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &program->dlpi_phdr[i];
+
+		if (header->p_type == PT_INTERP) {
+			*interpreter = (const char *)(program->dlpi_addr + header->p_vaddr);
+		}
+	}
+	return 1; /* the first one is the program itself */
+}
+
+static void add_server(GArray *paths, const struct options *options)
+{
+	const struct renderer_server *server = server_of(options);
+	g_autofree char *library = server->find_library();
+	const char *interpreter = NULL;
+
+	if (library != NULL) {
+		add_path(paths, library, LOCKDOWN_READ);
+	}
+	add_all(paths, server->files, LOCKDOWN_READ);
+	for (const char *const *variable = server->variables; *variable != NULL; variable++) {
+		add_variable(paths, *variable);
+	}
+	dl_iterate_phdr(find_interpreter, &interpreter);
+	add_path(paths, options->server_path, LOCKDOWN_EXECUTE);
+	if (interpreter != NULL) {
+		add_path(paths, interpreter, LOCKDOWN_EXECUTE);
+	}
+}
+
 static void clear_path(void *entry)
 {
 	g_free(((struct lockdown_path *)entry)->path);
@@ -244,7 +317,10 @@ GArray *sandbox_paths(enum sandbox_role role, const struct options *options)
 	if (renders) {
 		add_renderer(paths, options);
 		/* "/proc/self" is somebody else for each of its children. */
-		add_path(paths, role == SANDBOX_RENDERER ? "/proc/self" : "/proc", LOCKDOWN_READ);
+		add_path(paths, forks(role) ? "/proc" : "/proc/self", LOCKDOWN_READ);
+	}
+	if (server_of(options) != NULL && (role == SANDBOX_SERVER || forks(role))) {
+		add_server(paths, options);
 	}
 	if (role == SANDBOX_LISTENER && options->socket_path != NULL) {
 		g_autofree char *folder = g_path_get_dirname(options->socket_path);
@@ -275,9 +351,19 @@ static int close_terminal(void)
 
 static int give_up_limits(enum sandbox_role role, const struct options *options G_GNUC_UNUSED)
 {
-	int error = role == SANDBOX_RENDERER ? close_terminal() : 0;
+	bool is_foreign = role == SANDBOX_RENDERER || role == SANDBOX_SERVER;
+	int error = is_foreign ? close_terminal() : 0;
 
 	return error == 0 ? lockdown_limits(MAX_FDS) : error;
+}
+
+static void find_paths(const struct options *options)
+{
+	for (enum sandbox_role role = 0; role < SANDBOX_N_ROLES; role++) {
+		if (found_paths[role] == NULL) {
+			found_paths[role] = sandbox_paths(role, options);
+		}
+	}
 }
 
 static int give_up_files(enum sandbox_role role, const struct options *options)
@@ -285,7 +371,11 @@ static int give_up_files(enum sandbox_role role, const struct options *options)
 	if (lacks_files) {
 		return 0;
 	}
-	g_autoptr(GArray) paths = sandbox_paths(role, options);
+	if (forks(role)) {
+		find_paths(options);
+	}
+	g_autoptr(GArray) paths = found_paths[role] != NULL ? g_array_ref(found_paths[role]) :
+							      sandbox_paths(role, options);
 	const struct lockdown_files files = {
 		.paths = (const struct lockdown_path *)(void *)paths->data,
 		.n_paths = paths->len,
@@ -303,7 +393,7 @@ static int give_up_calls(enum sandbox_role role, const struct options *options)
 	const char *const *lists[MAX_LISTS];
 	const struct lockdown_calls calls = {
 		.lists = lists,
-		.has_children = role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER,
+		.has_children = forks(role) || role == SANDBOX_SERVER,
 	};
 
 	if (lacks_calls) {
@@ -328,7 +418,7 @@ static int begin_report(enum sandbox_role role, const struct options *options)
 {
 	const char *const *lists[MAX_LISTS];
 
-	if (role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER) {
+	if (forks(role)) {
 		return 0;
 	}
 	fill_lists(role, options, lists);

@@ -25,6 +25,7 @@ enum sandbox_role {
 	SANDBOX_KEEPER,	  /* one front-end, and no device */
 	SANDBOX_SPAWNER,  /* forks who renders */
 	SANDBOX_RENDERER, /* foreign code, and a guest that may have taken it over */
+	SANDBOX_SERVER,	  /* the same in a program of its own, with processes that it forks */
 	SANDBOX_N_ROLES,
 };
 

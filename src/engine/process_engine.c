@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/render_server.h"
 #include "engine/renderer_process.h"
 #include "gpu/command.h"
 #include "sandbox.h"
@@ -56,15 +57,18 @@ static struct process_engine *from_base(struct engine *engine)
 
 /* ---- renderer processes ---- */
 
-static int run_renderer(void *data, int link_fd, int variant)
+static int run_renderer(void *data, int link_fd, int variant, int server_fd)
 {
 	const struct process_engine *engine = data;
 	const struct renderer_process_options options = {
+		.server_fd = server_fd,
 		.options = engine->base.options.options,
 		.shared = engine->shared,
 		.quota_bytes = engine->base.options.quota->limit_bytes,
 		.busy_fd = engine->busy_fds[1],
 		.gpu_mode = variant == VARIANT_2D ? "2d" : engine->base.options.options->gpu_mode,
+		/* Our own code has no memory to show in it. */
+		.window_bytes = variant == VARIANT_2D ? 0 : engine->base.options.window_bytes,
 	};
 
 	if (relay_become_stderr(&engine->relay) < 0 ||
@@ -72,6 +76,20 @@ static int run_renderer(void *data, int link_fd, int variant)
 		return 1;
 	}
 	return renderer_process_run(&options, link_fd);
+}
+
+static bool needs_server(void *data, int variant)
+{
+	const struct process_engine *engine = data;
+
+	return variant == VARIANT_3D && engine->base.options.options->server_path != NULL;
+}
+
+static int run_server(void *data, int fd)
+{
+	const struct process_engine *engine = data;
+
+	return render_server_run(engine->base.options.options, fd);
 }
 
 static int prepare_spawner(void *data)
@@ -208,6 +226,7 @@ static void finish_one(struct process_engine *engine)
 	engine->pid = 0;
 	keeper_out_end(engine);
 	g_clear_pointer(&engine->view, arena_view_unref);
+	mappings_take_back(&engine->mappings);
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_recover(&engine->base.options.queues[i]);
 	}
@@ -215,18 +234,20 @@ static void finish_one(struct process_engine *engine)
 	fail_lost(engine);
 }
 
-static void log_end(const struct process_engine *engine, int status)
+static void log_end(const struct process_engine *engine, const struct spawner_news *news)
 {
+	const char *who = news->is_of_server ? "the render server of process" : "process";
+	int status = news->status;
+
 	if (engine->pid == 0) {
 		log_error("no process to render in could be started");
 	} else if (WIFSIGNALED(status)) {
-		log_error(
-			"process %d, which renders, died of: %s; the guest's 3D contexts are lost",
-			(int)engine->pid, g_strsignal(WTERMSIG(status)));
+		log_error("%s %d, which renders, died of: %s; the guest's 3D contexts are lost",
+			  who, (int)engine->pid, g_strsignal(WTERMSIG(status)));
 	} else {
-		log_error("process %d, which renders, ended with status %d; the guest's 3D "
-			  "contexts are lost",
-			  (int)engine->pid, WEXITSTATUS(status));
+		log_error("%s %d, which renders, ended with status %d; the guest's 3D contexts are "
+			  "lost",
+			  who, (int)engine->pid, WEXITSTATUS(status));
 	}
 }
 
@@ -267,7 +288,7 @@ static void handle_end(struct process_engine *engine, const struct spawner_news 
 		} while (error == 0);
 	}
 	relay_end_process(&engine->relay);
-	log_end(engine, news->status);
+	log_end(engine, news);
 	finish_one(engine);
 	if (!count_crash(engine)) {
 		give_up(engine);
@@ -449,8 +470,17 @@ static void process_engine_reset(struct engine *base)
 
 	engine->generation++;
 	keepsakes_clear(&engine->keepsakes);
+	mappings_reset(&engine->mappings);
 	g_queue_clear_full(&engine->to_restore, keepsake_free);
 	engine->is_reset_due = true;
+	keeper_out_pump(engine);
+}
+
+static void process_engine_mapped(struct engine *base, uint64_t number, int error)
+{
+	struct process_engine *engine = from_base(base);
+
+	mappings_answered(&engine->mappings, number, error);
 	keeper_out_pump(engine);
 }
 
@@ -554,6 +584,7 @@ static void process_engine_destroy(struct engine *base)
 	arena_view_unref(engine->view);
 	guestmem_unref(engine->mem);
 	keepsakes_finish(&engine->keepsakes);
+	mappings_finish(&engine->mappings);
 	g_hash_table_destroy(engine->told_regions);
 	g_hash_table_destroy(engine->questions);
 	g_mutex_clear(&engine->lock);
@@ -575,6 +606,7 @@ static const struct engine_impl process_engine_impl = {
 	.reset = process_engine_reset,
 	.set_display_socket = process_engine_set_display_socket,
 	.quiesce = process_engine_quiesce,
+	.mapped = process_engine_mapped,
 };
 
 static int make_shared(struct process_engine *engine)
@@ -627,6 +659,7 @@ int process_engine_create(const struct engine_options *options, struct engine **
 	engine->told_regions = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	engine->questions = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
 	keepsakes_init(&engine->keepsakes, options->quota);
+	mappings_init(&engine->mappings, &engine->base.options);
 	g_mutex_init(&engine->lock);
 	g_queue_init(&engine->answers);
 	g_queue_init(&engine->to_restore);
@@ -638,6 +671,9 @@ int process_engine_create(const struct engine_options *options, struct engine **
 		const struct spawner_options spawner_options = {
 			.prepare = prepare_spawner,
 			.run = run_renderer,
+			.run_server = options->options->server_path != NULL ? run_server : NULL,
+			.server_stderr_fd = engine->relay.write_fd,
+			.needs_server = needs_server,
 			.data = engine,
 			.kept_fds = { engine->busy_fds[1], engine->relay.write_fd },
 			.n_kept = engine->relay.write_fd >= 0 ? 2 : 1,

@@ -14,7 +14,9 @@ struct renderer_process_options {
 	struct link_shared *shared;    /* borrowed */
 	uint64_t quota_bytes;
 	int busy_fd; /* socket, borrowed: a byte when the device gets busy and is not timed */
+	int server_fd;	      /* for the renderer, its own then; 0: none */
 	const char *gpu_mode; /* static; maybe not the one in options */
+	uint64_t window_bytes; /* the guest's host-visible window; 0: there is none */
 };
 
 /* Until the keeper hangs up or ends it. Returns the exit status. */

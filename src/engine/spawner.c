@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/companion.h"
 #include "engine/link.h"
 #include "util/fds.h"
 #include "util/log.h"
@@ -22,6 +23,9 @@ lockdown_names spawner_owner_calls = { "wait4", "waitid", NULL };
 lockdown_names spawner_calls = { "socketpair", "clone",	      "fork",	    "vfork",
 				 "wait4",      "waitid",      "kill",	    "signalfd4",
 				 "prctl",      "close_range", "getdents64", NULL };
+
+#define END_TOGETHER_US (200 * 1000)
+#define END_STEP_US (5 * 1000)
 
 struct request {
 	int is_kill; /* else: start */
@@ -33,6 +37,8 @@ struct spawning {
 	const struct spawner_options *options;
 	int fd, signal_fd;
 	pid_t child; /* 0: none */
+	struct companion server;
+	int server_fd; /* of our end, until the child has it; 0: none */
 };
 
 /* With a descriptor that is closed here. */
@@ -49,9 +55,14 @@ static void tell(const struct spawning *s, const struct spawner_news *news, int 
 	}
 }
 
-static void tell_end(struct spawning *s, int status)
+static void tell_end(struct spawning *s, int status, bool is_of_server)
 {
-	const struct spawner_news news = { .is_end = true, .pid = s->child, .status = status };
+	const struct spawner_news news = {
+		.is_end = true,
+		.pid = s->child,
+		.status = status,
+		.is_of_server = is_of_server,
+	};
 
 	s->child = 0;
 	tell(s, &news, -1);
@@ -63,7 +74,36 @@ G_GNUC_NORETURN static void become_renderer(const struct spawning *s, int link_f
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(s->fd);
 	close(s->signal_fd);
-	_exit(getppid() == parent ? s->options->run(s->options->data, link_fd, variant) : 1);
+	_exit(getppid() == parent
+		      ? s->options->run(s->options->data, link_fd, variant, s->server_fd)
+		      : 1);
+}
+
+/* Without one the renderer does without what takes it. */
+static void start_server(struct spawning *s, int variant)
+{
+	const struct companion_options options = {
+		.run = s->options->run_server,
+		.data = s->options->data,
+		.stderr_fd = s->options->server_stderr_fd,
+	};
+
+	s->server_fd = 0;
+	if (options.run == NULL || !s->options->needs_server(s->options->data, variant)) {
+		return;
+	}
+	int error = companion_start(&s->server, &options, &s->server_fd);
+	if (error < 0) {
+		log_error("starting a render server: %s", g_strerror(-error));
+	}
+}
+
+static void close_server_fd(struct spawning *s)
+{
+	if (s->server_fd > 0) {
+		close(s->server_fd);
+	}
+	s->server_fd = 0;
 }
 
 static void start_child(struct spawning *s, int variant)
@@ -72,20 +112,24 @@ static void start_child(struct spawning *s, int variant)
 	int pair[2];
 
 	if (link_create(pair) < 0) {
-		tell_end(s, 0);
+		tell_end(s, 0, false);
 		return;
 	}
 	log_charge_child();
+	start_server(s, variant);
 	s->child = fork();
 	if (s->child == 0) {
 		close(pair[0]);
 		become_renderer(s, pair[1], variant, self);
 	}
 	close(pair[1]);
+	close_server_fd(s);
 	if (s->child < 0) {
 		log_error("starting a process that renders: %s", g_strerror(errno));
 		close(pair[0]);
-		tell_end(s, 0);
+		companion_end(&s->server);
+		s->child = 0;
+		tell_end(s, 0, false);
 		return;
 	}
 	const struct spawner_news news = { .pid = s->child };
@@ -112,14 +156,58 @@ static bool take_request(struct spawning *s)
 	return true;
 }
 
+static int await_child(const struct spawning *s)
+{
+	int status = 0;
+
+	while (waitpid(s->child, &status, 0) < 0 && errno == EINTR) {
+	}
+	return status;
+}
+
+/*
+ * A server ends when its connection does, which may be a moment before who
+ * renders can be seen to have ended: then it was not the server's fault.
+ */
+static bool has_child_ended_as_well(const struct spawning *s, int server_status, int *status_out)
+{
+	gint64 deadline_us = g_get_monotonic_time() + END_TOGETHER_US;
+
+	while (!WIFSIGNALED(server_status) && g_get_monotonic_time() < deadline_us) {
+		if (waitpid(s->child, status_out, WNOHANG) == s->child) {
+			return true;
+		}
+		g_usleep(END_STEP_US);
+	}
+	return false;
+}
+
+static void end_of_server(struct spawning *s, int server_status)
+{
+	int status;
+
+	if (has_child_ended_as_well(s, server_status, &status)) {
+		tell_end(s, status, false);
+		return;
+	}
+	kill(s->child, SIGKILL);
+	await_child(s);
+	tell_end(s, server_status, true);
+}
+
 static void reap(struct spawning *s)
 {
 	struct signalfd_siginfo info;
 	int status;
 
-	if (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info) && s->child > 0 &&
-	    waitpid(s->child, &status, WNOHANG) == s->child) {
-		tell_end(s, status);
+	if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info) || s->child <= 0) {
+		return;
+	}
+	if (waitpid(s->child, &status, WNOHANG) == s->child) {
+		companion_end(&s->server);
+		tell_end(s, status, false);
+	} else if (companion_has_ended(&s->server, &status)) {
+		end_of_server(s, status);
 	}
 }
 
@@ -146,9 +234,9 @@ static void serve(struct spawning *s)
 	}
 	if (s->child > 0) {
 		kill(s->child, SIGKILL);
-		while (waitpid(s->child, NULL, 0) < 0 && errno == EINTR) {
-		}
+		await_child(s);
 	}
+	companion_end(&s->server);
 }
 
 static int compare_fds(const void *a, const void *b)
@@ -188,7 +276,13 @@ G_GNUC_NORETURN static void become_spawner(struct spawning *s, pid_t parent)
 	qsort(fds, n_kept + 1, sizeof(int), compare_fds);
 	close_all_but(fds, n_kept + 1);
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* With a server it has more to end than would end with it; it sees its owner's end anyhow.
+	 */
+	if (s->options->run_server == NULL) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	} else {
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	}
 	prctl(PR_SET_NAME, "spawner");
 	sigemptyset(&child_only);
 	sigaddset(&child_only, SIGCHLD);

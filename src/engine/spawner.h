@@ -6,6 +6,8 @@
  * one that is locked down may do neither. So a small process is forked while
  * there is one thread, does nothing but wait, and forks each renderer process
  * from its clean state. It ends them, and itself, when its owner is gone.
+ *
+ * Where one has a server, the two are as one: whichever ends, the other is ended.
  */
 #pragma once
 
@@ -24,6 +26,8 @@ struct spawner_news {
 	bool is_end;	/* of the last one: status as waitpid(2) has it; else it was started */
 	pid_t pid;
 	int status;
+	/* Its server ended first, by itself; status is the server's, and it was ended for that. */
+	bool is_of_server;
 	int link_fd;	/* started: our end of a link to it, the caller's; else -1 */
 };
 
@@ -34,9 +38,17 @@ struct spawner_options {
 	int (*prepare)(void *data);
 	/*
 	 * In each renderer process, with its end of the link and what
-	 * spawner_start() was given; its result is the exit status.
+	 * spawner_start() was given; its result is the exit status. server_fd: a
+	 * socket to its server, 0: it has none.
 	 */
-	int (*run)(void *data, int link_fd, int variant);
+	int (*run)(void *data, int link_fd, int variant, int server_fd);
+	/*
+	 * Optional: the server of a renderer process, in a process that lives and
+	 * dies with it (companion.h). needs_server says which variant has one.
+	 */
+	int (*run_server)(void *data, int fd);
+	int server_stderr_fd; /* one of kept_fds, or -1: it has ours */
+	bool (*needs_server)(void *data, int variant);
 	void *data;
 	/* Of the descriptors that are open now both have 0 to 2 and these, no other. */
 	int kept_fds[SPAWNER_MAX_KEPT_FDS];

@@ -33,5 +33,9 @@ struct mapper {
 	bool (*unmap)(void *data, uint64_t token, const struct mapper_range *range);
 };
 
-/* Ranges at once. Each costs a front-end a memory region, and KVM a slot. */
-#define MAPPER_MAX_RANGES 16384
+/*
+ * Ranges at once. QEMU 11.1 tells its back-ends of each as of a piece of the
+ * guest's memory, and starts none again (after a pause, say) that takes fewer
+ * pieces than there are; GUESTMEM_MAX_REGIONS are ours, its memory among them.
+ */
+#define MAPPER_MAX_RANGES 448

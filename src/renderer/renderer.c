@@ -29,6 +29,7 @@ void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct 
 	assert(impl->resource_create != NULL && impl->resource_destroy != NULL);
 	assert(impl->resource_attach != NULL && impl->resource_detach != NULL);
 	assert(impl->transfer_2d != NULL && impl->resource_read != NULL);
+	assert(impl->blob == NULL || (impl->blob->create != NULL && impl->blob->export != NULL));
 	assert((impl->fence_create == NULL) == (impl->dispatch == NULL));
 	assert(impl->is_foreign == (impl->profile != NULL));
 	*r = (struct renderer){ .impl = impl, .event_fd = -1, .quota = quota };

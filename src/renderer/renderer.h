@@ -87,6 +87,7 @@ struct renderer_caps {
 	uint32_t n_capsets;
 	struct renderer_capset capsets[RENDERER_MAX_CAPSETS];
 	uint32_t can_export; /* it has blobs whose memory others can map */
+	uint32_t needs_server; /* it has what a renderer_server is for */
 };
 
 /* As the guest asked for it; 2D resources have target 2, depth and array_size 1. */
@@ -196,6 +197,26 @@ struct renderer_blob_impl {
 	enum gpu_resp (*export)(struct renderer *r, uint32_t id, struct renderer_export *export_out);
 };
 
+/* A program that the library of an implementation has beside it, on a socket, to render by. */
+struct renderer_server {
+	/*
+	 * The path of the program, owned by the caller, where options and this
+	 * host have a use for it; else NULL, after log_info() if it is the host.
+	 */
+	char *(*find)(const struct renderer_options *options);
+	/*
+	 * A library of ours that the program is to load as well, owned by the
+	 * caller; NULL: none. The same before and after a process is locked down.
+	 */
+	char *(*find_library)(void);
+	/* In the process that is to run it: become the program. Only if it can't, -errno. */
+	int (*become)(const struct renderer_options *options, const char *path, int socket_fd);
+	/* Of it and of processes that it starts: besides, and instead of, the library's. */
+	const char *const *files;
+	const char *const *variables;
+	const char *const *calls;
+};
+
 /*
  * What a sandbox has to leave to the library of an implementation. Lists end
  * with NULL. Patterns are glob(3)'s with {a,b}; what is not there is no matter.
@@ -212,6 +233,7 @@ struct renderer_profile {
 	/* The same, unless gpu_device is another driver's in the kernel. */
 	const char *driver;
 	const char *const *driver_devices;
+	const struct renderer_server *server; /* or NULL */
 };
 
 struct renderer_impl {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * 2D and OpenGL by virglrenderer, 0.10.4 to 1.3.
+ * 2D, OpenGL and Vulkan by virglrenderer, 0.10.4 to 1.3. Where no OpenGL is
+ * wanted there is none in the library, and 2D is our own (flat).
  *
  * The library is one per process, lives on the device thread, where its EGL
  * context stays current, and owns everything a guest makes. This adapter keeps
@@ -9,11 +10,14 @@
  *
  * virgl_library.c   how the library gets into the process
  * virgl_host.c   what must be there before the library is started
+ * virgl_start.c  how it is started, and what it offers then
  * virgl_cache.c  where compiled shaders are kept
- * virgl_resource.c, virgl_read.c, virgl_context.c   what a guest makes of it
+ * virgl_resource.c, virgl_blob.c, virgl_read.c, virgl_context.c   what a guest makes of it
  * virgl_fence.c  one timeline out of many, and how its thread reaches ours
+ * virgl_timeline.c  the timelines of contexts that have some
  * virgl_log.c    its messages
  * virgl_profile.c  what a sandbox has to leave it
+ * virgl_server.c  the program that it has beside it for Vulkan
  *
  * The library may still crash while it starts on a host whose GL is broken, or
  * later on a stream it does not foresee; who wants to survive either keeps it
@@ -22,7 +26,6 @@
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -32,89 +35,26 @@
 
 static bool is_library_in_use;
 
-static void write_fence(void *cookie, uint32_t library_id)
+/* The library has a connection of its own; where ours is left the server would wait for us. */
+static void close_server(struct virgl *virgl)
 {
-	struct virgl *virgl = cookie;
-
-	virgl_fences_callback(&virgl->fences, library_id);
-}
-
-/* The library closes what it gets. */
-static int get_drm_fd(void *cookie)
-{
-	const struct virgl *virgl = cookie;
-
-	return virgl->gpu_fd >= 0 ? fcntl(virgl->gpu_fd, F_DUPFD_CLOEXEC, 0) : -1;
-}
-
-static struct virgl_renderer_callbacks callbacks = {
-	.version = 2,
-	.write_fence = write_fence,
-	.get_drm_fd = get_drm_fd,
-};
-
-static int flags_from_options(const struct renderer_options *options)
-{
-	int flags = VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
-
-	if (options->use_egl) {
-		flags |= VIRGL_RENDERER_USE_EGL;
+	if (virgl->server_fd >= 0) {
+		close(virgl->server_fd);
 	}
-	if (options->use_glx) {
-		flags |= VIRGL_RENDERER_USE_GLX;
-	}
-	if (options->use_gles) {
-		flags |= VIRGL_RENDERER_USE_GLES;
-	}
-	if (options->use_surfaceless) {
-		flags |= VIRGL_RENDERER_USE_SURFACELESS;
-	}
-	return flags;
-}
-
-static void add_capset(struct renderer_caps *caps, uint32_t id, uint32_t mask)
-{
-	struct renderer_capset capset = { .id = id };
-
-	if (mask != 0 && (mask & (UINT32_C(1) << id)) == 0) {
-		return;
-	}
-	virgl_library.get_cap_set(id, &capset.max_version, &capset.max_size_bytes);
-	if (capset.max_size_bytes > 0 && capset.max_size_bytes <= RENDERER_MAX_CAPSET_BYTES) {
-		caps->capsets[caps->n_capsets++] = capset;
-	}
-}
-
-static void fill_caps(struct renderer_caps *caps, uint32_t capset_mask)
-{
-	add_capset(caps, RENDERER_CAPSET_VIRGL, capset_mask);
-	add_capset(caps, RENDERER_CAPSET_VIRGL2, capset_mask);
-	if (caps->n_capsets > 0) {
-		caps->features = (UINT64_C(1) << VIRTIO_GPU_F_VIRGL) |
-				 (UINT64_C(1) << VIRTIO_GPU_F_CONTEXT_INIT);
-	}
-}
-
-static int start_library(struct virgl *virgl, const struct renderer_options *options)
-{
-	virgl_log_install();
-	virgl_log_capture(true);
-	int error = virgl_library.init(virgl, flags_from_options(options), &callbacks);
-	if (error != 0) {
-		virgl_host_log_init_failure(options);
-	}
-	virgl_log_capture(false);
-	return error == 0 ? 0 : -ENODEV;
+	virgl->server_fd = -1;
 }
 
 static void free_virgl(struct virgl *virgl)
 {
+	renderer_destroy(virgl->flat);
+	virgl_timelines_finish(&virgl->timelines);
 	virgl_fences_finish(&virgl->fences);
 	g_hash_table_destroy(virgl->contexts);
 	g_hash_table_destroy(virgl->resources);
 	if (virgl->gpu_fd >= 0) {
 		close(virgl->gpu_fd);
 	}
+	close_server(virgl);
 	g_free(virgl);
 }
 
@@ -123,7 +63,7 @@ static int prepare(struct virgl *virgl, const struct renderer_options *options)
 	virgl_cache_choose(options->shader_cache);
 	int r = virgl_library_load();
 
-	if (r == 0) {
+	if (r == 0 && virgl_wants_gl(options)) {
 		r = virgl_host_check(options);
 	}
 	if (r == 0 && options->gpu_device != NULL) {
@@ -137,19 +77,20 @@ static int prepare(struct virgl *virgl, const struct renderer_options *options)
 
 static int start(struct virgl *virgl, const struct renderer_options *options)
 {
-	int r = start_library(virgl, options);
+	int r = virgl_start_library(virgl, options);
 
+	close_server(virgl);
 	if (r < 0) {
 		return r;
 	}
-	r = virgl_fences_start(&virgl->fences);
+	r = virgl_fences_start(&virgl->fences, virgl_has_gl(virgl));
 	if (r < 0) {
 		if (r != -ETIMEDOUT) {
 			virgl_library.cleanup(virgl);
 		}
 		return r;
 	}
-	fill_caps(&virgl->base.caps, options->capset_mask);
+	virgl_fill_caps(virgl, options);
 	virgl->base.event_fd = virgl->fences.epoll_fd;
 	is_library_in_use = true;
 	return 0;
@@ -163,12 +104,17 @@ static int virgl_create(const struct renderer_options *options, struct quota *qu
 	g_assert(!is_library_in_use);
 	renderer_init(&virgl->base, &virgl_impl, quota);
 	virgl->resources = g_hash_table_new_full(NULL, NULL, NULL, virgl_resource_free);
-	virgl->contexts = g_hash_table_new(NULL, NULL);
+	virgl->contexts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	virgl->gpu_fd = -1;
+	virgl->server_fd = options->server_fd > 0 ? options->server_fd : -1;
+	virgl_timelines_init(&virgl->timelines);
 	virgl->fences = (struct virgl_fences){ .epoll_fd = -1, .wake_fd = -1, .timer_fd = -1 };
 	int r = prepare(virgl, options);
 	if (r == 0) {
 		r = start(virgl, options);
+	}
+	if (r == 0 && !virgl_has_gl(virgl)) {
+		r = renderer_create(&soft_impl, options, quota, &virgl->flat);
 	}
 	if (r < 0) {
 		if (r != -ETIMEDOUT) { /* the library's thread may still call back */
@@ -215,6 +161,7 @@ const struct renderer_impl virgl_impl = {
 	.transfer_2d = virgl_transfer_2d,
 	.resource_read = virgl_resource_read,
 	.context = &virgl_context_impl,
+	.blob = &virgl_blob_impl,
 	.fence_create = virgl_fence_create,
 	.dispatch = virgl_dispatch,
 };

@@ -13,8 +13,8 @@
  * are left alone on purpose. Up to 1.3 its thread keeps a pointer to the
  * context of the fence it waits for, and uses it after the context was
  * destroyed: a guest that submits, fences and destroys ends the process. They
- * also know ring 0 only. A renderer with real timelines in its contexts
- * (Venus) will want them and does not have this flaw.
+ * also know ring 0 only. Contexts with timelines of their own (Venus, native
+ * contexts) have theirs, and not this flaw: virgl_timeline.c.
  *
  * Destroying a context makes the library forget, if the moment is bad, the
  * fence its thread is about to wait for, of context 0 as well. Nobody would
@@ -107,21 +107,27 @@ void virgl_fences_finish(struct virgl_fences *fences)
 	close_fd(&fences->epoll_fd);
 }
 
+void virgl_fences_wake(struct virgl_fences *fences)
+{
+	uint64_t one = 1;
+
+	if (!atomic_exchange(&fences->is_woken, true)) {
+		ssize_t ignored = write(fences->wake_fd, &one, sizeof(one));
+		(void)ignored;
+	}
+}
+
 void virgl_fences_callback(struct virgl_fences *fences, uint32_t library_id)
 {
 	uint64_t last = atomic_load(&fences->retired);
 	int32_t distance = (int32_t)(library_id - (uint32_t)last);
-	uint64_t one = 1;
 
 	if (distance <= 0) {
 		return;
 	}
 	atomic_store(&fences->is_async, !pthread_equal(pthread_self(), fences->device_thread));
 	atomic_store(&fences->retired, last + (uint32_t)distance);
-	if (!atomic_exchange(&fences->is_woken, true)) {
-		ssize_t ignored = write(fences->wake_fd, &one, sizeof(one));
-		(void)ignored;
-	}
+	virgl_fences_wake(fences);
 }
 
 static void set_timer(struct virgl_fences *fences, bool is_on)
@@ -186,16 +192,16 @@ static int issue(struct virgl_fences *fences, uint32_t ctx_id)
 	return r;
 }
 
-static void report(struct renderer *r, struct virgl_fences *fences)
+/* False: nothing was signalled since. */
+static bool report(struct renderer *r, struct virgl_fences *fences)
 {
 	uint64_t retired = atomic_load(&fences->retired);
 	struct pending_fence *first = g_queue_peek_head(&fences->pending);
 
 	if (fences->reported == retired) {
-		return;
+		return false;
 	}
 	fences->reported = retired;
-	r->awaited_since_us = is_idle(fences) ? 0 : g_get_monotonic_time();
 	while (first != NULL && first->serial <= retired) {
 		g_queue_pop_head(&fences->pending);
 		if (r->listener != NULL) {
@@ -207,39 +213,77 @@ static void report(struct renderer *r, struct virgl_fences *fences)
 	if (is_idle(fences)) {
 		set_timer(fences, false);
 	}
+	return true;
+}
+
+void virgl_fences_note(struct virgl *virgl, bool is_progress)
+{
+	gint64 *since_us = &virgl->base.awaited_since_us;
+
+	if (is_idle(&virgl->fences) && virgl->timelines.n_waiting == 0) {
+		*since_us = 0;
+	} else if (is_progress || *since_us == 0) {
+		*since_us = g_get_monotonic_time();
+	}
 }
 
 void virgl_dispatch(struct renderer *r)
 {
-	struct virgl_fences *fences = &virgl_from_base(r)->fences;
+	struct virgl *virgl = virgl_from_base(r);
+	struct virgl_fences *fences = &virgl->fences;
 
 	if (is_idle(fences) && !atomic_load(&fences->is_woken)) {
 		return;
 	}
 	pump(fences, 0);
-	report(r, fences);
+	bool is_progress = report(r, fences);
+	is_progress |= virgl_timelines_report(virgl);
+	virgl_fences_note(virgl, is_progress);
 }
 
-enum gpu_resp virgl_fence_create(struct renderer *r, const struct renderer_fence *fence)
+static enum gpu_resp create_in_the_one(struct virgl *virgl, const struct renderer_fence *fence)
 {
-	struct virgl_fences *fences = &virgl_from_base(r)->fences;
+	struct virgl_fences *fences = &virgl->fences;
 
 	if (fences->pending.length >= MAX_PENDING) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
-	bool was_idle = is_idle(fences);
 	int error = issue(fences, fence->ctx_id);
 	if (error != 0) {
 		log_debug("ctx %u: no fence (%d)", fence->ctx_id, error);
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	struct pending_fence *pending = g_new(struct pending_fence, 1);
-	if (was_idle) {
-		r->awaited_since_us = g_get_monotonic_time();
-	}
 	*pending = (struct pending_fence){ .serial = fences->issued, .fence = *fence };
 	g_queue_push_tail(&fences->pending, pending);
 	return GPU_RESP_OK_NODATA;
+}
+
+/* Of a ring that is a timeline of its own the context; else NULL. */
+static struct virgl_context *find_timelines(struct virgl *virgl, const struct renderer_fence *fence)
+{
+	struct virgl_context *context =
+		fence->has_ring ? virgl_context_find(virgl, fence->ctx_id) : NULL;
+
+	return context != NULL && virgl_context_has_timelines(context) ? context : NULL;
+}
+
+enum gpu_resp virgl_fence_create(struct renderer *r, const struct renderer_fence *fence)
+{
+	struct virgl *virgl = virgl_from_base(r);
+	struct virgl_context *context = find_timelines(virgl, fence);
+	enum gpu_resp resp = GPU_RESP_OK_NODATA;
+
+	if (context != NULL) {
+		resp = virgl_timelines_add(virgl, context, fence);
+	} else if (virgl_has_gl(virgl)) {
+		resp = create_in_the_one(virgl, fence);
+	} else {
+		/* No work is on the timelines that only GL has. */
+		virgl_timelines_add_done(virgl, fence);
+	}
+	virgl_fences_note(virgl, false);
+	return resp;
 }
 
 /*
@@ -270,7 +314,7 @@ bool virgl_fences_drain(struct virgl_fences *fences, int timeout_ms)
 }
 
 /* One fence proves that the library signals them here, and tells how. */
-int virgl_fences_start(struct virgl_fences *fences)
+int virgl_fences_start(struct virgl_fences *fences, bool has_gl)
 {
 	int r;
 
@@ -282,6 +326,9 @@ int virgl_fences_start(struct virgl_fences *fences)
 	if (r < 0) {
 		log_failure("can't watch virglrenderer's fences: %s", g_strerror(-r));
 		return r;
+	}
+	if (!has_gl) {
+		return 0;
 	}
 	if (issue(fences, 0) != 0 || !virgl_fences_drain(fences, SELF_TEST_TIMEOUT_MS)) {
 		log_failure("virglrenderer signals no fence: is the host's GPU driver stuck?");

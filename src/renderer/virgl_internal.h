@@ -26,17 +26,42 @@ struct virgl_fences {
 	atomic_bool is_async; /* the last fence came on a thread of the library's */
 };
 
+/* Fences of contexts that have timelines of their own: virgl_timeline.c. */
+struct virgl_timelines {
+	GHashTable *waiting;	/* of struct timeline, owned, by its key */
+	unsigned int n_waiting; /* fences in all of them */
+	GMutex lock;
+	GArray *signalled; /* of struct renderer_fence, under the lock, in the order they came */
+};
+
+struct virgl_context { /* owned by virgl.contexts */
+	uint32_t id;
+	uint32_t capset_id; /* enum renderer_capset_id; never 0 */
+	uint64_t number;    /* of this context and no other one, whatever its id */
+	uint64_t charged_bytes;
+	bool is_lost; /* the library has it no more */
+};
+
 struct virgl_resource { /* owned by virgl.resources */
 	uint32_t id;
-	struct resource_desc desc;
+	bool is_blob;
+	bool is_flat; /* virgl.flat has it, and the library has not */
+	/* A blob's: the context that it came from and is attached to ever since, or 0. */
+	uint64_t context_number;
+	uint64_t blob_bytes;
+	struct resource_desc desc; /* of a blob what the library has made of it, or all 0 */
 	uint32_t pixman_format; /* 0: no picture can be read from it */
 	const struct backing *backing; /* borrowed; NULL while none is attached */
 	struct frame *frame;	       /* owned reference; NULL until first read */
 	struct quota *quota;	       /* borrowed */
 	uint64_t charged_bytes;	       /* of the quota, for the texture or buffer */
+	unsigned int *n_files; /* virgl.n_files, which counts this one; or NULL */
 };
 
+#define VIRGL_RENDER_NODES "/dev/dri/renderD*" /* a pattern for glob(3) */
+
 extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
+extern const struct renderer_server virgl_server;   /* virgl_server.c */
 
 /* virgl_cache.c: before the library is loaded. NULL: nothing is kept. */
 void virgl_cache_choose(const char *folder);
@@ -44,9 +69,15 @@ void virgl_cache_choose(const char *folder);
 struct virgl {
 	struct renderer base;
 	GHashTable *resources; /* id -> struct virgl_resource, owned */
-	GHashTable *contexts;  /* set of ids */
+	GHashTable *contexts;  /* id -> struct virgl_context, owned */
+	uint64_t last_context_number;
+	unsigned int n_files; /* resources that the library has as a descriptor, at most */
+	int flags;	       /* that the library was started with */
 	int gpu_fd;	       /* owned, or -1 */
+	int server_fd;	       /* owned, or -1 */
+	struct renderer *flat; /* owned: 2D where the library has no GL; else NULL */
 	struct virgl_fences fences;
+	struct virgl_timelines timelines;
 };
 
 /* The library's own, which its public header only declares. */
@@ -61,6 +92,23 @@ static inline struct virgl *virgl_from_base(struct renderer *r)
 	return (struct virgl *)(void *)r;
 }
 
+static inline bool virgl_has_gl(const struct virgl *virgl)
+{
+	return (virgl->flags & VIRGL_RENDERER_NO_VIRGL) == 0;
+}
+
+/* virgl_start.c */
+bool virgl_wants(const struct renderer_options *options, uint32_t capset_id);
+bool virgl_wants_gl(const struct renderer_options *options);
+/*
+ * The library, with as much as it can of what options ask for.
+ * 0 or -errno after log_failure().
+ */
+int virgl_start_library(struct virgl *virgl,
+			const struct renderer_options *options) G_GNUC_WARN_UNUSED_RESULT;
+/* What it offers now that it runs. */
+void virgl_fill_caps(struct virgl *virgl, const struct renderer_options *options);
+
 /* virgl_host.c: 0 or -errno after log_failure(). */
 int virgl_host_check(const struct renderer_options *options) G_GNUC_WARN_UNUSED_RESULT;
 int virgl_host_open_gpu(const char *path, int *fd_out) G_GNUC_WARN_UNUSED_RESULT;
@@ -74,12 +122,16 @@ const char *virgl_log_last_line(char *buffer, size_t size);
 
 /*
  * virgl_fence.c. init before, start after virgl_renderer_init(). After start's
- * -ETIMEDOUT the library can't be cleaned up.
+ * -ETIMEDOUT the library can't be cleaned up. Without GL there are none.
  */
 int virgl_fences_init(struct virgl_fences *fences) G_GNUC_WARN_UNUSED_RESULT;
-int virgl_fences_start(struct virgl_fences *fences) G_GNUC_WARN_UNUSED_RESULT;
+int virgl_fences_start(struct virgl_fences *fences, bool has_gl) G_GNUC_WARN_UNUSED_RESULT;
 void virgl_fences_finish(struct virgl_fences *fences);
 void virgl_fences_callback(struct virgl_fences *fences, uint32_t library_id);
+/* Fences became due or were dropped; is_progress: some were signalled. */
+void virgl_fences_note(struct virgl *virgl, bool is_progress);
+/* From any thread: dispatch has work. */
+void virgl_fences_wake(struct virgl_fences *fences);
 /* True once the library owes nothing; gives up after timeout_ms. */
 bool virgl_fences_drain(struct virgl_fences *fences, int timeout_ms);
 /* To be called after each context the library destroyed. */
@@ -87,8 +139,36 @@ void virgl_fences_guard(struct virgl_fences *fences);
 enum gpu_resp virgl_fence_create(struct renderer *r, const struct renderer_fence *fence);
 void virgl_dispatch(struct renderer *r);
 
+/*
+ * virgl_timeline.c. The callback may come on any thread; all else is the
+ * device thread's.
+ */
+void virgl_timelines_init(struct virgl_timelines *timelines);
+void virgl_timelines_finish(struct virgl_timelines *timelines);
+/* Of context, which has timelines. As renderer_impl.fence_create. */
+enum gpu_resp virgl_timelines_add(struct virgl *virgl, struct virgl_context *context,
+				  const struct renderer_fence *fence);
+/* One that nothing waits for: reported by the next dispatch. */
+void virgl_timelines_add_done(struct virgl *virgl, const struct renderer_fence *fence);
+void virgl_timelines_callback(struct virgl *virgl, uint32_t ctx_id, uint32_t ring_idx,
+			      uint64_t seq);
+/* Report what was signalled. True: there was something. */
+bool virgl_timelines_report(struct virgl *virgl);
+/* The library has lost the context: all its fences count as signalled. */
+void virgl_timelines_lose(struct virgl *virgl, uint32_t ctx_id);
+/* The context is destroyed, the library's too: none of its fences is waited for. */
+void virgl_timelines_drop(struct virgl *virgl, uint32_t ctx_id);
+
+/* virgl_blob.c */
+extern const struct renderer_blob_impl virgl_blob_impl;
+/* Can others map, or import, what this resource has? */
+bool virgl_blob_is_shareable(const struct virgl_resource *resource);
+
 /* virgl_resource.c */
+struct virgl_resource *virgl_resource_find(struct virgl *virgl, uint32_t id);
 void virgl_resource_free(void *resource);
+/* OK_NODATA: sizes with which the library does no harm. */
+enum gpu_resp virgl_resource_check(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 				    const struct resource_desc *desc);
 void virgl_resource_destroy(struct renderer *r, uint32_t id);
@@ -100,7 +180,7 @@ enum gpu_resp virgl_transfer_2d(struct renderer *r, uint32_t id, const struct re
 enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id,
 				const struct transfer_3d *transfer);
 
-/* virgl_size.c: bytes, of a description that virgl_resource_create() has checked. */
+/* virgl_size.c: bytes, of a description that virgl_resource_check() has found sound. */
 uint64_t virgl_size_estimate(const struct resource_desc *desc);
 
 /* virgl_read.c */
@@ -108,6 +188,17 @@ uint32_t virgl_read_format(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
 				  struct frame **frame_out);
 
+/*
+ * virgl_opaque.c: where size_bytes of memory begin in a file of Mesa's software
+ * Vulkan; at a page's boundary. False: it is none of these.
+ */
+bool virgl_opaque_find(int fd, uint64_t size_bytes, uint64_t *offset_out);
+
 /* virgl_context.c */
 extern const struct renderer_context_impl virgl_context_impl;
+struct virgl_context *virgl_context_find(struct virgl *virgl, uint32_t id);
+/* Its rings are timelines of their own, and its streams not virgl's. */
+bool virgl_context_has_timelines(const struct virgl_context *context);
+/* Its process is gone, if it has one: nothing but its end is to come. */
+void virgl_context_lose(struct virgl *virgl, struct virgl_context *context);
 void virgl_contexts_destroy_all(struct virgl *virgl);

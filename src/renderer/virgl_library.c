@@ -36,7 +36,10 @@ static const struct entry needed[] = {
 };
 
 static const struct entry optional[] = {
-	{ "virgl_set_log_callback", offsetof(struct virgl_library, set_log_callback) },
+#define X(name) { "virgl_renderer_" #name, offsetof(struct virgl_library, name) },
+	VIRGL_LIBRARY_BLOB_FUNCTIONS(X)
+#undef X
+		{ "virgl_set_log_callback", offsetof(struct virgl_library, set_log_callback) },
 	{ "virgl_set_debug_callback", offsetof(struct virgl_library, set_debug_callback) },
 };
 
@@ -73,4 +76,11 @@ int virgl_library_load(void)
 	}
 	handle = loaded;
 	return 0;
+}
+
+bool virgl_library_has_blobs(void)
+{
+#define X(name) virgl_library.name != NULL &&
+	return VIRGL_LIBRARY_BLOB_FUNCTIONS(X) true;
+#undef X
 }

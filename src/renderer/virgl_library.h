@@ -9,6 +9,7 @@
 #include <virglrenderer.h>
 
 #include <glib.h>
+#include <stdbool.h>
 
 /* What 0.10.4 has; X(name) for each virgl_renderer_<name>(). */
 #define VIRGL_LIBRARY_FUNCTIONS(X)                                                                 \
@@ -33,6 +34,40 @@
 	X(transfer_read_iov)                                                                       \
 	X(transfer_write_iov)
 
+/*
+ * What blobs take; all of it or nothing. 0.10.4 has it as well, but a library
+ * may be built without.
+ */
+#define VIRGL_LIBRARY_BLOB_FUNCTIONS(X)                                                            \
+	X(context_create_fence)                                                                    \
+	X(resource_create_blob)                                                                    \
+	X(resource_export_blob)                                                                    \
+	X(resource_get_info)                                                                       \
+	X(resource_get_map_info)
+
+/*
+ * The library takes flags and callbacks that it does not know for an error or
+ * ignores them, so that these may be those of the header at hand, as long as
+ * they mean the same to each version.
+ */
+G_STATIC_ASSERT(VIRGL_RENDERER_USE_EXTERNAL_BLOB == 1 << 5);
+G_STATIC_ASSERT(VIRGL_RENDERER_VENUS == 1 << 6);
+G_STATIC_ASSERT(VIRGL_RENDERER_NO_VIRGL == 1 << 7);
+G_STATIC_ASSERT(VIRGL_RENDERER_ASYNC_FENCE_CB == 1 << 8);
+G_STATIC_ASSERT(VIRGL_RENDERER_RENDER_SERVER == 1 << 9);
+G_STATIC_ASSERT(VIRGL_RENDERER_DRM == 1 << 10);
+/* Of the callbacks: up to 2 there are fences and a GPU's node; 3 has contexts' fences and a server.
+ */
+#define VIRGL_LIBRARY_CALLBACKS_BASE 2
+#define VIRGL_LIBRARY_CALLBACKS_SERVER 3
+G_STATIC_ASSERT(VIRGL_RENDERER_CALLBACKS_VERSION >= VIRGL_LIBRARY_CALLBACKS_SERVER);
+
+/* It grows at its end: 1.0 has appended a descriptor. */
+union virgl_library_resource_info {
+	struct virgl_renderer_resource_info info;
+	char room[256];
+};
+
 /* 1.0's enum virgl_log_level_flags: the header that we are built with may be older. */
 enum virgl_library_log_level {
 	VIRGL_LIBRARY_LOG_LEVEL_DEBUG,
@@ -47,6 +82,7 @@ typedef void (*virgl_library_log_fn)(enum virgl_library_log_level level, const c
 struct virgl_library {
 #define X(name) __typeof__(virgl_renderer_##name) *name;
 	VIRGL_LIBRARY_FUNCTIONS(X)
+	VIRGL_LIBRARY_BLOB_FUNCTIONS(X)
 #undef X
 
 	/* NULL where the library hasn't got it: the first came with 1.0 to replace the second. */
@@ -60,3 +96,6 @@ extern struct virgl_library virgl_library;
 
 /* On the device thread, as often as wanted. 0 or -errno after log_failure(). */
 int virgl_library_load(void) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Has it all of the functions for blobs? */
+bool virgl_library_has_blobs(void);

@@ -3,9 +3,13 @@
  * What virglrenderer, EGL, Mesa and the drivers behind them need of a sandbox.
  *
  * Measured: strace of the proto and guest suites with Debian 12's virglrenderer
- * 0.10.4 and Mesa 22.3, and with 1.1 and 26.1, both on llvmpipe; --sandbox
- * report says what else a driver asks for. Not measured, for want of the
- * hardware: what is marked so, from the kernel's and Mesa's documentation.
+ * 0.10.4 and Mesa 22.3, and with 1.1 and 26.1, both on llvmpipe, and with
+ * NVIDIA's driver 580 on an H100; --sandbox report says what else a driver asks
+ * for. Not measured, for want of the hardware: what is marked so, from the
+ * kernel's and Mesa's documentation.
+ *
+ * NVIDIA's driver does without some of what it asks for: to mend links in
+ * /dev/char, to look at all PCI devices there are, and where modprobe is.
  */
 #include "renderer/virgl_internal.h"
 
@@ -47,6 +51,7 @@ static const char *const files[] = {
 	/* which GPUs and processors there are; not a GPU's own memory, which is a file beside these
 	 */
 	"/sys/devices/system/cpu", "/sys/devices/system/node",
+	"/sys/devices/system/memory/block_size_bytes",
 	"/sys/class/drm/*/device/{uevent,vendor,device,subsystem_vendor,subsystem_device}",
 	"/sys/class/drm/*/device/{revision,class,config,boot_vga,numa_node,resource}",
 	"/sys/module/{nvidia,nvidia_drm}/version", "/proc/cpuinfo", "/proc/meminfo",
@@ -87,4 +92,5 @@ const struct renderer_profile virgl_profile = {
 	.gpu_devices = gpu_devices,
 	.driver = "nvidia",
 	.driver_devices = driver_devices,
+	.server = &virgl_server,
 };

@@ -155,6 +155,9 @@ enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct 
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+	if (resource->is_flat) {
+		return virgl->flat->impl->resource_read(virgl->flat, id, damage, frame_out);
+	}
 	if (resource->pixman_format == 0 ||
 	    !rect_is_inside(damage, resource->desc.width, resource->desc.height)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;

@@ -41,9 +41,14 @@ enum {
 	TARGET_3D = 3,
 };
 
+struct virgl_resource *virgl_resource_find(struct virgl *virgl, uint32_t id)
+{
+	return g_hash_table_lookup(virgl->resources, GUINT_TO_POINTER(id));
+}
+
 static struct virgl_resource *find(struct renderer *r, uint32_t id)
 {
-	return g_hash_table_lookup(virgl_from_base(r)->resources, GUINT_TO_POINTER(id));
+	return virgl_resource_find(virgl_from_base(r), id);
 }
 
 void virgl_resource_free(void *data)
@@ -51,7 +56,12 @@ void virgl_resource_free(void *data)
 	struct virgl_resource *resource = data;
 
 	frame_unref(resource->frame);
-	quota_release(resource->quota, resource->charged_bytes);
+	if (resource->quota != NULL) {
+		quota_release(resource->quota, resource->charged_bytes);
+	}
+	if (resource->n_files != NULL) {
+		(*resource->n_files)--;
+	}
 	g_free(resource);
 }
 
@@ -84,7 +94,7 @@ static bool is_subsampled(uint32_t format)
 	       format == g8r8_b8r8;
 }
 
-static enum gpu_resp check_desc(const struct resource_desc *desc)
+enum gpu_resp virgl_resource_check(const struct resource_desc *desc)
 {
 	if (is_subsampled(desc->format) || desc->last_level > MAX_LEVEL ||
 	    desc->nr_samples > MAX_SAMPLES) {
@@ -175,15 +185,37 @@ static enum gpu_resp resp_from_create_error(const struct resource_desc *desc, in
 						     GPU_RESP_ERR_INVALID_PARAMETER;
 }
 
+/* By our own renderer, where the library has no GL. */
+static enum gpu_resp create_flat(struct virgl *virgl, uint32_t id, const struct resource_desc *desc)
+{
+	if (virgl_resource_find(virgl, id) != NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (!desc->is_2d) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	enum gpu_resp resp = virgl->flat->impl->resource_create(virgl->flat, id, desc);
+	if (resp == GPU_RESP_OK_NODATA) {
+		struct virgl_resource *resource = g_new(struct virgl_resource, 1);
+
+		*resource = (struct virgl_resource){ .id = id, .is_flat = true, .desc = *desc };
+		g_hash_table_insert(virgl->resources, GUINT_TO_POINTER(id), resource);
+	}
+	return resp;
+}
+
 enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 				    const struct resource_desc *desc)
 {
 	struct virgl_renderer_resource_create_args args =
 		desc->is_2d ? args_2d(id, desc) : args_3d(id, desc);
-	enum gpu_resp resp = check_desc(desc);
+	enum gpu_resp resp = virgl_resource_check(desc);
 
 	if (resp != GPU_RESP_OK_NODATA) {
 		return resp;
+	}
+	if (!virgl_has_gl(virgl_from_base(r))) {
+		return create_flat(virgl_from_base(r), id, desc);
 	}
 	if (find(r, id) != NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
@@ -217,9 +249,29 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 
 void virgl_resource_destroy(struct renderer *r, uint32_t id)
 {
-	if (g_hash_table_remove(virgl_from_base(r)->resources, GUINT_TO_POINTER(id))) {
+	struct virgl *virgl = virgl_from_base(r);
+	const struct virgl_resource *resource = find(r, id);
+
+	if (resource == NULL) {
+		return;
+	}
+	if (resource->is_flat) {
+		virgl->flat->impl->resource_destroy(virgl->flat, id);
+	} else {
 		virgl_library.resource_unref(id);
 	}
+	g_hash_table_remove(virgl->resources, GUINT_TO_POINTER(id));
+}
+
+static enum gpu_resp attach_flat(struct virgl *virgl, struct virgl_resource *resource,
+				 const struct backing *backing)
+{
+	enum gpu_resp resp = virgl->flat->impl->resource_attach(virgl->flat, resource->id, backing);
+
+	if (resp == GPU_RESP_OK_NODATA) {
+		resource->backing = backing;
+	}
+	return resp;
 }
 
 enum gpu_resp virgl_resource_attach(struct renderer *r, uint32_t id, const struct backing *backing)
@@ -231,6 +283,9 @@ enum gpu_resp virgl_resource_attach(struct renderer *r, uint32_t id, const struc
 	}
 	if (resource->backing != NULL || backing->n_iov > INT32_MAX) {
 		return GPU_RESP_ERR_UNSPEC;
+	}
+	if (resource->is_flat) {
+		return attach_flat(virgl_from_base(r), resource, backing);
 	}
 	/* Without an entry the library would keep the list and read its first one. */
 	if (backing->n_iov > 0 && virgl_library.resource_attach_iov((int)id, backing->iov,
@@ -247,10 +302,15 @@ void virgl_resource_detach(struct renderer *r, uint32_t id)
 	struct iovec *iov;
 	int n_iov;
 
-	if (resource != NULL && resource->backing != NULL) {
-		virgl_library.resource_detach_iov((int)id, &iov, &n_iov);
-		resource->backing = NULL;
+	if (resource == NULL || resource->backing == NULL) {
+		return;
 	}
+	if (resource->is_flat) {
+		virgl_from_base(r)->flat->impl->resource_detach(virgl_from_base(r)->flat, id);
+	} else {
+		virgl_library.resource_detach_iov((int)id, &iov, &n_iov);
+	}
+	resource->backing = NULL;
 }
 
 static uint32_t at_level(uint32_t size, uint32_t level)
@@ -324,7 +384,7 @@ enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id, const struct tr
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (resource->backing == NULL || resource->backing->n_iov == 0 ||
+	if (resource->is_flat || resource->backing == NULL || resource->backing->n_iov == 0 ||
 	    !is_box_inside(&resource->desc, transfer) || !is_countable(transfer) ||
 	    !is_buffer_read_inside(&resource->desc, transfer)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
@@ -347,6 +407,12 @@ enum gpu_resp virgl_transfer_2d(struct renderer *r, uint32_t id, const struct re
 
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (resource->is_flat) {
+		struct renderer *flat = virgl_from_base(r)->flat;
+
+		renderer_set_listener(flat, r->listener, r->listener_data);
+		return flat->impl->transfer_2d(flat, id, rect, offset_bytes);
 	}
 	struct transfer_3d transfer = {
 		.stride = resource->desc.width * BYTES_2D,

@@ -275,6 +275,9 @@ static uint64_t rights_of(unsigned int access)
 	if (access & LOCKDOWN_DEVICE) {
 		rights |= FS_READ_FILE | FS_WRITE_FILE | FS_IOCTL_DEV;
 	}
+	if (access & LOCKDOWN_EXECUTE) {
+		rights |= FS_READ_FILE | FS_EXECUTE;
+	}
 	if (access & LOCKDOWN_LIST) {
 		rights |= FS_READ_DIR;
 	}

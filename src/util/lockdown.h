@@ -29,11 +29,12 @@ int lockdown_limits(unsigned int max_fds) G_GNUC_WARN_UNUSED_RESULT;
 int lockdown_memory(uint64_t more_bytes) G_GNUC_WARN_UNUSED_RESULT;
 
 enum lockdown_access {
-	LOCKDOWN_READ = 1 << 0,	  /* files and folders beneath */
-	LOCKDOWN_WRITE = 1 << 1,  /* and make, change, rename and remove them */
-	LOCKDOWN_DEVICE = 1 << 2, /* read, write and control a device node */
-	LOCKDOWN_REMOVE = 1 << 3, /* remove files beneath, and no more */
-	LOCKDOWN_LIST = 1 << 4,	  /* see which names there are beneath, and no more */
+	LOCKDOWN_READ = 1 << 0,	   /* files and folders beneath */
+	LOCKDOWN_WRITE = 1 << 1,   /* and make, change, rename and remove them */
+	LOCKDOWN_DEVICE = 1 << 2,  /* read, write and control a device node */
+	LOCKDOWN_REMOVE = 1 << 3,  /* remove files beneath, and no more */
+	LOCKDOWN_LIST = 1 << 4,	   /* see which names there are beneath, and no more */
+	LOCKDOWN_EXECUTE = 1 << 5, /* run a program */
 };
 
 /* What is not there is passed over. */

@@ -16,6 +16,19 @@ void mock_virgl_use(void)
 	g_autofree char *path = g_build_filename(dir, "libvirglrenderer.so.1", NULL);
 	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
 	g_setenv("LD_LIBRARY_PATH", dir, TRUE);
+	/* No server of the host's. */
+	g_setenv("RENDER_SERVER_EXEC_PATH", "/nonexistent", TRUE);
+}
+
+void mock_virgl_use_server(void)
+{
+	const char *path = g_getenv("MOCK_RENDER_SERVER");
+
+	mock_virgl_use();
+	g_assert_nonnull(path);
+	g_setenv("RENDER_SERVER_EXEC_PATH", path, TRUE);
+	/* It needs no driver; but without one it would not be started. */
+	g_setenv("VK_DRIVER_FILES", "/dev/null", TRUE);
 }
 
 struct vgpu_call *mock_virgl_send(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode,

@@ -66,10 +66,70 @@ enum mock_opcode {
 	/* results: open descriptors; stream sockets among them */
 	MOCK_COUNT_FDS,
 	/*
-	 * results: are there capabilities, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as in
-	 * proc(5)
+	 * results: are there capabilities, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as
+	 * in proc(5)
 	 */
 	MOCK_GET_PRIVILEGES,
+
+	/*
+	 * From now on blobs of the host's memory are so: kind, value; see enum mock_blob_kind. The
+	 * context may name any memory (blob_id): all of it is there, and is zeros.
+	 */
+	MOCK_BLOBS = 300,
+	/* resource, word: the result is what a blob has there */
+	MOCK_BLOB_READ,
+	/* resource, word, value */
+	MOCK_BLOB_WRITE,
+
+	/*
+	 * Of contexts whose rings are timelines (capsets 4 and 6): ring, how; see enum
+	 * mock_ring_kind. Fences are signalled from a thread, as they come, unless it is told so.
+	 */
+	MOCK_RING = 400,
+	/* ring: all that are held back are signalled, and from now on each as it comes */
+	MOCK_RING_RELEASE,
+
+	/* what; see enum mock_server_order. The results are of the order. */
+	MOCK_SERVER = 500,
+};
+
+enum mock_blob_kind {
+	MOCK_BLOBS_FINE,	 /* files that can be mapped and are cached */
+	MOCK_BLOBS_FAIL,	 /* value: errno; there are none */
+	MOCK_BLOBS_UNMAPPABLE,	 /* there is no way to map them */
+	MOCK_BLOBS_UNEXPORTABLE, /* no descriptor is to be had */
+	MOCK_BLOBS_MAP_INFO,	 /* value: what the library says of it */
+	MOCK_BLOBS_FD_TYPE,	 /* value: 1 DMABUF, 2 OPAQUE, 3 SHM, or whatever */
+	MOCK_BLOBS_SHORT,	 /* value: bytes that the file is too short by */
+	MOCK_BLOBS_PIPE,	 /* the descriptor is a pipe's */
+	MOCK_BLOBS_PICTURE,	 /* value: width, and height << 16, of B8G8R8A8 pixels */
+};
+
+enum mock_ring_kind {
+	MOCK_RING_HOLD,	   /* no fence is signalled until it is released */
+	MOCK_RING_AT_ONCE, /* each before the library has returned, on its caller's thread */
+	MOCK_RING_TWICE,   /* each two times */
+	MOCK_RING_LIES,	   /* with each come one of another context and one that never was */
+};
+
+enum mock_server_order {
+	MOCK_SERVER_GET_PID, /* the result */
+	MOCK_SERVER_DIE,     /* of SIGABRT */
+	MOCK_SERVER_EXIT,    /* with status 3 */
+	/* Start a process that waits for ever and ignores all signals it can; the result is its id.
+	 */
+	MOCK_SERVER_FORK,
+	/*
+	 * A process of the server's tries to get out, and ends. The results are 0 where it was let
+	 * out, else an errno, or minus the signal that it died of.
+	 */
+	MOCK_SERVER_OPEN,  /* /etc/passwd */
+	MOCK_SERVER_WRITE, /* a file in /tmp */
+	MOCK_SERVER_SOCKET,
+	MOCK_SERVER_EXEC,    /* /bin/true */
+	MOCK_SERVER_GROUP,   /* to leave its group of processes */
+	MOCK_SERVER_SIGNAL,  /* process 1 */
+	MOCK_SERVER_PTRACE,
 };
 
 struct vgpu;
@@ -78,6 +138,11 @@ struct vgpu_call;
 /* The daemons that this test starts from now on load the mock. MOCK_VIRGLRENDERER names its folder.
  */
 void mock_virgl_use(void);
+/*
+ * And have the render server of the mock, so that there is Venus (capset 4); a stream for it is as
+ * any other. MOCK_RENDER_SERVER names the program.
+ */
+void mock_virgl_use_server(void);
 
 /* One command by SUBMIT_3D; the type of the response. @result_id: a resource with a backing, or 0.
  */

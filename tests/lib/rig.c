@@ -79,6 +79,9 @@ struct rig *rig_create(const struct rig_options *options)
 	}
 	start_daemon(rig);
 	rig->frontend->withheld_protocol_features = options->withheld_protocol_features;
+	if (options->has_window) {
+		rig->frontend->window = window_create();
+	}
 	frontend_handshake(rig->frontend);
 	rig->acked_features =
 		rig->frontend->features & WANTED_FEATURES & ~options->withheld_features;
@@ -162,9 +165,14 @@ void rig_pause_resume(struct rig *rig)
 
 void rig_reset(struct rig *rig, bool has_message)
 {
+	struct window *window = rig->frontend->window;
 	uint16_t control_base, cursor_base;
 
 	rig_pause(rig, &control_base, &cursor_base);
+	/* As QEMU does, before it says so. */
+	if (window) {
+		window_begin_reset(window);
+	}
 	if (has_message) {
 		g_assert_cmpint(
 			frontend_send(rig->frontend, VHOST_USER_RESET_DEVICE, 0, NULL, 0, NULL, 0),
@@ -175,7 +183,14 @@ void rig_reset(struct rig *rig, bool has_message)
 	rig->ram->regions[1].used = 0;
 	ring_reset(rig->control);
 	ring_reset(rig->cursor);
+	if (window && has_message) {
+		window_end_reset(window);
+	}
 	rig_start(rig, 0, 0);
+	/* Without a message it is said by where the rings start. */
+	if (window && !has_message) {
+		window_end_reset(window);
+	}
 }
 
 void rig_revive_queue(struct rig *rig, enum vgpu_queue queue)
@@ -226,6 +241,21 @@ uint64_t rig_show_resource(struct rig *rig, uint32_t id, uint32_t scanout, uint3
 	g_assert_ok(vgpu_set_scanout(rig->vgpu, scanout, id, 0, 0, width, height));
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, width, height));
 	return gpa;
+}
+
+void rig_make_large(struct rig *rig, uint32_t id, uint32_t side)
+{
+	const uint32_t piece_bytes = 1u << 20;
+	uint32_t n = (uint32_t)((uint64_t)side * side * sizeof(uint32_t) / piece_bytes);
+	g_autofree struct virtio_gpu_mem_entry *entries = g_new(struct virtio_gpu_mem_entry, n);
+	uint64_t gpa = rig_backing(rig, NULL, piece_bytes);
+
+	for (uint32_t i = 0; i < n; i++) {
+		entries[i] = (struct virtio_gpu_mem_entry){gpa, piece_bytes, 0};
+	}
+	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, id, VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, side,
+					    side));
+	g_assert_ok(vgpu_resource_attach_backing(rig->vgpu, id, entries, n));
 }
 
 uint32_t *rig_make_pattern(uint32_t width, uint32_t height, uint32_t seed)

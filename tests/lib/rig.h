@@ -26,6 +26,7 @@ struct rig_options {
 	uint16_t ring_size;		     /* 0: 256 for the control queue, 16 for the cursor's */
 	uint64_t region_bytes;		     /* 0: 32 MiB each, two of them */
 	bool is_not_started;		     /* stop after the handshake */
+	bool has_window;		     /* the front-end maps, if there is something to */
 };
 
 struct rig {
@@ -73,6 +74,12 @@ uint64_t rig_make_resource(struct rig *rig, uint32_t id, uint32_t format, uint32
 /* The same, transferred, shown on @scanout and flushed. */
 uint64_t rig_show_resource(struct rig *rig, uint32_t id, uint32_t scanout, uint32_t width,
 			   uint32_t height, const uint32_t *pixels);
+
+/*
+ * Resource @id, long to copy and cheap to have: @side x @side pixels (at least 512), to be
+ * converted, which are the same MiB of the guest's over and over.
+ */
+void rig_make_large(struct rig *rig, uint32_t id, uint32_t side);
 
 /* width * height pixels, all different from their neighbours, no two rows alike; free with
  * g_free(). */

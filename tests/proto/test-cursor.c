@@ -276,22 +276,6 @@ static void test_many_moves(const void *mode)
 
 #define LARGE_SIDE 8192u
 #define LARGE_ID 50u
-#define PIECE_BYTES (1u << 20)
-
-/* The same MiB of the guest's over and over, to be converted: long to copy and cheap to have. */
-static void make_large(struct rig *rig)
-{
-	struct virtio_gpu_mem_entry entries[LARGE_SIDE * LARGE_SIDE / PIECE_BYTES * 4];
-	uint64_t gpa = rig_backing(rig, NULL, PIECE_BYTES);
-
-	for (size_t i = 0; i < G_N_ELEMENTS(entries); i++) {
-		entries[i] = (struct virtio_gpu_mem_entry){gpa, PIECE_BYTES, 0};
-	}
-	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, LARGE_ID, VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM,
-					    LARGE_SIDE, LARGE_SIDE));
-	g_assert_ok(vgpu_resource_attach_backing(rig->vgpu, LARGE_ID, entries,
-						 G_N_ELEMENTS(entries)));
-}
 
 static struct vgpu_call *submit(struct rig *rig, enum vgpu_queue queue, const void *cmd,
 				uint32_t size)
@@ -348,7 +332,7 @@ static void test_overtakes_a_copy(const void *mode)
 		{.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH}, {0}, LARGE_ID, 0};
 	bool has_overtaken = false;
 
-	make_large(rig);
+	rig_make_large(rig, LARGE_ID, LARGE_SIDE);
 	for (uint32_t i = 0; i < 10 && !has_overtaken; i++) {
 		struct progress progress = {rig, ring_used_idx(rig->control)};
 		/* Its answer says that the copy has its turn. */
@@ -375,7 +359,7 @@ static void test_stops_in_a_copy(const void *mode)
 	struct rig *rig = proto_rig(mode);
 	struct vgpu_call *moves[7];
 
-	make_large(rig);
+	rig_make_large(rig, LARGE_ID, LARGE_SIDE);
 	for (uint32_t round = 0; round < 12; round++) {
 		uint16_t control_base, cursor_base;
 		struct vgpu_call *transfer = submit_transfer(rig);
@@ -389,7 +373,7 @@ static void test_stops_in_a_copy(const void *mode)
 			/* The old copy goes on; its answer must not come into the new ring. */
 			finish(rig, send_move(rig, 1));
 			rig_assert_serves(rig);
-			make_large(rig);
+			rig_make_large(rig, LARGE_ID, LARGE_SIDE);
 			continue;
 		}
 		rig_pause(rig, &control_base, &cursor_base);

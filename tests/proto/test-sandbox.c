@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -474,6 +475,26 @@ static void test_streams(const void *mode)
 	captive_destroy(captive);
 }
 
+#define NODE "/dev/nvidia-of-a-test"
+
+/*
+ * A driver's own nodes are told by a pattern, which takes a look into /dev: that is none of who
+ * renders, whose parents can't look any more when it is started.
+ */
+static void test_driver_nodes(const void *mode)
+{
+	if (mknod(NODE, S_IFCHR | 0666, makedev(1, 3)) < 0 && errno != EEXIST) {
+		suite_skip("sandbox: no node can be made in /dev: %s", g_strerror(errno));
+	}
+	struct captive *captive = captive_create("strict");
+
+	(void)mode;
+	g_assert_cmpuint(try_open(captive, O_RDWR, NODE), ==, LET_OUT);
+	g_assert_cmpuint(try_open(captive, O_RDONLY | O_DIRECTORY, "/dev"), ==, EACCES);
+	captive_destroy(captive);
+	g_assert_no_errno(unlink(NODE));
+}
+
 /* What no resource is charged for has an end, too. */
 static void test_memory(const void *mode)
 {
@@ -616,6 +637,7 @@ int main(int argc, char *argv[])
 		{"deadly", test_deadly},	   {"neighbour", test_neighbour},
 		{"quiet", test_quiet},		   {"streams", test_streams},
 		{"privileges", test_privileges},   {"descriptors", test_descriptors},
+		{"driver_nodes", test_driver_nodes},
 		{"memory", test_memory},	   {"off", test_off},
 		{"report", test_report},	   {"user", test_user},
 		{"no-landlock", test_no_landlock}, {"no-seccomp", test_no_seccomp},

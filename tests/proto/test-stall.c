@@ -203,22 +203,6 @@ static void test_control_in_a_call(const void *mode)
 
 #define LARGE_SIDE 4096u
 #define LARGE_ID 50u
-#define PIECE_BYTES (1u << 20)
-
-/* The same MiB of the guest's over and over, to be converted: long to copy and cheap to have. */
-static void make_large(struct rig *rig)
-{
-	struct virtio_gpu_mem_entry entries[LARGE_SIDE * LARGE_SIDE / PIECE_BYTES * 4];
-	uint64_t gpa = rig_backing(rig, NULL, PIECE_BYTES);
-
-	for (size_t i = 0; i < G_N_ELEMENTS(entries); i++) {
-		entries[i] = (struct virtio_gpu_mem_entry){gpa, PIECE_BYTES, 0};
-	}
-	g_assert_ok(vgpu_resource_create_2d(rig->vgpu, LARGE_ID, VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM,
-					    LARGE_SIDE, LARGE_SIDE));
-	g_assert_ok(vgpu_resource_attach_backing(rig->vgpu, LARGE_ID, entries,
-						 G_N_ELEMENTS(entries)));
-}
 
 static struct vgpu_call *submit_transfer(struct rig *rig)
 {
@@ -239,7 +223,7 @@ static void test_control_in_a_transfer(const void *mode)
 	struct timings timings = timings_create();
 	struct vgpu_call *calls[16];
 
-	make_large(rig);
+	rig_make_large(rig, LARGE_ID, LARGE_SIDE);
 	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
 		calls[i] = submit_transfer(rig);
 	}

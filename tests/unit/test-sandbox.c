@@ -120,6 +120,17 @@ static int make_exec(void)
 	return made(execl("/bin/true", "true", (char *)NULL));
 }
 
+static int make_other_exec(void)
+{
+	return made(execl("/bin/false", "false", (char *)NULL));
+}
+
+/* Out of its group, where its end would not be theirs. */
+static int make_group(void)
+{
+	return made(setpgid(0, 0));
+}
+
 static int make_ptrace(void)
 {
 	return made(syscall(SYS_ptrace, 0, 0, 0, 0));
@@ -166,6 +177,13 @@ static const struct options strict_virgl = {
 	.gpu_mode = "virglrenderer", .max_hostmem_bytes = 1 << 30, .sandbox = SANDBOX_STRICT
 };
 
+/* With a render server, which /bin/true plays. */
+static char server_path[] = "/bin/true";
+static const struct options strict_server = { .gpu_mode = "virglrenderer",
+					      .server_path = server_path,
+					      .max_hostmem_bytes = 1 << 30,
+					      .sandbox = SANDBOX_STRICT };
+
 #define SYS (-SIGSYS)
 #define N_EXPECTED 5
 
@@ -211,6 +229,42 @@ static void test_role(gconstpointer data)
 				rows[i].attempt.name, result, expected);
 		}
 	}
+}
+
+/* Who forks may run its program, and no other; who renders runs nothing. */
+static void test_server(void)
+{
+	static const struct {
+		struct attempt attempt;
+		int expected;
+	} of_server[] = {
+		{ { "thread", make_thread }, 0 },     { { "core-limit", make_core_limit }, 0 },
+		{ { "open", make_open }, EACCES },    { { "library", make_library }, 0 },
+		{ { "file", make_file }, EACCES },    { { "socket", make_socket }, EPERM },
+		{ { "process", make_process }, 0 },   { { "code", make_code }, 0 },
+		{ { "exec", make_exec }, 0 },	      { { "other-exec", make_other_exec }, EACCES },
+		{ { "group", make_group }, EPERM },   { { "ptrace", make_ptrace }, SYS },
+		{ { "unshare", make_unshare }, SYS }, { { "own-signal", make_own_signal }, 0 },
+		{ { "signal", make_signal }, EPERM },
+	};
+
+	if (!is_ready()) {
+		return;
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(of_server); i++) {
+		int result = try(SANDBOX_SERVER, &strict_server, of_server[i].attempt.make);
+
+		if (result != of_server[i].expected) {
+			g_error("render server, %s: %d instead of %d", of_server[i].attempt.name,
+				result, of_server[i].expected);
+		}
+	}
+	g_assert_cmpint(try(SANDBOX_SPAWNER, &strict_server, make_exec), ==, 0);
+	g_assert_cmpint(try(SANDBOX_SPAWNER, &strict_server, make_other_exec), ==, EACCES);
+	g_assert_cmpint(try(SANDBOX_LISTENER, &strict_server, make_exec), ==, 0);
+	g_assert_cmpint(try(SANDBOX_LISTENER, &strict_server, make_other_exec), ==, EACCES);
+	g_assert_cmpint(try(SANDBOX_KEEPER, &strict_server, make_exec), ==, SYS);
+	g_assert_cmpint(try(SANDBOX_RENDERER, &strict_server, make_exec), ==, SYS);
 }
 
 /* In modes of our own code not even the listener has foreign code's needs. */
@@ -448,11 +502,12 @@ static void test_paths(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
-	for (enum sandbox_role role = 0; role < SANDBOX_N_ROLES; role++) {
+	for (enum sandbox_role role = 0; role < N_EXPECTED; role++) {
 		g_autofree char *path = g_strdup_printf("/sandbox/%s", sandbox_role_name(role));
 
 		g_test_add_data_func(path, GINT_TO_POINTER((int)role), test_role);
 	}
+	g_test_add_func("/sandbox/server", test_server);
 	g_test_add_func("/sandbox/own-code", test_own_code);
 	g_test_add_func("/sandbox/nested", test_nested);
 	g_test_add_func("/sandbox/off", test_off);

@@ -9,13 +9,23 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/link.h"
 #include "unit.h"
 
-enum { EXITS, ABORTS, WAITS, ECHOES };
+enum { EXITS, ABORTS, WAITS, ECHOES, /* from here on with a server: */ SERVED };
+
+/* Of a server, for the test to see. */
+struct server_state {
+	pid_t pid, child;
+	int is_answered; /* the renderer process had an answer from it */
+	int ends;	 /* it is to end by itself */
+};
+static struct server_state *server; /* shared memory */
 
 static char kept_word[] = "kept";
 
@@ -40,9 +50,47 @@ static int echo(int link_fd)
 	return error == -EPIPE ? 0 : 1;
 }
 
-static int run(void *data, int link_fd, int variant)
+/* It answers, and has a child that ends by no wish. */
+static int run_server(void *data, int fd)
+{
+	char byte;
+
+	g_assert_cmpstr(data, ==, kept_word);
+	pid_t pid = fork();
+	if (pid == 0) {
+		for (;;) {
+			pause();
+		}
+	}
+	server->child = pid;
+	server->pid = getpid();
+	while (recv(fd, &byte, 1, 0) == 1) {
+		if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1 || server->ends) {
+			return 9;
+		}
+	}
+	return 0;
+}
+
+static bool needs_server(void *data G_GNUC_UNUSED, int variant)
+{
+	return variant >= SERVED;
+}
+
+static void ask_server(int fd)
+{
+	char byte = 'x';
+
+	server->is_answered = send(fd, &byte, 1, 0) == 1 && recv(fd, &byte, 1, 0) == 1;
+}
+
+static int run(void *data, int link_fd, int variant, int server_fd)
 {
 	g_assert_cmpstr(data, ==, kept_word);
+	g_assert_cmpint(server_fd > 0, ==, variant >= SERVED);
+	if (server_fd > 0) {
+		ask_server(server_fd);
+	}
 	switch (variant) {
 	case EXITS:
 		return 7;
@@ -66,7 +114,7 @@ struct fixture {
 	struct spawner_news news;
 };
 
-static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+static void setup(struct fixture *f, gconstpointer data)
 {
 	unit_socketpair(f->secret);
 	f->kept = unit_eventfd();
@@ -75,6 +123,9 @@ static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 		.data = kept_word,
 		.kept_fds = { f->kept },
 		.n_kept = 1,
+		.run_server = data != NULL ? run_server : NULL,
+		.needs_server = needs_server,
+		.server_stderr_fd = -1,
 	};
 	g_assert_cmpint(spawner_init(&f->spawner, &options), ==, 0);
 }
@@ -160,6 +211,69 @@ static void test_ends_with_its_owner(struct fixture *f, gconstpointer data G_GNU
 	g_assert_true(unit_wait(is_gone, &pid));
 }
 
+static bool is_answered(void *data G_GNUC_UNUSED)
+{
+	return *(volatile int *)&server->is_answered != 0;
+}
+
+static pid_t start_served(struct fixture *f, bool ends)
+{
+	*server = (struct server_state){ .ends = ends };
+	g_assert_cmpint(spawner_start(&f->spawner, SERVED), ==, 0);
+	expect_start(f);
+	close(f->news.link_fd);
+	g_assert_true(unit_wait(is_answered, NULL));
+	return f->news.pid;
+}
+
+static void assert_served_is_gone(pid_t pid)
+{
+	g_assert_true(unit_wait(is_gone, &pid));
+	g_assert_true(unit_wait(is_gone, &server->pid));
+	g_assert_true(unit_wait(is_gone, &server->child));
+}
+
+/* Whichever of the two ends, all of both is gone by the time that it is said. */
+static void test_server(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	for (unsigned int i = 0; i < 5; i++) {
+		pid_t pid = start_served(f, true);
+
+		expect_end(f, pid);
+		g_assert_true(f->news.is_of_server);
+		g_assert_cmpint(WEXITSTATUS(f->news.status), ==, 9);
+		assert_served_is_gone(pid);
+
+		pid = start_served(f, false);
+		g_assert_cmpint(kill(server->pid, SIGKILL), ==, 0);
+		expect_end(f, pid);
+		g_assert_true(f->news.is_of_server);
+		g_assert_cmpint(WTERMSIG(f->news.status), ==, SIGKILL);
+		assert_served_is_gone(pid);
+
+		pid = start_served(f, false);
+		spawner_kill(&f->spawner);
+		expect_end(f, pid);
+		g_assert_false(f->news.is_of_server);
+		g_assert_cmpint(WTERMSIG(f->news.status), ==, SIGKILL);
+		assert_served_is_gone(pid);
+	}
+	/* Who needs none has none. */
+	g_assert_cmpint(spawner_start(&f->spawner, EXITS), ==, 0);
+	expect_start(f);
+	close(f->news.link_fd);
+	expect_end(f, f->news.pid);
+	g_assert_cmpint(WEXITSTATUS(f->news.status), ==, 7);
+}
+
+static void test_server_ends_with_its_owner(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	pid_t pid = start_served(f, false);
+
+	spawner_finish(&f->spawner);
+	assert_served_is_gone(pid);
+}
+
 static bool has_only_its_own(void *data)
 {
 	struct fixture *f = data;
@@ -242,11 +356,17 @@ static void test_link(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	server = mmap(NULL, sizeof(*server), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	g_assert_true(server != MAP_FAILED);
 	g_test_add("/spawner/ends", struct fixture, NULL, setup, test_ends, teardown);
 	g_test_add("/spawner/killed", struct fixture, NULL, setup, test_killed, teardown);
 	g_test_add("/spawner/ends-with-its-owner", struct fixture, NULL, setup,
 		   test_ends_with_its_owner, teardown);
 	g_test_add("/spawner/descriptors", struct fixture, NULL, setup, test_descriptors, teardown);
+	g_test_add("/spawner/server", struct fixture, kept_word, setup, test_server, teardown);
+	g_test_add("/spawner/server-ends-with-its-owner", struct fixture, kept_word, setup,
+		   test_server_ends_with_its_owner, teardown);
 	g_test_add("/spawner/link", struct fixture, NULL, setup, test_link, teardown);
 	return g_test_run();
 }

@@ -47,6 +47,7 @@ enum {
 	CMD_BEGIN_QUERY = 19,
 	CMD_END_QUERY = 20,
 	CMD_GET_QUERY_RESULT = 21,
+	CMD_PIPE_RESOURCE_CREATE = 48,
 	OBJECT_SURFACE = 8,
 	OBJECT_QUERY = 9,
 	CLEAR_COLOR0 = 1 << 2,
@@ -609,7 +610,8 @@ static void check_clear(struct test *test, uint32_t id, uint32_t format, uint32_
 	create_3d(test, id, &desc);
 	virgl_context_impl.attach_resource(test->r, 1, id);
 	put_surface(&stream, id, id, format);
-	put_clear(&stream, 1.0f, 0.5f, 0.25f, 0.0f);
+	/* A half would be rounded either way. */
+	put_clear(&stream, 1.0f, 128.0f / 255.0f, 64.0f / 255.0f, 0.0f);
 	g_assert_cmphex(submit(test, 1, &stream), ==, GPU_RESP_OK_NODATA);
 	struct frame *frame = read_frame(test, id, (struct rect){ 0, 0, 32, 24 });
 	for (uint32_t y = 0; y < 24; y++) {
@@ -1429,6 +1431,145 @@ static void test_bad_streams(void)
 	teardown(&test);
 }
 
+/* ---- blobs; those of Venus are in test-venus.c ---- */
+
+#define BLOB_BYTES 8192
+
+static enum gpu_resp create_blob(struct test *test, uint32_t id, uint32_t mem, uint64_t blob_id,
+				 uint64_t size_bytes, struct pages *pages)
+{
+	const struct blob_desc desc = {
+		.mem = mem,
+		.blob_id = blob_id,
+		.size_bytes = size_bytes,
+		.ctx_id = mem == VIRTIO_GPU_BLOB_MEM_GUEST ? 0 : 1,
+	};
+
+	return virgl_blob_impl.create(test->r, id, &desc, pages != NULL ? &pages->backing : NULL);
+}
+
+static bool has_blobs(void)
+{
+	if (!virgl_library_has_blobs()) {
+		g_test_skip("this virglrenderer has no blobs");
+		return false;
+	}
+	return true;
+}
+
+static void test_guest_blob(void)
+{
+	struct pages pages = pages_create(BLOB_BYTES, 4096);
+	struct renderer_export exported;
+	struct frame *frame = NULL;
+	struct rect rect = { 0, 0, 1, 1 };
+	struct test test;
+
+	if (!setup(&test)) {
+		pages_free(&pages);
+		return;
+	}
+	if (has_blobs()) {
+		create_context(&test, 1);
+		uint64_t used = quota_used(&test.quota);
+		const struct transfer_3d transfer = { .ctx_id = 1, .box = { .w = 1, .h = 1, .d = 1 } };
+
+		g_assert_cmphex(create_blob(&test, 1, VIRTIO_GPU_BLOB_MEM_GUEST, 0, BLOB_BYTES + 1,
+					    &pages),
+				==, GPU_RESP_ERR_INVALID_PARAMETER);
+		g_assert_cmphex(create_blob(&test, 1, VIRTIO_GPU_BLOB_MEM_GUEST, 0, BLOB_BYTES,
+					    &pages),
+				==, GPU_RESP_OK_NODATA);
+		g_assert_cmphex(create_blob(&test, 1, VIRTIO_GPU_BLOB_MEM_GUEST, 0, BLOB_BYTES,
+					    &pages),
+				==, GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		/* The pages are the guest's, and no picture is in them that the library knows of. */
+		g_assert_cmpuint(quota_used(&test.quota), ==, used);
+		g_assert_cmphex(virgl_impl.resource_read(test.r, 1, &rect, &frame), ==,
+				GPU_RESP_ERR_INVALID_PARAMETER);
+		g_assert_cmphex(virgl_context_impl.transfer(test.r, 1, &transfer), ==,
+				GPU_RESP_ERR_INVALID_PARAMETER);
+		virgl_context_impl.attach_resource(test.r, 1, 1);
+		virgl_impl.resource_detach(test.r, 1);
+		virgl_impl.resource_detach(test.r, 1);
+		attach(&test, 1, &pages);
+		virgl_context_impl.detach_resource(test.r, 1, 1);
+		virgl_impl.resource_detach(test.r, 1);
+		virgl_impl.resource_destroy(test.r, 1);
+		g_assert_cmphex(virgl_blob_impl.export(test.r, 1, &exported), ==,
+				GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	}
+	pages_free(&pages);
+	teardown(&test);
+}
+
+static enum gpu_resp create_pipe_resource(struct test *test, uint32_t width, uint32_t height,
+					  uint32_t depth, uint32_t blob_id)
+{
+	struct stream stream = { 0 };
+
+	put_command(&stream, CMD_PIPE_RESOURCE_CREATE, 0, 11);
+	put_words(&stream,
+		  (uint32_t[]){ TARGET_2D, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, BIND_RENDER_TARGET,
+				width, height, depth, 1, 0, 0, 0, blob_id },
+		  11);
+	return submit(test, 1, &stream);
+}
+
+/* Of what a stream has made: it has a shape, and can be drawn on, shown, and be written to. */
+static void test_context_blob(void)
+{
+	struct rect all = { 0, 0, 16, 16 };
+	struct stream stream = { 0 };
+	struct test test;
+
+	if (!setup(&test)) {
+		return;
+	}
+	if (has_blobs()) {
+		g_assert_cmphex(create_blob(&test, 5, VIRTIO_GPU_BLOB_MEM_HOST3D, 7, BLOB_BYTES, NULL),
+				==, GPU_RESP_ERR_INVALID_CONTEXT_ID);
+		create_context(&test, 1);
+		uint64_t used = quota_used(&test.quota);
+		g_assert_cmphex(create_blob(&test, 5, VIRTIO_GPU_BLOB_MEM_HOST3D, 7, BLOB_BYTES, NULL),
+				==, GPU_RESP_ERR_INVALID_PARAMETER);
+		g_assert_cmpuint(quota_used(&test.quota), ==, used);
+		g_assert_cmphex(create_pipe_resource(&test, 16, 16, 1, 7), ==, GPU_RESP_OK_NODATA);
+		/* What it is said to take does not make it smaller. */
+		g_assert_cmphex(create_blob(&test, 5, VIRTIO_GPU_BLOB_MEM_HOST3D, 7, 1, NULL), ==,
+				GPU_RESP_OK_NODATA);
+		g_assert_cmpuint(quota_used(&test.quota), >=, used + 16 * 16 * 4);
+		virgl_context_impl.attach_resource(test.r, 1, 5);
+		put_surface(&stream, 50, 5, VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM);
+		put_clear(&stream, 1.0f, 0.0f, 1.0f, 1.0f);
+		g_assert_cmphex(submit(&test, 1, &stream), ==, GPU_RESP_OK_NODATA);
+		struct frame *frame = read_frame(&test, 5, all);
+		g_assert_cmphex(*(uint32_t *)frame_pixel(frame, 15, 15), ==, 0xffff00ff);
+		frame_unref(frame);
+		virgl_impl.resource_destroy(test.r, 5);
+	}
+	teardown(&test);
+}
+
+/* Sizes that the library can't count are refused in a stream, too. */
+static void test_bad_pipe_resources(void)
+{
+	struct test test;
+
+	if (!setup(&test)) {
+		return;
+	}
+	create_context(&test, 1);
+	g_assert_cmphex(create_pipe_resource(&test, 0x10000, 0x10000, 1, 1), ==,
+			GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_cmphex(create_pipe_resource(&test, 16, 16, UINT32_MAX, 1), ==,
+			GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_cmphex(create_pipe_resource(&test, 0, 16, 1, 1), ==,
+			GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_cmphex(create_pipe_resource(&test, 16, 16, 1, 1), ==, GPU_RESP_OK_NODATA);
+	teardown(&test);
+}
+
 static void test_bad_reads(void)
 {
 	struct resource_desc buffer = { .target = TARGET_BUFFER,
@@ -1531,6 +1672,9 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	log_init();
+	g_test_add_func("/virgl/blob/guest", test_guest_blob);
+	g_test_add_func("/virgl/blob/context", test_context_blob);
+	g_test_add_func("/virgl/blob/bad-pipe-resources", test_bad_pipe_resources);
 	g_test_add_func("/virgl/2d/formats", test_formats);
 	g_test_add_func("/virgl/2d/formats-desktop-gl", test_formats_desktop_gl);
 	g_test_add_func("/virgl/2d/sub-rects", test_sub_rects);

@@ -21,31 +21,38 @@ struct virgl_box { /* the library's own, which its public header only declares *
 	uint32_t w, h, d;
 };
 
-struct resource { /* owned by mock.resources */
-	uint32_t width, height, n_layers;
-	uint32_t pixel_bytes;
-	uint8_t *pixels;
-	struct iovec *iov; /* the caller's */
-	int n_iov;
-};
-
 static struct {
 	GHashTable *resources;
-	GHashTable *contexts;
+	GHashTable *contexts; /* id -> capset */
+	int flags;
 	struct virgl_renderer_callbacks *callbacks;
 	void *cookie;
 } mock;
 
-static struct resource *find(uint32_t id)
+struct mock_resource *mock_find_resource(uint32_t id)
 {
 	return g_hash_table_lookup(mock.resources, GUINT_TO_POINTER(id));
 }
 
+void mock_add_resource(uint32_t id, struct mock_resource *consume_resource)
+{
+	g_hash_table_insert(mock.resources, GUINT_TO_POINTER(id), consume_resource);
+}
+
+uint32_t mock_find_context(uint32_t ctx_id)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(mock.contexts, GUINT_TO_POINTER(ctx_id)));
+}
+
 static void free_resource(void *data)
 {
-	struct resource *resource = data;
+	struct mock_resource *resource = data;
 
-	g_free(resource->pixels);
+	if (resource->fd >= 0) {
+		mock_blob_finish(resource);
+	} else {
+		g_free(resource->pixels);
+	}
 	g_free(resource);
 }
 
@@ -54,14 +61,43 @@ static void signal_fence(uint32_t id)
 	mock.callbacks->write_fence(mock.cookie, id);
 }
 
+static void signal_context_fence(uint32_t ctx_id, uint32_t ring, uint64_t id)
+{
+	mock.callbacks->write_context_fence(mock.cookie, ctx_id, ring, id);
+}
+
+static bool has(int flag)
+{
+	return (mock.flags & flag) != 0;
+}
+
+/* As the real one it takes a connection, and would start a server if it were given none. */
+static int start_server(void)
+{
+	int fd = mock.callbacks->version >= 3 && mock.callbacks->get_server_fd != NULL
+			 ? mock.callbacks->get_server_fd(mock.cookie, 0)
+			 : -1;
+
+	if (fd < 0) {
+		return EINVAL;
+	}
+	mock_server_start(fd);
+	return mock_server_is_there() ? 0 : EPIPE;
+}
+
 int virgl_renderer_init(void *cookie, int flags, struct virgl_renderer_callbacks *callbacks)
 {
-	(void)flags;
-	mock.resources = g_hash_table_new_full(NULL, NULL, NULL, free_resource);
-	mock.contexts = g_hash_table_new(NULL, NULL);
+	mock.flags = flags;
 	mock.callbacks = callbacks;
 	mock.cookie = cookie;
+	if (has(VIRGL_RENDERER_RENDER_SERVER) && start_server() != 0) {
+		mock_server_stop();
+		return EINVAL;
+	}
+	mock.resources = g_hash_table_new_full(NULL, NULL, NULL, free_resource);
+	mock.contexts = g_hash_table_new(NULL, NULL);
 	mock_fences_start(signal_fence);
+	mock_rings_start(signal_context_fence);
 	return 0;
 }
 
@@ -69,6 +105,8 @@ void virgl_renderer_cleanup(void *cookie)
 {
 	(void)cookie;
 	mock_fences_stop();
+	mock_rings_stop();
+	mock_server_stop();
 	g_hash_table_destroy(mock.contexts);
 	g_hash_table_destroy(mock.resources);
 }
@@ -86,6 +124,9 @@ int virgl_renderer_get_poll_fd(void)
 int virgl_renderer_create_fence(int client_fence_id, uint32_t ctx_id)
 {
 	(void)ctx_id;
+	if (has(VIRGL_RENDERER_NO_VIRGL)) {
+		return EINVAL;
+	}
 	mock_fences_add((uint32_t)client_fence_id);
 	return 0;
 }
@@ -96,9 +137,9 @@ void virgl_renderer_force_ctx_0(void)
 
 void virgl_renderer_get_cap_set(uint32_t set, uint32_t *max_ver, uint32_t *max_size)
 {
-	bool is_known = set == 1 || set == 2;
+	bool is_known = set == 1 || set == 2 || set == 4;
 
-	*max_ver = is_known ? set : 0;
+	*max_ver = set == 1 || set == 2 ? set : 0;
 	*max_size = is_known ? CAPSET_BYTES : 0;
 }
 
@@ -108,23 +149,31 @@ void virgl_renderer_fill_caps(uint32_t set, uint32_t version, void *caps)
 	memset(caps, (int)set, CAPSET_BYTES);
 }
 
-int virgl_renderer_context_create(uint32_t handle, uint32_t nlen, const char *name)
-{
-	(void)nlen;
-	(void)name;
-	g_hash_table_add(mock.contexts, GUINT_TO_POINTER(handle));
-	return 0;
-}
-
 int virgl_renderer_context_create_with_flags(uint32_t ctx_id, uint32_t context_flags, uint32_t nlen,
 					     const char *name)
 {
-	(void)context_flags;
-	return virgl_renderer_context_create(ctx_id, nlen, name);
+	int needed = context_flags == 4	  ? VIRGL_RENDERER_VENUS
+		     : context_flags == 6 ? VIRGL_RENDERER_DRM
+					  : 0;
+
+	(void)nlen;
+	(void)name;
+	if (needed != 0 ? !has(needed) : has(VIRGL_RENDERER_NO_VIRGL)) {
+		return EINVAL;
+	}
+	g_hash_table_insert(mock.contexts, GUINT_TO_POINTER(ctx_id),
+			    GUINT_TO_POINTER(context_flags));
+	return 0;
+}
+
+int virgl_renderer_context_create(uint32_t handle, uint32_t nlen, const char *name)
+{
+	return virgl_renderer_context_create_with_flags(handle, 2, nlen, name);
 }
 
 void virgl_renderer_context_destroy(uint32_t handle)
 {
+	mock_rings_forget(handle);
 	g_hash_table_remove(mock.contexts, GUINT_TO_POINTER(handle));
 }
 
@@ -151,8 +200,12 @@ int virgl_renderer_submit_cmd(void *buffer, int ctx_id, int ndw)
 int virgl_renderer_resource_create(struct virgl_renderer_resource_create_args *args,
 				   struct iovec *iov, uint32_t num_iovs)
 {
-	struct resource *resource = g_new0(struct resource, 1);
+	if (has(VIRGL_RENDERER_NO_VIRGL)) {
+		return EINVAL;
+	}
+	struct mock_resource *resource = g_new0(struct mock_resource, 1);
 
+	resource->fd = -1;
 	resource->width = args->width;
 	resource->height = args->target == 0 ? 1 : args->height;
 	resource->n_layers = MAX(args->depth, 1) * MAX(args->array_size, 1);
@@ -165,7 +218,7 @@ int virgl_renderer_resource_create(struct virgl_renderer_resource_create_args *a
 		g_free(resource);
 		return ENOMEM;
 	}
-	g_hash_table_insert(mock.resources, GUINT_TO_POINTER(args->handle), resource);
+	mock_add_resource(args->handle, resource);
 	return 0;
 }
 
@@ -176,7 +229,7 @@ void virgl_renderer_resource_unref(uint32_t res_handle)
 
 int virgl_renderer_resource_attach_iov(int res_handle, struct iovec *iov, int num_iovs)
 {
-	struct resource *resource = find((uint32_t)res_handle);
+	struct mock_resource *resource = mock_find_resource((uint32_t)res_handle);
 
 	if (resource == NULL || resource->iov != NULL) {
 		return EINVAL;
@@ -188,7 +241,7 @@ int virgl_renderer_resource_attach_iov(int res_handle, struct iovec *iov, int nu
 
 void virgl_renderer_resource_detach_iov(int res_handle, struct iovec **iov, int *num_iovs)
 {
-	struct resource *resource = find((uint32_t)res_handle);
+	struct mock_resource *resource = mock_find_resource((uint32_t)res_handle);
 
 	if (resource != NULL) {
 		*iov = resource->iov;
@@ -218,14 +271,14 @@ static bool copy(const struct iovec *iov, int n_iov, uint64_t offset, uint8_t *b
 	return size == 0;
 }
 
-static bool is_inside(const struct resource *resource, const struct virgl_box *box)
+static bool is_inside(const struct mock_resource *resource, const struct virgl_box *box)
 {
 	return (uint64_t)box->x + box->w <= resource->width &&
 	       (uint64_t)box->y + box->h <= resource->height &&
 	       (uint64_t)box->z + box->d <= resource->n_layers;
 }
 
-static int transfer(const struct resource *resource, const struct virgl_box *box,
+static int transfer(const struct mock_resource *resource, const struct virgl_box *box,
 		    const struct iovec *iov, int n_iov, uint64_t offset, uint64_t stride,
 		    uint64_t layer_stride, bool is_read)
 {
@@ -255,7 +308,7 @@ int virgl_renderer_transfer_read_iov(uint32_t handle, uint32_t ctx_id, uint32_t 
 				     uint32_t stride, uint32_t layer_stride, struct virgl_box *box,
 				     uint64_t offset, struct iovec *iov, int iovec_cnt)
 {
-	const struct resource *resource = find(handle);
+	const struct mock_resource *resource = mock_find_resource(handle);
 
 	(void)ctx_id;
 	if (resource == NULL || level != 0) {
@@ -270,7 +323,7 @@ int virgl_renderer_transfer_write_iov(uint32_t handle, uint32_t ctx_id, int leve
 				      uint32_t layer_stride, struct virgl_box *box, uint64_t offset,
 				      struct iovec *iovec, unsigned int iovec_cnt)
 {
-	const struct resource *resource = find(handle);
+	const struct mock_resource *resource = mock_find_resource(handle);
 
 	(void)ctx_id;
 	if (resource == NULL || level != 0) {
@@ -283,7 +336,7 @@ int virgl_renderer_transfer_write_iov(uint32_t handle, uint32_t ctx_id, int leve
 
 bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value)
 {
-	const struct resource *resource = find(resource_id);
+	const struct mock_resource *resource = mock_find_resource(resource_id);
 
 	return resource != NULL && copy(resource->iov, resource->n_iov, (uint64_t)word * 4,
 					(uint8_t *)&value, sizeof(value), true);
@@ -291,7 +344,7 @@ bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value)
 
 bool mock_fill(uint32_t resource_id, uint32_t colour)
 {
-	struct resource *resource = find(resource_id);
+	struct mock_resource *resource = mock_find_resource(resource_id);
 
 	if (resource == NULL || resource->pixel_bytes != sizeof(colour)) {
 		return false;

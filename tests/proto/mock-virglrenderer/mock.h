@@ -12,6 +12,21 @@
 
 #include "mock_virgl.h"
 
+struct iovec;
+
+struct mock_resource { /* owned by mock.c */
+	uint32_t width, height, n_layers;
+	uint32_t pixel_bytes;
+	uint8_t *pixels;
+	struct iovec *iov; /* the caller's */
+	int n_iov;
+	/* Of a blob of the host's memory, whose pixels are a mapping of fd. */
+	int fd; /* or -1 */
+	uint64_t size_bytes;
+	uint32_t map_info; /* 0: it can't be mapped */
+	int fd_type;	   /* -1: it can't be exported */
+};
+
 /* A command as its function sees it. args outlives the function no longer than the stream. */
 struct mock_command {
 	uint32_t ctx_id;
@@ -33,6 +48,13 @@ extern const struct mock_op mock_fence_ops[];
 /* escape.c */
 extern const struct mock_op mock_escape_ops[];
 
+/* blobs.c */
+extern const struct mock_op mock_blob_ops[];
+/* rings.c */
+extern const struct mock_op mock_ring_ops[];
+/* server.c */
+extern const struct mock_op mock_server_ops[];
+
 /* The whole stream; at the first command that can't be, EINVAL. */
 int mock_run(uint32_t ctx_id, const uint32_t *words, size_t n_words);
 
@@ -46,6 +68,11 @@ void mock_put_result(const struct mock_command *command, uint32_t word, uint32_t
 /* mock.c: false where there is no such resource or no such word in its backing. */
 bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value);
 bool mock_fill(uint32_t resource_id, uint32_t colour);
+/* NULL: there is none. */
+struct mock_resource *mock_find_resource(uint32_t id);
+void mock_add_resource(uint32_t id, struct mock_resource *consume_resource);
+/* Capset of a context; 0: there is none. */
+uint32_t mock_find_context(uint32_t ctx_id);
 
 /* fences.c: what signals them is called on a thread of ours, or from mock_fences_poll(). */
 void mock_fences_start(void (*signal_fence)(uint32_t id));
@@ -53,6 +80,19 @@ void mock_fences_stop(void);
 int mock_fences_fd(void);
 void mock_fences_poll(void);
 void mock_fences_add(uint32_t id);
+
+/* blobs.c: what a blob has beside pixels. */
+void mock_blob_finish(struct mock_resource *resource);
+
+/* rings.c: fences of contexts; signal_fence is called on a thread of ours, or as it was told. */
+void mock_rings_start(void (*signal_fence)(uint32_t ctx_id, uint32_t ring, uint64_t id));
+void mock_rings_stop(void);
+void mock_rings_forget(uint32_t ctx_id);
+
+/* server.c: the connection, which it takes. */
+void mock_server_start(int fd);
+void mock_server_stop(void);
+bool mock_server_is_there(void);
 
 /* log.c: in a file of its own, for the library's header has it with types of a newer version. */
 void mock_log(uint32_t level, const char *text);

@@ -12,9 +12,8 @@
 #include "mock.h"
 
 static const struct mock_op *const all_ops[] = {
-	mock_basic_ops,
-	mock_fence_ops,
-	mock_escape_ops,
+	mock_basic_ops, mock_fence_ops, mock_escape_ops,
+	mock_blob_ops,	mock_ring_ops,	mock_server_ops,
 };
 
 uint32_t mock_arg(const struct mock_command *command, uint32_t index)
