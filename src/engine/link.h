@@ -52,8 +52,8 @@ enum link_type {
 	LINK_CURSOR_HIDE, /* struct link_cursor */
 	LINK_ASK_INFO,	  /* struct link_question */
 	LINK_ASK_EDID,	  /* struct link_question */
-	LINK_MAP,	  /* struct link_map, one descriptor: the memory */
-	LINK_UNMAP,	  /* struct link_map, of which fd_offset is 0 */
+	LINK_MAP,	  /* struct link_mapping, one descriptor: the memory */
+	LINK_UNMAP,	  /* struct link_mapping, of which fd_offset is 0 */
 };
 
 struct link_reset {
@@ -136,7 +136,7 @@ struct link_question {
 };
 
 /* As struct mapper's calls; answered by LINK_MAPPED, in order. */
-struct link_map {
+struct link_mapping {
 	uint64_t token;
 	uint64_t offset_bytes, size_bytes; /* in the window */
 	uint64_t fd_offset_bytes;
