@@ -32,12 +32,36 @@
 	 1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE |                                              \
 	 1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 
+/* Without a word of its own a front-end could not say that it did not map. */
+#define MAPPING_FEATURES                                                                           \
+	(1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |     \
+	 1ull << VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD)
+
+/* VIRTIO_GPU_SHM_ID_HOST_VISIBLE */
+#define WINDOW_SHMID 1
+
+/*
+ * More than a socket holds of the smallest messages: whatever a front-end said
+ * before it answered is among these.
+ */
+#define MAX_MESSAGES_BEFORE_REPLIES 1024
+
 /* What a handler wants to be said; a negative errno says "refused". */
 #define REPLIED 1
 
 static bool has_protocol_feature(const struct session *session, unsigned int bit)
 {
 	return (session->protocol_features & 1ull << bit) != 0;
+}
+
+static uint64_t offered_protocol_features(const struct session *session)
+{
+	uint64_t features = PROTOCOL_FEATURES;
+
+	if (session->options.window_bytes > 0) {
+		features |= 1ull << session->options.window_feature_bit;
+	}
+	return features;
 }
 
 static uint64_t offered_features(const struct session *session)
@@ -77,14 +101,23 @@ static void each_queue_changed(struct session *session)
 	}
 }
 
+/* The front-end has dropped all mappings by itself; an answer to what was asked before is late. */
+static void tell_reset(struct session *session)
+{
+	session->has_run = false;
+	if (session->backend_channel != NULL) {
+		backend_channel_forget(session->backend_channel);
+	}
+	session->listener->reset(session->data);
+}
+
 static void reset_device(struct session *session)
 {
 	for (unsigned int i = 0; i < session->options.n_queues; i++) {
 		virtq_reset(&session->options.queues[i]);
 	}
-	session->has_run = false;
 	session->listener->quiesce(session->data);
-	session->listener->reset(session->data);
+	tell_reset(session);
 	each_queue_changed(session);
 }
 
@@ -123,12 +156,12 @@ static int handle_set_features(struct session *session, struct conn_message *mes
 
 static int handle_get_protocol_features(struct session *session, struct conn_message *message)
 {
-	return reply_u64(session, message, PROTOCOL_FEATURES);
+	return reply_u64(session, message, offered_protocol_features(session));
 }
 
 static int handle_set_protocol_features(struct session *session, struct conn_message *message)
 {
-	session->protocol_features = message->payload.u64 & PROTOCOL_FEATURES;
+	session->protocol_features = message->payload.u64 & offered_protocol_features(session);
 	return 0;
 }
 
@@ -306,8 +339,7 @@ static int handle_set_vring_base(struct session *session, struct conn_message *m
 	}
 	if (index == 0 && base == 0 && session->has_run && session->old_base != 0) {
 		log_debug("queue 0 starts anew: the device was reset");
-		session->has_run = false;
-		session->listener->reset(session->data);
+		tell_reset(session);
 	}
 	if (virtq_set_base(vq, (uint16_t)base) != VIRTQ_OK) {
 		return -EINVAL;
@@ -414,6 +446,8 @@ static int handle_set_vring_enable(struct session *session, struct conn_message 
 
 /* ---- config space and channels ---- */
 
+static const struct backend_channel_listener channel_listener;
+
 static bool is_config_sane(const struct conn_message *message)
 {
 	const struct vhost_user_config *config = &message->payload.config;
@@ -451,11 +485,39 @@ static int handle_set_config(struct session *session G_GNUC_UNUSED, struct conn_
 
 static int handle_set_backend_req_fd(struct session *session, struct conn_message *message)
 {
-	if (session->backend_channel_fd >= 0) {
-		close(session->backend_channel_fd);
+	struct backend_channel *old = session->backend_channel;
+	int error = backend_channel_create(session->loop, conn_message_take_fd(message, 0),
+					   &channel_listener, session, &session->backend_channel);
+
+	if (error < 0) {
+		log_warn("a channel of the front-end's that can't be listened to: %s",
+			 g_strerror(-error));
+		return error;
 	}
-	session->backend_channel_fd = conn_message_take_fd(message, 0);
+	session->n_backend_channels++;
+	if (old != NULL) {
+		/* Whoever hears of it may ask at once, on the new one. */
+		backend_channel_give_up(old, -ECANCELED);
+		backend_channel_destroy(old);
+	}
 	return 0;
+}
+
+static bool is_window_acked(const struct session *session)
+{
+	return session->options.window_bytes > 0 &&
+	       has_protocol_feature(session, session->options.window_feature_bit);
+}
+
+static int handle_get_shmem_config(struct session *session, struct conn_message *message)
+{
+	struct vhost_user_shmem_config config = { 0 };
+
+	if (is_window_acked(session)) {
+		config.n_regions = 1;
+		config.memory_sizes[WINDOW_SHMID] = session->options.window_bytes;
+	}
+	return reply(session, message, &config, sizeof(config));
 }
 
 static int handle_gpu_set_socket(struct session *session, struct conn_message *message)
@@ -535,6 +597,8 @@ static const struct request requests[] = {
 				     EXACTLY(struct vhost_user_mem_reg), 1, 1, false },
 	[VHOST_USER_REM_MEM_REG] = { "REM_MEM_REG", handle_rem_mem_reg,
 				     EXACTLY(struct vhost_user_mem_reg), 0, 1, false },
+	[VHOST_USER_GET_SHMEM_CONFIG] = { "GET_SHMEM_CONFIG", handle_get_shmem_config, MAYBE_U64, 0,
+					  0, true },
 };
 
 static const struct request *find_request(uint32_t number)
@@ -592,14 +656,13 @@ static void end(struct session *session, bool has_failed)
 {
 	session->is_closed = true;
 	loop_remove(session->loop, &session->source);
+	g_clear_pointer(&session->backend_channel, backend_channel_destroy);
 	session->listener->closed(session->data, has_failed);
 }
 
-static void dispatch_socket(void *data, uint32_t events G_GNUC_UNUSED)
+static void take_messages(struct session *session, unsigned int max)
 {
-	struct session *session = data;
-
-	for (int i = 0; i < MESSAGES_PER_WAKEUP; i++) {
+	for (unsigned int i = 0; i < max && !session->is_closed; i++) {
 		struct conn_message message;
 		enum conn_status status = conn_receive(&session->conn, &message);
 
@@ -614,10 +677,89 @@ static void dispatch_socket(void *data, uint32_t events G_GNUC_UNUSED)
 		conn_message_finish(&message);
 		if (!goes_on) {
 			end(session, true);
-			return;
 		}
 	}
 }
+
+static void dispatch_socket(void *data, uint32_t events G_GNUC_UNUSED)
+{
+	take_messages(data, MESSAGES_PER_WAKEUP);
+}
+
+/* ---- the channel for what we ask ---- */
+
+/*
+ * A front-end that resets the device, and then maps what we had asked it to
+ * before, says the one on its socket and the other here. If we heard them the
+ * other way round we would take that mapping for one that is gone.
+ */
+static bool replies_came(void *data)
+{
+	struct session *session = data;
+	unsigned int n_channels = session->n_backend_channels;
+
+	take_messages(session, MAX_MESSAGES_BEFORE_REPLIES);
+	return !session->is_closed && session->n_backend_channels == n_channels;
+}
+
+static void answered(void *data, uint64_t number, int error)
+{
+	struct session *session = data;
+
+	session->listener->mapped(session->data, number, error);
+}
+
+static const struct backend_channel_listener channel_listener = {
+	.replies_came = replies_came,
+	.answered = answered,
+};
+
+/* 0 or -errno. */
+static int check_window(const struct session *session, uint64_t offset_bytes, uint64_t size_bytes)
+{
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!is_window_acked(session) || session->backend_channel == NULL ||
+	    (session->protocol_features & MAPPING_FEATURES) != MAPPING_FEATURES) {
+		return -ENOTSUP;
+	}
+	return size_bytes > 0 && offset_bytes % page_bytes == 0 && size_bytes % page_bytes == 0 &&
+			       checked_range(offset_bytes, size_bytes, session->options.window_bytes)
+		       ? 0
+		       : -EINVAL;
+}
+
+int session_map(struct session *session, uint64_t number, uint64_t offset_bytes,
+		uint64_t size_bytes, int fd_borrow, uint64_t fd_offset_bytes)
+{
+	const struct vhost_user_mmap range = {
+		.shmid = WINDOW_SHMID,
+		.fd_offset = fd_offset_bytes,
+		.shm_offset = offset_bytes,
+		.len = size_bytes,
+		.flags = VHOST_USER_MMAP_RW,
+	};
+	int error = check_window(session, offset_bytes, size_bytes);
+
+	return error < 0 ? error
+			 : backend_channel_map(session->backend_channel, number, &range, fd_borrow);
+}
+
+int session_unmap(struct session *session, uint64_t number, uint64_t offset_bytes,
+		  uint64_t size_bytes)
+{
+	const struct vhost_user_mmap range = {
+		.shmid = WINDOW_SHMID,
+		.shm_offset = offset_bytes,
+		.len = size_bytes,
+	};
+	int error = check_window(session, offset_bytes, size_bytes);
+
+	return error < 0 ? error
+			 : backend_channel_unmap(session->backend_channel, number, &range);
+}
+
+/* ---- life ---- */
 
 int session_init(struct session *session, struct loop *loop, int consume_fd,
 		 const struct session_options *options, const struct session_listener *listener,
@@ -629,7 +771,6 @@ int session_init(struct session *session, struct loop *loop, int consume_fd,
 		.data = data,
 		.loop = loop,
 		.mem = guestmem_create_empty(),
-		.backend_channel_fd = -1,
 	};
 	session->source = (struct loop_source){ .dispatch = dispatch_socket, .data = session };
 	conn_init(&session->conn, consume_fd);
@@ -647,8 +788,5 @@ void session_finish(struct session *session)
 	conn_finish(&session->conn);
 	guestmem_unref(session->mem);
 	session->mem = NULL;
-	if (session->backend_channel_fd >= 0) {
-		close(session->backend_channel_fd);
-		session->backend_channel_fd = -1;
-	}
+	g_clear_pointer(&session->backend_channel, backend_channel_destroy);
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "util/loop.h"
+#include "vhost/backend_channel.h"
 #include "vhost/conn.h"
 #include "virtio/guestmem.h"
 #include "virtio/virtq.h"
@@ -36,10 +37,10 @@ struct session_listener {
 	/* A new channel to the display; replaces the one before. */
 	void (*display_socket)(void *data, int consume_fd);
 	/*
-	 * What became of session_map() or session_unmap() of that number: 0 or
-	 * -errno, in the order of the calls. Of what the front-end has not
-	 * answered when it resets the device, or gives another channel, nothing
-	 * is said.
+	 * What became of session_map() or session_unmap() of that number, in the
+	 * order of the calls: 0; -EREMOTEIO, the front-end says no; another
+	 * -errno, and what it did is not known. Of what it has not answered when
+	 * it resets the device nothing is said.
 	 */
 	void (*mapped)(void *data, uint64_t number, int error);
 	/* The connection is over. has_failed: by a violation, not by a hang-up. */
@@ -69,7 +70,8 @@ struct session {
 	struct loop_source source;
 	struct conn conn;
 	struct guestmem *mem; /* owned reference */
-	int backend_channel_fd; /* owned or -1; SET_BACKEND_REQ_FD */
+	struct backend_channel *backend_channel; /* owned, or NULL; SET_BACKEND_REQ_FD */
+	unsigned int n_backend_channels;	 /* that there have been */
 	uint64_t features;	/* acknowledged */
 	uint64_t protocol_features;
 	bool is_closed;

@@ -31,6 +31,7 @@
 #define SETTLE_MS 5
 /* Waits in vain cost time; after so many of them nothing is waited for. */
 #define MAX_VAIN_WAITS 4u
+#define WINDOW_BYTES (UINT64_C(64) << 12)
 
 struct fuzz {
 	struct fuzz_input in;
@@ -48,6 +49,7 @@ struct fuzz {
 	struct model model;    /* of a device that does as it should; only to make commands */
 	unsigned int n_vain_waits;
 	bool is_headless;
+	uint64_t n_asked, last_answered; /* of the window: numbers go up */
 };
 
 /* ---- descriptors that a message may carry ---- */
@@ -112,12 +114,26 @@ static void quiesce(void *data)
 
 static void reset(void *data)
 {
-	worker_reset(((struct fuzz *)data)->worker);
+	struct fuzz *fuzz = data;
+
+	fuzz->last_answered = fuzz->n_asked;
+	worker_reset(fuzz->worker);
 }
 
 static void display_socket(void *data, int consume_fd)
 {
 	worker_set_display_socket(((struct fuzz *)data)->worker, consume_fd);
+}
+
+/* Each of them once, in order, and never one that was forgotten for a later one. */
+static void mapped(void *data, uint64_t number, int error)
+{
+	struct fuzz *fuzz = data;
+
+	g_assert_cmpint(error, <=, 0);
+	g_assert_cmpuint(number, >, fuzz->last_answered);
+	g_assert_cmpuint(number, <=, fuzz->n_asked);
+	fuzz->last_answered = number;
 }
 
 static void closed(void *data, bool has_failed G_GNUC_UNUSED)
@@ -135,6 +151,7 @@ static const struct session_listener listener = {
 	.quiesce = quiesce,
 	.reset = reset,
 	.display_socket = display_socket,
+	.mapped = mapped,
 	.closed = closed,
 };
 
@@ -372,6 +389,7 @@ static const struct {
 	{ VHOST_USER_GET_MAX_MEM_SLOTS, fill_nothing, true },
 	{ VHOST_USER_ADD_MEM_REG, fill_mem_reg, false },
 	{ VHOST_USER_REM_MEM_REG, fill_mem_reg, false },
+	{ VHOST_USER_GET_SHMEM_CONFIG, fill_nothing, true },
 };
 
 /* Another size, other descriptors, or another number. */
@@ -570,6 +588,25 @@ static void do_settle(struct fuzz *fuzz)
 	settle(fuzz);
 }
 
+/* ---- the window ---- */
+
+/* What an engine asks for, good or not; the front-end's end of the channel is the display's. */
+static void do_map(struct fuzz *fuzz)
+{
+	uint64_t offset_bytes = (uint64_t)fuzz_input_u8(&fuzz->in) << 10;
+	uint64_t size_bytes = (uint64_t)fuzz_input_u8(&fuzz->in) << 10;
+	int error;
+
+	if (fuzz_input_flag(&fuzz->in)) {
+		error = session_map(&fuzz->session, fuzz->n_asked + 1, offset_bytes, size_bytes,
+				    odd_fds[0], 0);
+	} else {
+		error = session_unmap(&fuzz->session, fuzz->n_asked + 1, offset_bytes, size_bytes);
+	}
+	fuzz->n_asked += error == 0;
+	run_session(fuzz);
+}
+
 /* ---- the display ---- */
 
 static void do_reply(struct fuzz *fuzz)
@@ -592,7 +629,7 @@ static void do_close_display(struct fuzz *fuzz)
 static void (*const operations[])(struct fuzz *fuzz) = {
 	do_message,	  do_bring_up, do_command, do_raw,   do_stop,
 	do_open_display,  do_scribble, do_settle,  do_reply, do_read_display,
-	do_close_display, do_hang_up,  do_flood,
+	do_close_display, do_hang_up,  do_flood,    do_map,
 };
 
 /* ---- life ---- */
@@ -632,6 +669,8 @@ static void setup(struct fuzz *fuzz)
 		.config_size_bytes = sizeof(config),
 		.queues = fuzz->queues,
 		.n_queues = FUZZ_N_QUEUES,
+		.window_bytes = WINDOW_BYTES,
+		.window_feature_bit = VHOST_USER_PROTOCOL_F_SHMEM_MAP,
 	};
 	int pair[2];
 

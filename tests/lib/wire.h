@@ -42,6 +42,12 @@ enum vhost_user_request {
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
+	VHOST_USER_GET_SHMEM_CONFIG = 44,
+};
+
+enum vhost_user_backend_request {
+	VHOST_USER_BACKEND_SHMEM_MAP = 9,
+	VHOST_USER_BACKEND_SHMEM_UNMAP = 10,
 };
 
 #define VHOST_USER_VERSION 1u
@@ -60,6 +66,8 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
+	VHOST_USER_PROTOCOL_F_GPA_ADDRESSES = 21, /* for some front-ends: SHMEM_MAP */
+	VHOST_USER_PROTOCOL_F_SHMEM_MAP = 22,
 };
 
 enum virtio_feature {
@@ -120,6 +128,28 @@ struct vhost_user_config {
 	uint8_t region[VHOST_USER_CONFIG_MAX];
 };
 #define VHOST_USER_CONFIG_HEADER_SIZE 12u
+
+#define VHOST_USER_SHMEM_REGIONS 256
+#define VHOST_USER_SHMID_HOST_VISIBLE 1
+
+struct vhost_user_shmem_config {
+	uint32_t n_regions;
+	uint32_t padding;
+	uint64_t sizes[VHOST_USER_SHMEM_REGIONS];
+};
+static_assert(sizeof(struct vhost_user_shmem_config) == 2056, "");
+
+/* Of SHMEM_MAP and SHMEM_UNMAP. */
+struct vhost_user_shmem_range {
+	uint8_t shmid;
+	uint8_t padding[7];
+	uint64_t fd_offset;
+	uint64_t shm_offset;
+	uint64_t len;
+	uint64_t flags;
+};
+static_assert(sizeof(struct vhost_user_shmem_range) == 40, "");
+#define VHOST_USER_SHMEM_RW 1u
 
 enum vhost_user_gpu_request {
 	VHOST_USER_GPU_GET_PROTOCOL_FEATURES = 1,

@@ -153,7 +153,7 @@ static void test_set_config(const void *data)
 
 static void test_unknown_request(const void *data)
 {
-	static const uint32_t requests[] = {0, 22, 31, 32, 35, 39, 44, 200, 0x80000000, UINT32_MAX};
+	static const uint32_t requests[] = {0, 22, 31, 32, 35, 39, 43, 45, 200, 0x80000000, UINT32_MAX};
 	struct rig *rig = proto_rig_handshaken();
 	uint8_t payload[256] = {1};
 
@@ -353,6 +353,8 @@ static const struct violation violations[] = {
 	{VHOST_USER_ADD_MEM_REG, V1, 32, 1, "ADD_MEM_REG of 32 bytes"},
 	{VHOST_USER_REM_MEM_REG, V1, 39, 0, "REM_MEM_REG of 39 bytes"},
 	{VHOST_USER_RESET_DEVICE, V1, 16, 0, "RESET_DEVICE with a payload"},
+	{VHOST_USER_GET_SHMEM_CONFIG, V1, 16, 0, "GET_SHMEM_CONFIG with a payload"},
+	{VHOST_USER_GET_SHMEM_CONFIG, V1, 0, 1, "GET_SHMEM_CONFIG with a descriptor"},
 };
 
 static struct frontend *connect_again(struct daemon *daemon)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "unit.h"
+#include "util/sock.h"
 #include "vhost/session.h"
 
 #define N_QUEUES 2
@@ -17,6 +18,8 @@
 #define RAM_GPA UINT64_C(0x100000)
 #define RAM_UVA UINT64_C(0x7f0000000000)
 #define DEVICE_FEATURES UINT64_C(0x6)
+#define PAGE UINT64_C(65536) /* of any machine */
+#define WINDOW_BYTES (16 * PAGE)
 #define BIT(n) (UINT64_C(1) << (n))
 
 struct fixture {
@@ -29,6 +32,7 @@ struct fixture {
 	int ram;
 	GString *log; /* upcalls */
 	int display_fd; /* of the last display_socket(), owned */
+	uint64_t ask_again; /* a number to map with when the next answer comes; 0: none */
 	bool is_closed, has_failed;
 	unsigned int n_fds;
 };
@@ -82,6 +86,18 @@ static void display_socket(void *data, int consume_fd)
 	f->display_fd = consume_fd;
 }
 
+static void mapped(void *data, uint64_t number, int error)
+{
+	struct fixture *f = data;
+
+	g_string_append_printf(f->log, "mapped %" G_GUINT64_FORMAT " %s\n", number,
+			       error == 0 ? "0" : g_strerror(-error));
+	if (f->ask_again != 0) {
+		g_assert_cmpint(session_map(&f->session, f->ask_again, 0, PAGE, f->ram, 0), ==, 0);
+		f->ask_again = 0;
+	}
+}
+
 static void closed(void *data, bool has_failed)
 {
 	struct fixture *f = data;
@@ -99,6 +115,7 @@ static const struct session_listener listener = {
 	.quiesce = quiesce,
 	.reset = reset,
 	.display_socket = display_socket,
+	.mapped = mapped,
 	.closed = closed,
 };
 
@@ -109,8 +126,16 @@ static void pause_loop(void *data)
 	loop_quit(data);
 }
 
-static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+/* Other than by default. */
+static const struct window {
+	uint64_t size_bytes;
+	unsigned int feature_bit;
+} no_window = { 0, 22 }, window_by_21 = { WINDOW_BYTES, 21 };
+
+/* data: struct window, or NULL. */
+static void setup(struct fixture *f, gconstpointer data)
 {
+	const struct window *window = data;
 	struct session_options options;
 	int pair[2];
 
@@ -131,6 +156,8 @@ static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 		.config_size_bytes = sizeof(f->config),
 		.queues = f->queues,
 		.n_queues = N_QUEUES,
+		.window_bytes = window != NULL ? window->size_bytes : WINDOW_BYTES,
+		.window_feature_bit = window != NULL ? window->feature_bit : 22,
 	};
 	unit_socketpair(pair);
 	f->peer = pair[1];
@@ -156,15 +183,21 @@ static void teardown(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(unit_count_fds(), ==, f->n_fds);
 }
 
+/* What is ready now. */
+static void serve_once(struct fixture *f)
+{
+	f->loop.quit = false;
+	/* Due at once: it runs after what is ready. */
+	loop_timer_arm(&f->loop, &f->pause, 0);
+	g_assert_cmpint(loop_run(&f->loop), ==, 0);
+}
+
 /* Let the session read all that has been sent. */
 static void serve(struct fixture *f)
 {
 	f->loop.quit = f->is_closed;
-	/* Due at once: it runs after what is ready now. */
 	while (!f->is_closed && unit_is_readable(f->session.conn.fd)) {
-		f->loop.quit = false;
-		loop_timer_arm(&f->loop, &f->pause, 0);
-		g_assert_cmpint(loop_run(&f->loop), ==, 0);
+		serve_once(f);
 	}
 }
 
@@ -407,13 +440,18 @@ static const struct probe probes[] = {
 	{ VHOST_USER_REM_MEM_REG, 40, 0, REFUSED }, /* there is none like it */
 	{ VHOST_USER_REM_MEM_REG, 40, 1, REFUSED },
 	{ VHOST_USER_REM_MEM_REG, 8, 0, ENDED },
+	{ VHOST_USER_GET_SHMEM_CONFIG, 0, 0, REPLY },
+	{ VHOST_USER_GET_SHMEM_CONFIG, 8, 0, REPLY },
+	{ VHOST_USER_GET_SHMEM_CONFIG, 9, 0, ENDED },
+	{ VHOST_USER_GET_SHMEM_CONFIG, 0, 1, ENDED },
 	/* Unknown ones are no reason to leave. */
 	{ 0, 0, 0, REFUSED },
 	{ 19, 0, 0, REFUSED },
 	{ 22, 8, 1, REFUSED },
 	{ 35, 0, 0, REFUSED },
 	{ 39, 8, 0, REFUSED },
-	{ 44, 0, 0, REFUSED },
+	{ 43, 0, 0, REFUSED },
+	{ 45, 0, 0, REFUSED },
 	{ 1000, 200, 8, REFUSED },
 	{ UINT32_MAX, 0, 0, REFUSED },
 };
@@ -441,7 +479,7 @@ static void test_probe(gconstpointer data)
 		g_assert_false(unit_is_readable(f->peer));
 	} else if (probe->outcome == REPLY) {
 		struct vhost_user_header header;
-		uint8_t payload[512];
+		uint8_t payload[4096];
 
 		unit_read(f->peer, &header, sizeof(header));
 		g_assert_cmpuint(header.request, ==, probe->request);
@@ -468,9 +506,9 @@ static void test_features_offered(struct fixture *f, gconstpointer data G_GNUC_U
 			DEVICE_FEATURES | BIT(VIRTIO_F_VERSION_1) |
 				BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) |
 				BIT(VHOST_USER_F_PROTOCOL_FEATURES));
-	/* MQ, REPLY_ACK, BACKEND_REQ, CONFIG, BACKEND_SEND_FD, RESET_DEVICE, MEM_SLOTS. */
+	/* MQ, REPLY_ACK, BACKEND_REQ, CONFIG, BACKEND_SEND_FD, RESET_DEVICE, MEM_SLOTS, SHMEM_MAP. */
 	g_assert_cmphex(get_u64(f, VHOST_USER_GET_PROTOCOL_FEATURES), ==,
-			BIT(0) | BIT(3) | BIT(5) | BIT(9) | BIT(10) | BIT(13) | BIT(15));
+			BIT(0) | BIT(3) | BIT(5) | BIT(9) | BIT(10) | BIT(13) | BIT(15) | BIT(22));
 	g_assert_cmpuint(get_u64(f, VHOST_USER_GET_QUEUE_NUM), ==, N_QUEUES);
 	g_assert_cmpuint(get_u64(f, VHOST_USER_GET_MAX_MEM_SLOTS), ==, GUESTMEM_MAX_REGIONS);
 	assert_upcalls(f, "");
@@ -821,7 +859,7 @@ static void test_reset_owner_stops(struct fixture *f, gconstpointer data G_GNUC_
 	g_assert_cmpint(virtq_kick_fd_dup(&f->queues[0], &serial), ==, -1);
 }
 
-/* ---- channels and the end ---- */
+/* ---- channels ---- */
 
 static void test_display_sockets(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -854,6 +892,324 @@ static void test_backend_channel_is_kept(struct fixture *f, gconstpointer data G
 	close(first[1]);
 	close(second[1]);
 }
+
+/* ---- the host-visible window ---- */
+
+#define MAPPING                                                                                    \
+	(ACKS | BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |                                           \
+	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) | BIT(VHOST_USER_PROTOCOL_F_SHMEM_MAP) |       \
+	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE))
+
+/* In all regions there is nothing but the window, or nothing. */
+static void assert_shmem_config(struct fixture *f, uint64_t window_bytes)
+{
+	struct vhost_user_shmem_config config;
+
+	send_plain(f, VHOST_USER_GET_SHMEM_CONFIG, NULL, 0);
+	g_assert_cmpuint(receive(f, VHOST_USER_GET_SHMEM_CONFIG, &config, sizeof(config)), ==,
+			 2056);
+	g_assert_cmpuint(config.n_regions, ==, window_bytes > 0);
+	g_assert_cmpuint(config.padding, ==, 0);
+	for (unsigned int i = 0; i < G_N_ELEMENTS(config.memory_sizes); i++) {
+		g_assert_cmpuint(config.memory_sizes[i], ==, i == 1 ? window_bytes : 0);
+	}
+}
+
+static void test_window_offered(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	assert_shmem_config(f, 0); /* it has not said that it can map */
+	negotiate(f, MAPPING & ~BIT(22));
+	assert_shmem_config(f, 0);
+	negotiate(f, BIT(22));
+	assert_shmem_config(f, WINDOW_BYTES);
+	/* That one has another meaning for QEMU. */
+	negotiate(f, BIT(21));
+	assert_shmem_config(f, 0);
+}
+
+static void test_window_by_21(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	uint64_t features = get_u64(f, VHOST_USER_GET_PROTOCOL_FEATURES);
+
+	g_assert_cmphex(features & (BIT(21) | BIT(22)), ==, BIT(21));
+	negotiate(f, BIT(21));
+	assert_shmem_config(f, WINDOW_BYTES);
+	negotiate(f, BIT(22));
+	assert_shmem_config(f, 0);
+}
+
+static void test_no_window(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	uint64_t features = get_u64(f, VHOST_USER_GET_PROTOCOL_FEATURES);
+
+	g_assert_cmphex(features & (BIT(21) | BIT(22)), ==, 0);
+	negotiate(f, UINT64_MAX);
+	assert_shmem_config(f, 0);
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, -ENOTSUP);
+}
+
+/* Returns our end, which is the front-end's. */
+static int connect_channel(struct fixture *f)
+{
+	int pair[2];
+
+	unit_socketpair(pair);
+	send_with(f, VHOST_USER_SET_BACKEND_REQ_FD, 0, NULL, 0, &pair[0], 1);
+	close(pair[0]);
+	return pair[1];
+}
+
+static void take_question(int channel, uint32_t request, uint64_t offset_bytes)
+{
+	struct vhost_user_header header;
+	struct vhost_user_mmap range;
+
+	unit_read(channel, &header, sizeof(header));
+	g_assert_cmpuint(header.request, ==, request);
+	g_assert_cmpuint(header.size, ==, sizeof(range));
+	unit_read(channel, &range, sizeof(range));
+	g_assert_cmpuint(range.shmid, ==, 1);
+	g_assert_cmpuint(range.shm_offset, ==, offset_bytes);
+	g_assert_cmpuint(range.len, ==, PAGE);
+	g_assert_cmpuint(range.fd_offset, ==, 0);
+	g_assert_cmphex(range.flags, ==, request == VHOST_USER_BACKEND_SHMEM_MAP);
+}
+
+static void answer(int channel, uint32_t request, uint64_t result)
+{
+	const struct vhost_user_header header = {
+		request, VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY, sizeof(result)
+	};
+
+	unit_write(channel, &header, sizeof(header));
+	unit_write(channel, &result, sizeof(result));
+}
+
+#define MAP VHOST_USER_BACKEND_SHMEM_MAP
+#define UNMAP VHOST_USER_BACKEND_SHMEM_UNMAP
+
+static void test_map_and_unmap(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, MAPPING);
+	int channel = connect_channel(f);
+
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	g_assert_cmpint(session_map(&f->session, 2, WINDOW_BYTES - PAGE, PAGE, f->ram, 0), ==, 0);
+	g_assert_cmpint(session_unmap(&f->session, 3, 0, PAGE), ==, 0);
+	take_question(channel, MAP, 0);
+	take_question(channel, MAP, WINDOW_BYTES - PAGE);
+	take_question(channel, UNMAP, 0);
+	answer(channel, MAP, 0);
+	answer(channel, MAP, 1);
+	answer(channel, UNMAP, 0);
+	serve_once(f);
+	assert_upcalls(f, "mapped 1 0\nmapped 2 Remote I/O error\nmapped 3 0\n");
+	close(channel);
+}
+
+static void test_map_needs_all_of_it(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	static const unsigned int bits[] = { 3, 5, 10, 22 };
+
+	negotiate(f, MAPPING);
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, -ENOTSUP);
+	g_assert_cmpint(session_unmap(&f->session, 1, 0, PAGE), ==, -ENOTSUP);
+	int channel = connect_channel(f);
+	for (size_t i = 0; i < G_N_ELEMENTS(bits); i++) {
+		negotiate(f, MAPPING & ~BIT(bits[i]));
+		g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, -ENOTSUP);
+		g_assert_cmpint(session_unmap(&f->session, 1, 0, PAGE), ==, -ENOTSUP);
+	}
+	g_assert_false(unit_is_readable(channel));
+	negotiate(f, MAPPING);
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	close(channel);
+}
+
+static void test_map_outside(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	static const struct {
+		uint64_t offset_bytes, size_bytes;
+	} ranges[] = {
+		{ 0, 0 },
+		{ PAGE, 0 },
+		{ 0, 1 },
+		{ 1, PAGE },
+		{ 2048, PAGE },
+		{ 0, PAGE + 1 },
+		{ 0, WINDOW_BYTES + PAGE },
+		{ PAGE, WINDOW_BYTES },
+		{ WINDOW_BYTES, PAGE },
+		{ WINDOW_BYTES + PAGE, PAGE },
+		{ UINT64_MAX - PAGE + 1, PAGE },
+		{ UINT64_MAX - PAGE + 1, 2 * PAGE },
+		{ PAGE, UINT64_MAX - PAGE + 1 },
+	};
+
+	negotiate(f, MAPPING);
+	int channel = connect_channel(f);
+	for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++) {
+		g_assert_cmpint(session_map(&f->session, i, ranges[i].offset_bytes,
+					    ranges[i].size_bytes, f->ram, 0),
+				==, -EINVAL);
+		g_assert_cmpint(session_unmap(&f->session, i, ranges[i].offset_bytes,
+					      ranges[i].size_bytes),
+				==, -EINVAL);
+	}
+	g_assert_false(unit_is_readable(channel));
+	close(channel);
+}
+
+static void test_reset_forgets(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, MAPPING);
+	int channel = connect_channel(f);
+
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	send_plain(f, VHOST_USER_RESET_DEVICE, NULL, 0);
+	g_string_truncate(f->log, 0);
+	g_assert_cmpint(session_map(&f->session, 2, PAGE, PAGE, f->ram, 0), ==, 0);
+	answer(channel, MAP, 0);
+	serve_once(f);
+	assert_upcalls(f, "");
+	answer(channel, MAP, 1);
+	serve_once(f);
+	assert_upcalls(f, "mapped 2 Remote I/O error\n");
+	close(channel);
+}
+
+static void test_reset_without_a_word_forgets(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, MAPPING);
+	set_mem_table(f);
+	int channel = connect_channel(f);
+
+	start_queue(f, 0, 9);
+	stop_queue(f, 0);
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	start_queue(f, 0, 0);
+	g_assert_cmpuint(count(f, "reset"), ==, 1);
+	g_string_truncate(f->log, 0);
+	answer(channel, MAP, 0);
+	serve_once(f);
+	assert_upcalls(f, "");
+	close(channel);
+}
+
+/*
+ * The front-end resets the device, and then finds what we had asked before. It says both before
+ * we look, and the channel is the first to be ready.
+ */
+static void test_reset_before_an_answer(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	const struct vhost_user_header reset_device = { VHOST_USER_RESET_DEVICE, VHOST_USER_VERSION,
+							0 };
+
+	negotiate(f, MAPPING);
+	int channel = connect_channel(f);
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	g_assert_cmpint(session_map(&f->session, 2, PAGE, PAGE, f->ram, 0), ==, 0);
+	/* Seen and not all read, it stays at the head of what epoll(7) has to say. */
+	unit_write(channel, "\x09\0\0\0\x05\0\0\0\x08\0\0\0", 12);
+	serve_once(f);
+	unit_write(channel, "\0\0\0\0", 4);
+	unit_write(f->peer, &reset_device, sizeof(reset_device));
+	unit_write(channel, "\0\0\0\0", 4);
+	answer(channel, MAP, 0);
+	while (unit_is_readable(f->session.conn.fd)) {
+		serve_once(f);
+	}
+	serve_once(f);
+	assert_upcalls(f, "quiesce\nreset\nqueue 0\nqueue 1\n");
+	close(channel);
+}
+
+/* What the old one owes is answered, and whoever hears of it has the new one. */
+static void test_another_channel(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, MAPPING);
+	int old = connect_channel(f);
+
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	f->ask_again = 2;
+	int new = connect_channel(f);
+	assert_upcalls(f, "mapped 1 Operation canceled\n");
+	take_question(old, MAP, 0);
+	unit_assert_hung_up(old);
+	take_question(new, MAP, 0);
+	answer(new, MAP, 0);
+	serve_once(f);
+	assert_upcalls(f, "mapped 2 0\n");
+	close(old);
+	close(new);
+}
+
+/* It comes while the answers of the old one are being looked at, and another one behind it. */
+static void test_another_channel_before_an_answer(struct fixture *f,
+						  gconstpointer data G_GNUC_UNUSED)
+{
+	const struct vhost_user_header header = { VHOST_USER_SET_BACKEND_REQ_FD, VHOST_USER_VERSION,
+						  0 };
+	struct iovec iov = { (void *)(uintptr_t)&header, sizeof(header) };
+	int first[2], second[2];
+
+	negotiate(f, MAPPING);
+	int old = connect_channel(f);
+	unit_socketpair(first);
+	unit_socketpair(second);
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	answer(old, MAP, 0);
+	g_assert_cmpint(sock_send(f->peer, &iov, 1, first[0]), ==, sizeof(header));
+	g_assert_cmpint(sock_send(f->peer, &iov, 1, second[0]), ==, sizeof(header));
+	close(first[0]);
+	close(second[0]);
+	serve(f);
+	serve_once(f);
+	/* Either was first. */
+	g_assert_true(strcmp(f->log->str, "mapped 1 0\n") == 0 ||
+		      strcmp(f->log->str, "mapped 1 Operation canceled\n") == 0);
+	unit_assert_hung_up(first[1]);
+	g_assert_cmpint(session_map(&f->session, 2, 0, PAGE, f->ram, 0), ==, 0);
+	take_question(second[1], MAP, 0);
+	close(old);
+	close(first[1]);
+	close(second[1]);
+}
+
+static void test_channel_closes(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, MAPPING);
+	int channel = connect_channel(f);
+
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	close(channel);
+	serve_once(f);
+	assert_upcalls(f, "mapped 1 Broken pipe\n");
+	g_assert_cmpint(session_map(&f->session, 2, 0, PAGE, f->ram, 0), ==, -EPIPE);
+	assert_serves(f);
+	/* Another chance. */
+	channel = connect_channel(f);
+	g_assert_cmpint(session_map(&f->session, 3, 0, PAGE, f->ram, 0), ==, 0);
+	take_question(channel, MAP, 0);
+	close(channel);
+}
+
+/* With the connection goes all that it was asked; nothing is said of it any more. */
+static void test_hang_up_with_questions(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, MAPPING);
+	int channel = connect_channel(f);
+
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	answer(channel, MAP, 0);
+	g_assert_no_errno(shutdown(f->peer, SHUT_RDWR));
+	serve(f);
+	g_assert_true(f->is_closed);
+	g_assert_cmpint(session_map(&f->session, 2, 0, PAGE, f->ram, 0), ==, -ENOTSUP);
+	close(channel);
+}
+
+/* ---- the end ---- */
 
 static void test_hang_up(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -924,6 +1280,19 @@ int main(int argc, char **argv)
 		{ "/session/reset/owner-stops", test_reset_owner_stops },
 		{ "/session/display-sockets", test_display_sockets },
 		{ "/session/backend-channel-is-kept-open", test_backend_channel_is_kept },
+		{ "/session/window/offered", test_window_offered },
+		{ "/session/window/map-and-unmap", test_map_and_unmap },
+		{ "/session/window/needs-all-of-it", test_map_needs_all_of_it },
+		{ "/session/window/outside", test_map_outside },
+		{ "/session/window/reset-forgets", test_reset_forgets },
+		{ "/session/window/reset-without-a-word-forgets",
+		  test_reset_without_a_word_forgets },
+		{ "/session/window/reset-before-an-answer", test_reset_before_an_answer },
+		{ "/session/window/another-channel", test_another_channel },
+		{ "/session/window/another-channel-before-an-answer",
+		  test_another_channel_before_an_answer },
+		{ "/session/window/channel-closes", test_channel_closes },
+		{ "/session/window/hang-up-with-questions", test_hang_up_with_questions },
 		{ "/session/hang-up", test_hang_up },
 		{ "/session/garbage", test_garbage },
 		{ "/session/many-messages", test_many_messages },
@@ -946,5 +1315,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
 		g_test_add(tests[i].path, struct fixture, NULL, setup, tests[i].test, teardown);
 	}
+	g_test_add("/session/window/by-21", struct fixture, &window_by_21, setup,
+		   test_window_by_21, teardown);
+	g_test_add("/session/window/none", struct fixture, &no_window, setup, test_no_window,
+		   teardown);
 	return g_test_run();
 }

@@ -85,7 +85,7 @@ bool peer_is_read(const struct peer *peer)
 static void take_reply(struct peer *peer, const struct vhost_user_header *header)
 {
 	g_assert_cmphex(header->flags, ==, VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY);
-	g_assert_cmpuint(header->size, <=, sizeof(union vhost_user_payload));
+	g_assert_cmpuint(header->size, <=, sizeof(struct vhost_user_shmem_config));
 	while (peer->is_framed) {
 		g_assert_false(g_queue_is_empty(&peer->requests));
 		if (GPOINTER_TO_UINT(g_queue_pop_head(&peer->requests)) == header->request) {
