@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "util/sock.h"
@@ -24,6 +25,7 @@ struct raw {
 	char *use_egl, *use_glx, *use_gles, *use_surfaceless;
 	char *gpu_device;
 	char *max_hostmem, *max_clients, *max_crashes;
+	char *hostmem, *shmem_feature_bit;
 	char *sandbox, *shader_cache;
 	gboolean is_headless, is_virgl, is_version;
 	char **rest;
@@ -34,6 +36,12 @@ struct raw {
 /* Less shows no screen; more has no machine, and leaves sums of sizes far from 64 bits. */
 #define MIN_HOSTMEM_BYTES (UINT64_C(1) << 20)
 #define MAX_HOSTMEM_BYTES (UINT64_C(1) << 50)
+/* Address space, and no memory; more than a front-end can have of that is no use. */
+#define DEFAULT_WINDOW_BYTES (UINT64_C(8) << 30)
+#define MAX_WINDOW_BYTES (UINT64_C(64) << 40)
+/* VHOST_USER_PROTOCOL_F_SHMEM_MAP, and what it was before it had a number. */
+#define SHMEM_FEATURE_BIT 22
+#define OLD_SHMEM_FEATURE_BIT 21
 #define MAX_CLIENTS 1024
 #define DEFAULT_CRASHES 5
 #define MAX_CRASHES 1000000
@@ -88,6 +96,8 @@ static void raw_finish(struct raw *raw)
 	g_free(raw->max_hostmem);
 	g_free(raw->max_clients);
 	g_free(raw->max_crashes);
+	g_free(raw->hostmem);
+	g_free(raw->shmem_feature_bit);
 	g_free(raw->sandbox);
 	g_free(raw->shader_cache);
 	g_strfreev(raw->rest);
@@ -150,6 +160,14 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		{ "max-hostmem", 0, 0, G_OPTION_ARG_FILENAME, &raw->max_hostmem,
 		  "Host memory that a guest may hold; bytes, or with K, M, G or T behind [2G]",
 		  "SIZE" },
+		{ "hostmem", 0, 0, G_OPTION_ARG_FILENAME, &raw->hostmem,
+		  "Size of the window in which a guest sees memory of the host's, if the renderer "
+		  "has such and the front-end maps it; address space, not memory; 0: none [8G]",
+		  "SIZE" },
+		{ "shmem-feature-bit", 0, 0, G_OPTION_ARG_FILENAME, &raw->shmem_feature_bit,
+		  "Protocol feature by which the front-end says that it maps: 22, or 21 for some "
+		  "that are not QEMU [22]",
+		  "N" },
 		{ "max-clients", 0, 0, G_OPTION_ARG_FILENAME, &raw->max_clients,
 		  "Front-ends that are served at once, each in a process of its own; "
 		  "further ones wait [1]",
@@ -234,26 +252,73 @@ static int unit_shift(const char *unit)
 	return found != NULL && unit[1] == '\0' ? 10 * (int)(found - letters + 1) : -1;
 }
 
-/* "64M". NULL text leaves *bytes_out as it is. */
-static bool parse_size(const char *option, const char *text, uint64_t *bytes_out)
+/* "64M". False: it is no number of bytes up to max. */
+static bool read_size(const char *text, uint64_t max, uint64_t *bytes_out)
 {
-	if (text == NULL) {
-		return true;
-	}
 	size_t n_digits = strspn(text, "0123456789");
 	g_autofree char *digits = g_strndup(text, n_digits);
 	int shift = unit_shift(text + n_digits);
 	guint64 value;
 
 	if (shift < 0 ||
-	    !g_ascii_string_to_unsigned(digits, 10, 0, MAX_HOSTMEM_BYTES >> shift, &value, NULL) ||
-	    value << shift < MIN_HOSTMEM_BYTES) {
-		complain("%s: invalid value '%s' (allowed: 1M to 1024T; bytes, or with K, M, G or "
-			 "T behind)",
-			 option, text);
+	    !g_ascii_string_to_unsigned(digits, 10, 0, max >> shift, &value, NULL)) {
 		return false;
 	}
 	*bytes_out = value << shift;
+	return true;
+}
+
+/* NULL text leaves *bytes_out as it is. */
+static bool parse_max_hostmem(const char *text, uint64_t *bytes_out)
+{
+	uint64_t bytes;
+
+	if (text == NULL) {
+		return true;
+	}
+	if (!read_size(text, MAX_HOSTMEM_BYTES, &bytes) || bytes < MIN_HOSTMEM_BYTES) {
+		complain("--max-hostmem: invalid value '%s' (allowed: 1M to 1024T; bytes, or with "
+			 "K, M, G or T behind)",
+			 text);
+		return false;
+	}
+	*bytes_out = bytes;
+	return true;
+}
+
+/* NULL text leaves *bytes_out as it is. */
+static bool parse_hostmem(const char *text, uint64_t *bytes_out)
+{
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t bytes;
+
+	if (text == NULL) {
+		return true;
+	}
+	if (!read_size(text, MAX_WINDOW_BYTES, &bytes) || bytes % page_bytes != 0) {
+		complain("--hostmem: invalid value '%s' (allowed: 0 to 64T, in pages of "
+			 "%" G_GUINT64_FORMAT " bytes; bytes, or with K, M, G or T behind)",
+			 text, page_bytes);
+		return false;
+	}
+	*bytes_out = bytes;
+	return true;
+}
+
+/* NULL text leaves *bit_out as it is. */
+static bool parse_feature_bit(const char *text, unsigned int *bit_out)
+{
+	guint64 bit;
+
+	if (text == NULL) {
+		return true;
+	}
+	if (!g_ascii_string_to_unsigned(text, 10, OLD_SHMEM_FEATURE_BIT, SHMEM_FEATURE_BIT, &bit,
+					NULL)) {
+		complain("--shmem-feature-bit: invalid value '%s' (allowed: 21, 22)", text);
+		return false;
+	}
+	*bit_out = (unsigned int)bit;
 	return true;
 }
 
@@ -295,7 +360,9 @@ static bool parse_sandbox(const char *text, enum sandbox_mode *mode_out)
 
 static bool parse_limits(const struct raw *raw, struct options *options)
 {
-	return parse_size("--max-hostmem", raw->max_hostmem, &options->max_hostmem_bytes) &&
+	return parse_max_hostmem(raw->max_hostmem, &options->max_hostmem_bytes) &&
+	       parse_hostmem(raw->hostmem, &options->hostmem_bytes) &&
+	       parse_feature_bit(raw->shmem_feature_bit, &options->shmem_feature_bit) &&
 	       parse_count("--max-clients", raw->max_clients, MAX_CLIENTS,
 			   &options->max_clients) &&
 	       parse_count("--max-crashes", raw->max_crashes, MAX_CRASHES, &options->max_crashes);
@@ -485,6 +552,8 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 		.fd = -1,
 		.renderer = { .use_egl = true, .use_gles = true, .use_surfaceless = true },
 		.max_hostmem_bytes = DEFAULT_HOSTMEM_BYTES,
+		.hostmem_bytes = DEFAULT_WINDOW_BYTES,
+		.shmem_feature_bit = SHMEM_FEATURE_BIT,
 		.max_clients = 1,
 		.max_crashes = DEFAULT_CRASHES,
 	};

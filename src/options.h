@@ -28,6 +28,8 @@ struct options {
 	bool is_headless;
 	enum sandbox_mode sandbox;
 	uint64_t max_hostmem_bytes; /* of each front-end's guest */
+	uint64_t hostmem_bytes;	    /* of the host-visible window, whole pages; 0: none */
+	unsigned int shmem_feature_bit; /* see session_options.window_feature_bit */
 	unsigned int max_clients;   /* front-ends at once */
 	unsigned int max_crashes;   /* of the process that renders, in a row */
 };

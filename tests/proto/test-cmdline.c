@@ -65,6 +65,9 @@ static const struct wrong_use wrong_uses[] = {
 	{{"-s", "@SOCKET@", "-g", "2d", "--virgl"}, {"--virgl", "2d"}},
 	{{"-s", "@SOCKET@", "--max-hostmem", "0"}, {"--max-hostmem", "0", "1M"}},
 	{{"-s", "@SOCKET@", "--max-hostmem", "9999999999G"}, {"--max-hostmem", "9999999999G"}},
+	{{"-s", "@SOCKET@", "--hostmem", "1"}, {"--hostmem", "1", "pages of"}},
+	{{"-s", "@SOCKET@", "--hostmem", "65T"}, {"--hostmem", "65T", "64T"}},
+	{{"-s", "@SOCKET@", "--shmem-feature-bit", "20"}, {"--shmem-feature-bit", "20", "21, 22"}},
 	{{"-s", "@SOCKET@", "--max-clients", "0"}, {"--max-clients", "0", "1 to"}},
 	{{"-s", "@SOCKET@", "--max-clients", "-1"}, {"--max-clients", "-1", "1 to"}},
 	{{"-s", "@SOCKET@", "--max-crashes", "many"}, {"--max-crashes", "many", "1 to"}},
@@ -231,7 +234,8 @@ static void test_help(const void *data)
 		"--use-egl",	 "--use-glx",  "--use-gles", "--use-surfaceless",
 		"--gpu-device",	 "--headless", "--virgl",    "--max-hostmem",
 		"--max-clients", "--max-crashes", "--sandbox",
-		"--shader-cache", "--version"};
+		"--shader-cache", "--hostmem",	  "--shmem-feature-bit",
+		"--version"};
 
 	(void)data;
 	struct daemon *daemon = daemon_spawn(help, NULL, -1);
@@ -289,6 +293,8 @@ static const struct right_use right_uses[] = {
 	{{"-s", "@SOCKET@", "--use-surfaceless=true"}, false},
 	{{"-s", "@SOCKET@", "--max-hostmem", "64M", "--max-clients=3", "--max-crashes", "2"},
 	 false},
+	{{"-s", "@SOCKET@", "--hostmem", "0"}, false},
+	{{"-s", "@SOCKET@", "--hostmem=256M", "--shmem-feature-bit", "21"}, false},
 };
 
 static const struct right_use right_virgl_uses[] = {

@@ -157,6 +157,36 @@ static void test_limits(gconstpointer data)
 	options_finish(&options);
 }
 
+static const struct window {
+	const char *command_line;
+	uint64_t hostmem_bytes;
+	unsigned int feature_bit;
+} windows[] = {
+	{ "-s a", UINT64_C(8) << 30, 22 },
+	{ "-s a --max-hostmem 64M", UINT64_C(8) << 30, 22 },
+	{ "-s a --hostmem 0", 0, 22 },
+	{ "-s a --hostmem 0G", 0, 22 },
+	{ "-s a --hostmem 65536", 65536, 22 },
+	{ "-s a --hostmem=64K --shmem-feature-bit=21", 65536, 21 },
+	{ "-s a --hostmem 128k", 128 << 10, 22 },
+	{ "-s a --hostmem 1G --shmem-feature-bit 22", 1 << 30, 22 },
+	{ "-s a --hostmem 64T", UINT64_C(64) << 40, 22 },
+	{ "-s a -g null --hostmem 1T --hostmem 2M", 2 << 20, 22 },
+};
+
+static void test_window(gconstpointer data)
+{
+	const struct window *expected = data;
+	struct options options;
+	g_autofree char *complaint = NULL;
+
+	g_assert_cmpint(parse(expected->command_line, &options, &complaint), ==, OPTIONS_RUN);
+	g_assert_cmpstr(complaint, ==, "");
+	g_assert_cmpuint(options.hostmem_bytes, ==, expected->hostmem_bytes);
+	g_assert_cmpuint(options.shmem_feature_bit, ==, expected->feature_bit);
+	options_finish(&options);
+}
+
 /* ---- wrong use ---- */
 
 static const struct wrong {
@@ -218,6 +248,22 @@ static const struct wrong {
 	{ "-s a --max-hostmem G", OPTIONS_WRONG, { "--max-hostmem", "'G'", "allowed" } },
 	{ "-s a --max-hostmem 0x10000000", OPTIONS_WRONG,
 	  { "--max-hostmem", "'0x10000000'", "allowed" } },
+	{ "-s a --hostmem=", OPTIONS_WRONG, { "--hostmem", "''", "0 to 64T" } },
+	{ "-s a --hostmem 1", OPTIONS_WRONG, { "--hostmem", "'1'", "pages of" } },
+	{ "-s a --hostmem 1000000", OPTIONS_WRONG, { "--hostmem", "'1000000'", "pages of" } },
+	{ "-s a --hostmem 6K", OPTIONS_WRONG, { "--hostmem", "'6K'", "pages of" } },
+	{ "-s a --hostmem 65T", OPTIONS_WRONG, { "--hostmem", "'65T'", "64T" } },
+	{ "-s a --hostmem -4096", OPTIONS_WRONG, { "--hostmem", "'-4096'", "0 to 64T" } },
+	{ "-s a --hostmem 18446744073709551616", OPTIONS_WRONG,
+	  { "--hostmem", "'18446744073709551616'", "64T" } },
+	{ "-s a --hostmem 8GB", OPTIONS_WRONG, { "--hostmem", "'8GB'", "K, M, G or T" } },
+	{ "-s a --shmem-feature-bit=", OPTIONS_WRONG, { "--shmem-feature-bit", "''", "21, 22" } },
+	{ "-s a --shmem-feature-bit 20", OPTIONS_WRONG,
+	  { "--shmem-feature-bit", "'20'", "21, 22" } },
+	{ "-s a --shmem-feature-bit 23", OPTIONS_WRONG,
+	  { "--shmem-feature-bit", "'23'", "21, 22" } },
+	{ "-s a --shmem-feature-bit 0x16", OPTIONS_WRONG,
+	  { "--shmem-feature-bit", "'0x16'", "21, 22" } },
 	{ "-s a --max-clients 0", OPTIONS_WRONG, { "--max-clients", "'0'", "1 to 1024" } },
 	{ "-s a --max-clients 1025", OPTIONS_WRONG, { "--max-clients", "'1025'", "1 to 1024" } },
 	{ "-s a --max-clients -2", OPTIONS_WRONG, { "--max-clients", "'-2'", "1 to 1024" } },
@@ -337,7 +383,7 @@ static void test_help(void)
 		"--use-egl",	 "--use-glx",	      "--use-gles",   "--use-surfaceless",
 		"--gpu-device",	 "--render-node",     "--headless",   "--virgl",
 		"--max-hostmem", "--max-clients",     "--max-crashes", "10 lines at once",
-		"--sandbox",	 "--shader-cache",
+		"--sandbox",	 "--shader-cache",    "--hostmem",    "--shmem-feature-bit",
 		"--version",	 "Exit status",	      "VHOST_DEVICE_GPU_LOG", NULL,
 	};
 
@@ -360,6 +406,11 @@ int main(int argc, char **argv)
 		g_autofree char *path = g_strdup_printf("/options/limits/%zu", i);
 
 		g_test_add_data_func(path, &limits[i], test_limits);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(windows); i++) {
+		g_autofree char *path = g_strdup_printf("/options/window/%zu", i);
+
+		g_test_add_data_func(path, &windows[i], test_window);
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(wrongs); i++) {
 		g_autofree char *path = g_strdup_printf("/options/wrong/%zu", i);
