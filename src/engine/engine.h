@@ -36,12 +36,12 @@ struct engine_options {
 	/*
 	 * On the transport thread: ask the front-end to map, or to unmap. 0: asked,
 	 * and engine_mapped() says with number what came of it, in the order of
-	 * the calls; or it says nothing if the front-end resets the device, or
-	 * there is another channel to it, before it has answered. -errno: it
-	 * can't be asked.
+	 * the calls; or it says nothing if the front-end resets the device before
+	 * it has answered. -errno: it can't be asked.
 	 */
 	int (*map)(void *data, uint64_t number, const struct engine_mapping *mapping);
 	int (*unmap)(void *data, uint64_t number, uint64_t offset_bytes, uint64_t size_bytes);
+	uint64_t window_bytes; /* the host-visible window; 0: there is none */
 	void *data;
 };
 
@@ -94,5 +94,8 @@ void engine_queue_changed(struct engine *engine, unsigned int index);
 void engine_reset(struct engine *engine);
 void engine_set_display_socket(struct engine *engine, int consume_fd);
 void engine_quiesce(struct engine *engine);
-/* What became of engine_options.map() or unmap(): 0 or -errno. */
+/*
+ * What became of engine_options.map() or unmap(): 0; -EREMOTEIO, the front-end
+ * says no; another -errno, and what it did is not known.
+ */
 void engine_mapped(struct engine *engine, uint64_t number, int error);
