@@ -28,6 +28,7 @@
 
 #include "backend.h"
 #include "display/display.h"
+#include "engine/mappings.h"
 #include "engine/spawner.h"
 #include "listener.h"
 #include "renderer/renderer.h"
@@ -119,7 +120,7 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 		ADD(arena_calls, guestmem_calls);
 	}
 	if (role == SANDBOX_KEEPER) {
-		ADD(spawner_owner_calls);
+		ADD(spawner_owner_calls, mappings_calls);
 	}
 	if (profile != NULL && (role == SANDBOX_RENDERER || forks)) {
 		ADD(profile->calls);

@@ -108,6 +108,8 @@ static bool handle_drop_all(struct process_engine *engine, struct link_message *
 
 	if (head != NULL && head->generation == engine->generation) {
 		keepsakes_clear(&engine->keepsakes);
+		/* It knew of the reset, but its device not yet, when it asked for these. */
+		mappings_take_back(&engine->mappings);
 	}
 	return head != NULL;
 }
@@ -217,6 +219,27 @@ static bool handle_ask_edid(struct process_engine *engine, struct link_message *
 	       keeper_out_ask(engine, LINK_EDID, question->token, question->scanout_id);
 }
 
+static bool handle_map(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_mapping *ask = link_body(message, sizeof(*ask));
+
+	if (ask == NULL || message->n_fds != 1) {
+		return false;
+	}
+	return ask->generation != engine->generation ||
+	       mappings_map(&engine->mappings, ask, message->fds[0]);
+}
+
+static bool handle_unmap(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_mapping *ask = link_body(message, sizeof(*ask));
+
+	if (ask == NULL) {
+		return false;
+	}
+	return ask->generation != engine->generation || mappings_unmap(&engine->mappings, ask);
+}
+
 typedef bool (*handle_fn)(struct process_engine *engine, struct link_message *message);
 
 static const handle_fn handlers[] = {
@@ -231,6 +254,8 @@ static const handle_fn handlers[] = {
 	[LINK_CURSOR_HIDE] = handle_cursor_hide,
 	[LINK_ASK_INFO] = handle_ask_info,
 	[LINK_ASK_EDID] = handle_ask_edid,
+	[LINK_MAP] = handle_map,
+	[LINK_UNMAP] = handle_unmap,
 };
 
 int keeper_in_take(struct process_engine *engine, unsigned int max)

@@ -372,12 +372,30 @@ static int tell_answers(struct process_engine *engine)
 	return error;
 }
 
+static int tell_mapped(struct process_engine *engine)
+{
+	struct link_mapped mapped;
+	int error = 0;
+
+	while (error == 0 && mappings_peek_answer(&engine->mappings, &mapped)) {
+		error = tell(engine, LINK_MAPPED, &mapped, sizeof(mapped));
+		if (error == 0) {
+			mappings_drop_answer(&engine->mappings);
+		}
+	}
+	return error;
+}
+
 static int tell_news(struct process_engine *engine)
 {
 	if (!engine->is_started) {
 		return 0;
 	}
 	int error = tell_answers(engine);
+
+	if (error == 0) {
+		error = tell_mapped(engine);
+	}
 
 	g_mutex_lock(&engine->lock);
 	if (error == 0 && engine->taken.scanouts != 0) {

@@ -208,6 +208,7 @@ static void finish_one(struct process_engine *engine)
 	engine->pid = 0;
 	keeper_out_end(engine);
 	g_clear_pointer(&engine->view, arena_view_unref);
+	mappings_take_back(&engine->mappings);
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_recover(&engine->base.options.queues[i]);
 	}
@@ -449,8 +450,17 @@ static void process_engine_reset(struct engine *base)
 
 	engine->generation++;
 	keepsakes_clear(&engine->keepsakes);
+	mappings_reset(&engine->mappings);
 	g_queue_clear_full(&engine->to_restore, keepsake_free);
 	engine->is_reset_due = true;
+	keeper_out_pump(engine);
+}
+
+static void process_engine_mapped(struct engine *base, uint64_t number, int error)
+{
+	struct process_engine *engine = from_base(base);
+
+	mappings_answered(&engine->mappings, number, error);
 	keeper_out_pump(engine);
 }
 
@@ -554,6 +564,7 @@ static void process_engine_destroy(struct engine *base)
 	arena_view_unref(engine->view);
 	guestmem_unref(engine->mem);
 	keepsakes_finish(&engine->keepsakes);
+	mappings_finish(&engine->mappings);
 	g_hash_table_destroy(engine->told_regions);
 	g_hash_table_destroy(engine->questions);
 	g_mutex_clear(&engine->lock);
@@ -575,6 +586,7 @@ static const struct engine_impl process_engine_impl = {
 	.reset = process_engine_reset,
 	.set_display_socket = process_engine_set_display_socket,
 	.quiesce = process_engine_quiesce,
+	.mapped = process_engine_mapped,
 };
 
 static int make_shared(struct process_engine *engine)
@@ -627,6 +639,7 @@ int process_engine_create(const struct engine_options *options, struct engine **
 	engine->told_regions = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	engine->questions = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
 	keepsakes_init(&engine->keepsakes, options->quota);
+	mappings_init(&engine->mappings, &engine->base.options);
 	g_mutex_init(&engine->lock);
 	g_queue_init(&engine->answers);
 	g_queue_init(&engine->to_restore);

@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/keepsakes.h"
 #include "engine/link.h"
+#include "engine/mappings.h"
 #include "engine/relay.h"
 #include "engine/spawner.h"
 #include "util/arena.h"
@@ -57,6 +58,7 @@ struct process_engine {
 	struct guestmem *mem;
 	uint32_t generation;
 	struct keepsakes keepsakes;
+	struct mappings mappings; /* what it has in the guest's window */
 
 	/* And was not told yet. */
 	bool is_reset_due, is_features_due, is_memory_due;
