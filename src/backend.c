@@ -84,6 +84,13 @@ static void display_socket(void *data, int consume_fd)
 	engine_set_display_socket(backend->engine, consume_fd);
 }
 
+static void mapped(void *data, uint64_t number, int error)
+{
+	struct backend *backend = data;
+
+	engine_mapped(backend->engine, number, error);
+}
+
 static void closed(void *data, bool has_failed)
 {
 	struct backend *backend = data;
@@ -100,8 +107,24 @@ static const struct session_listener session_listener = {
 	.quiesce = quiesce,
 	.reset = reset,
 	.display_socket = display_socket,
+	.mapped = mapped,
 	.closed = closed,
 };
+
+static int map(void *data, uint64_t number, const struct engine_mapping *mapping)
+{
+	struct backend *backend = data;
+
+	return session_map(&backend->session, number, mapping->offset_bytes, mapping->size_bytes,
+			   mapping->fd, mapping->fd_offset_bytes);
+}
+
+static int unmap(void *data, uint64_t number, uint64_t offset_bytes, uint64_t size_bytes)
+{
+	struct backend *backend = data;
+
+	return session_unmap(&backend->session, number, offset_bytes, size_bytes);
+}
 
 /* On any thread. */
 static void engine_failed(void *data)
@@ -156,7 +179,14 @@ static bool is_keeper(const struct options *options)
 	return renderer_find(options->gpu_mode)->is_foreign;
 }
 
-static int create_engine(struct backend *backend, const struct options *options)
+/* A window that nobody could fill would cost a guest its addresses. */
+static uint64_t window_bytes(const struct options *options, const struct renderer_caps *caps)
+{
+	return caps->can_export ? options->hostmem_bytes : 0;
+}
+
+static int create_engine(struct backend *backend, const struct options *options,
+			 const struct renderer_caps *caps)
 {
 	const struct engine_options engine_options = {
 		.options = options,
@@ -164,6 +194,9 @@ static int create_engine(struct backend *backend, const struct options *options)
 		.queues = backend->queues,
 		.loop = &backend->loop,
 		.failed = engine_failed,
+		.map = map,
+		.unmap = unmap,
+		.window_bytes = window_bytes(options, caps),
 		.data = backend,
 	};
 
@@ -176,16 +209,19 @@ static int start(struct backend *backend, int consume_fd, const struct options *
 {
 	const struct session_options session_options = {
 		.device_features = caps->features | 1ull << VIRTIO_GPU_F_EDID |
-				   1ull << VIRTIO_GPU_F_RESOURCE_UUID,
+				   1ull << VIRTIO_GPU_F_RESOURCE_UUID |
+				   1ull << VIRTIO_GPU_F_RESOURCE_BLOB,
 		.config = &backend->config,
 		.config_size_bytes = sizeof(backend->config),
 		.queues = backend->queues,
 		.n_queues = COMMAND_N_QUEUES,
+		.window_bytes = window_bytes(options, caps),
+		.window_feature_bit = options->shmem_feature_bit,
 	};
 	int error = watch_signals(backend);
 
 	if (error == 0) {
-		error = create_engine(backend, options);
+		error = create_engine(backend, options, caps);
 	}
 	if (error == 0) {
 		error = sandbox_enter(is_keeper(options) ? SANDBOX_KEEPER : SANDBOX_BACKEND,
