@@ -65,6 +65,8 @@ static int run_renderer(void *data, int link_fd, int variant)
 		.quota_bytes = engine->base.options.quota->limit_bytes,
 		.busy_fd = engine->busy_fds[1],
 		.gpu_mode = variant == VARIANT_2D ? "2d" : engine->base.options.options->gpu_mode,
+		/* Our own code has no memory to show in it. */
+		.window_bytes = variant == VARIANT_2D ? 0 : engine->base.options.window_bytes,
 	};
 
 	if (relay_become_stderr(&engine->relay) < 0 ||

@@ -104,6 +104,38 @@ static const struct recorder recorder = {
 	.drop_all = drop_all_records,
 };
 
+static bool ask(struct renderer_process *process, enum link_type type, uint64_t token,
+		const struct mapper_range *range, int fd_borrow, uint64_t fd_offset_bytes)
+{
+	const struct link_mapping body = {
+		.token = token,
+		.offset_bytes = range->offset_bytes,
+		.size_bytes = range->size_bytes,
+		.fd_offset_bytes = fd_offset_bytes,
+		.generation = __atomic_load_n(&process->generation, __ATOMIC_RELAXED),
+	};
+	int error = link_send_wait(process->link_fd, type, &body, sizeof(body), NULL, 0,
+				   &fd_borrow, fd_borrow >= 0 ? 1 : 0);
+
+	if (error < 0) {
+		log_debug("asking the keeper: %s", g_strerror(-error));
+	}
+	return error == 0;
+}
+
+static bool map(void *data, uint64_t token, const struct mapper_range *range, int fd_borrow,
+		uint64_t fd_offset_bytes)
+{
+	return ask(data, LINK_MAP, token, range, fd_borrow, fd_offset_bytes);
+}
+
+static bool unmap(void *data, uint64_t token, const struct mapper_range *range)
+{
+	return ask(data, LINK_UNMAP, token, range, -1, 0);
+}
+
+static const struct mapper mapper = { .map = map, .unmap = unmap };
+
 static void restore(struct device *device, GBytes *record)
 {
 	gsize size;
@@ -352,6 +384,8 @@ static bool handle_start(struct renderer_process *process,
 		.failed = failed,
 		.started = started,
 		.busy = busy,
+		.mapper = process->options.window_bytes > 0 ? &mapper : NULL,
+		.window_bytes = process->options.window_bytes,
 		.data = process,
 	};
 
@@ -407,6 +441,17 @@ static bool handle_edid(struct renderer_process *process, struct link_message *m
 	return true;
 }
 
+static bool handle_mapped(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_mapped *mapped = link_body(message, sizeof(*mapped));
+
+	if (mapped == NULL) {
+		return false;
+	}
+	worker_mapped(process->worker, mapped->token, !mapped->is_refused);
+	return true;
+}
+
 static const struct {
 	bool (*handle)(struct renderer_process *process, struct link_message *message);
 	bool is_for_device; /* makes no sense before START */
@@ -416,6 +461,7 @@ static const struct {
 	[LINK_RESTORE] = { handle_restore, false }, [LINK_START] = { handle_start, false },
 	[LINK_READY] = { handle_ready, true },	    [LINK_TAKEN] = { handle_taken, true },
 	[LINK_INFO] = { handle_info, true },	    [LINK_EDID] = { handle_edid, true },
+	[LINK_MAPPED] = { handle_mapped, true },
 };
 
 static bool handle(struct renderer_process *process, struct link_message *message)

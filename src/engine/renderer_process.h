@@ -15,6 +15,7 @@ struct renderer_process_options {
 	uint64_t quota_bytes;
 	int busy_fd; /* socket, borrowed: a byte when the device gets busy and is not timed */
 	const char *gpu_mode; /* static; maybe not the one in options */
+	uint64_t window_bytes; /* the guest's host-visible window; 0: there is none */
 };
 
 /* Until the keeper hangs up or ends it. Returns the exit status. */
