@@ -17,6 +17,7 @@ struct frontend *frontend_create(int consume_fd)
 
 	frontend->fd = consume_fd;
 	frontend->backend_req_fd = -1;
+	frontend->shmem_feature = VHOST_USER_PROTOCOL_F_SHMEM_MAP;
 	return frontend;
 }
 
@@ -29,6 +30,7 @@ void frontend_destroy(struct frontend *frontend)
 	if (frontend->backend_req_fd >= 0) {
 		close(frontend->backend_req_fd);
 	}
+	window_destroy(frontend->window);
 	g_free(frontend);
 }
 
@@ -192,30 +194,77 @@ void frontend_set_features(struct frontend *frontend, uint64_t features)
 	frontend_set_u64(frontend, VHOST_USER_SET_FEATURES, features);
 }
 
-static void set_backend_req_fd(struct frontend *frontend)
+/* Our end; the daemon's is *theirs_out. */
+static int make_channel(int *theirs_out)
 {
 	int fds[2];
 
 	g_assert_no_errno(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+	*theirs_out = fds[1];
+	return fds[0];
+}
+
+void frontend_set_backend_req_fd(struct frontend *frontend)
+{
+	int ours = -1, theirs;
+
+	if (frontend->window) {
+		theirs = window_connect(frontend->window);
+	} else {
+		ours = make_channel(&theirs);
+	}
 	g_assert_cmpuint(
-		frontend_request(frontend, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &fds[1], 1), ==,
+		frontend_request(frontend, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &theirs, 1), ==,
 		0);
-	close(fds[1]);
+	close(theirs);
 	if (frontend->backend_req_fd >= 0) {
 		close(frontend->backend_req_fd);
 	}
-	frontend->backend_req_fd = fds[0];
+	frontend->backend_req_fd = ours;
+}
+
+uint64_t frontend_get_window_bytes(struct frontend *frontend)
+{
+	struct vhost_user_shmem_config config;
+
+	g_assert_cmpint(frontend_send(frontend, VHOST_USER_GET_SHMEM_CONFIG, 0, NULL, 0, NULL, 0),
+			==, 0);
+	g_assert_cmpuint(
+		frontend_receive(frontend, VHOST_USER_GET_SHMEM_CONFIG, &config, sizeof(config)),
+		==, sizeof(config));
+	g_assert_cmpuint(config.n_regions, ==,
+			 config.sizes[VHOST_USER_SHMID_HOST_VISIBLE] > 0 ? 1 : 0);
+	for (unsigned int i = 0; i < VHOST_USER_SHMEM_REGIONS; i++) {
+		g_assert_true(i == VHOST_USER_SHMID_HOST_VISIBLE || config.sizes[i] == 0);
+	}
+	return config.sizes[VHOST_USER_SHMID_HOST_VISIBLE];
+}
+
+/* Asked of a back-end that said it has some. */
+static void find_window(struct frontend *frontend)
+{
+	if (!frontend->window ||
+	    !(frontend->acked_protocol_features & FEATURE(frontend->shmem_feature))) {
+		return;
+	}
+	frontend->window_bytes = frontend_get_window_bytes(frontend);
+	if (frontend->window_bytes > 0) {
+		window_set_size(frontend->window, frontend->window_bytes);
+	}
 }
 
 void frontend_handshake(struct frontend *frontend)
 {
-	const uint64_t wanted =
+	uint64_t wanted =
 		FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
 		FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) |
 		FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) |
 		FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
 		FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
 
+	if (frontend->window) {
+		wanted |= FEATURE(frontend->shmem_feature);
+	}
 	frontend->features = frontend_get_u64(frontend, VHOST_USER_GET_FEATURES);
 	frontend->protocol_features = frontend_get_u64(frontend, VHOST_USER_GET_PROTOCOL_FEATURES);
 	frontend->acked_protocol_features =
@@ -228,11 +277,12 @@ void frontend_handshake(struct frontend *frontend)
 		g_assert_cmpuint(frontend_get_u64(frontend, VHOST_USER_GET_MAX_MEM_SLOTS), >=, 8);
 	}
 	if (frontend->acked_protocol_features & FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ)) {
-		set_backend_req_fd(frontend);
+		frontend_set_backend_req_fd(frontend);
 	}
 	g_assert_cmpint(frontend_send(frontend, VHOST_USER_SET_OWNER, 0, NULL, 0, NULL, 0), ==, 0);
 	g_assert_cmphex(frontend_get_u64(frontend, VHOST_USER_GET_FEATURES), ==,
 			frontend->features);
+	find_window(frontend);
 }
 
 uint64_t frontend_add_region(struct frontend *frontend, const struct guestram_region *region)

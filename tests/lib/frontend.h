@@ -12,6 +12,7 @@
 
 #include "guestram.h"
 #include "ring.h"
+#include "window.h"
 #include "wire.h"
 
 #define FRONTEND_ANSWER_MS 5000
@@ -24,6 +25,10 @@ struct frontend {
 	uint64_t
 		withheld_protocol_features; /* offered ones that frontend_handshake() doesn't ack */
 	int backend_req_fd;		    /* our end of SET_BACKEND_REQ_FD, or -1 */
+	/* Of a front-end that maps; before frontend_handshake(). Owned, serves that channel. */
+	struct window *window;
+	unsigned int shmem_feature; /* the bit that stands for that */
+	uint64_t window_bytes;	    /* as the daemon says */
 };
 
 struct frontend *frontend_create(int consume_fd);
@@ -58,6 +63,11 @@ void frontend_assert_alive(struct frontend *frontend);
  */
 uint32_t frontend_get_config(struct frontend *frontend, uint32_t offset, uint32_t size,
 			     uint8_t *region_out);
+
+/* GET_SHMEM_CONFIG: the size of the host-visible window, and there is no other region. */
+uint64_t frontend_get_window_bytes(struct frontend *frontend);
+/* SET_BACKEND_REQ_FD: a new channel, of the window if there is one. */
+void frontend_set_backend_req_fd(struct frontend *frontend);
 
 /* All that QEMU does when the device is realized. */
 void frontend_handshake(struct frontend *frontend);

@@ -78,9 +78,15 @@ struct rig *rig_create(const struct rig_options *options)
 	}
 	start_daemon(rig);
 	rig->frontend->withheld_protocol_features = options->withheld_protocol_features;
+	if (options->has_window) {
+		rig->frontend->window = window_create();
+	}
 	frontend_handshake(rig->frontend);
-	rig->acked_features =
-		rig->frontend->features & WANTED_FEATURES & ~options->withheld_features;
+	uint64_t wanted = WANTED_FEATURES;
+	if (options->has_window) {
+		wanted |= FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB);
+	}
+	rig->acked_features = rig->frontend->features & wanted & ~options->withheld_features;
 
 	bool has_event_idx = rig->acked_features & FEATURE(VIRTIO_F_EVENT_INDEX);
 	rig->ram = guestram_create(region_bytes);
@@ -161,9 +167,14 @@ void rig_pause_resume(struct rig *rig)
 
 void rig_reset(struct rig *rig, bool has_message)
 {
+	struct window *window = rig->frontend->window;
 	uint16_t control_base, cursor_base;
 
 	rig_pause(rig, &control_base, &cursor_base);
+	/* As QEMU does, before it says so. */
+	if (window) {
+		window_begin_reset(window);
+	}
 	if (has_message) {
 		g_assert_cmpint(
 			frontend_send(rig->frontend, VHOST_USER_RESET_DEVICE, 0, NULL, 0, NULL, 0),
@@ -174,7 +185,14 @@ void rig_reset(struct rig *rig, bool has_message)
 	rig->ram->regions[1].used = 0;
 	ring_reset(rig->control);
 	ring_reset(rig->cursor);
+	if (window && has_message) {
+		window_end_reset(window);
+	}
 	rig_start(rig, 0, 0);
+	/* Without a message it is said by where the rings start. */
+	if (window && !has_message) {
+		window_end_reset(window);
+	}
 }
 
 void rig_revive_queue(struct rig *rig, enum vgpu_queue queue)

@@ -26,6 +26,7 @@ struct rig_options {
 	uint16_t ring_size;		     /* 0: 256 for the control queue, 16 for the cursor's */
 	uint64_t region_bytes;		     /* 0: 32 MiB each, two of them */
 	bool is_not_started;		     /* stop after the handshake */
+	bool has_window; /* the front-end maps, if there is something to; with blob resources */
 };
 
 struct rig {
