@@ -7,7 +7,8 @@
  *
  * It ends that process, if anything. What is held is counted and bounded, no
  * descriptor stays, the display is shown what it can bear, and a process is
- * told nothing that it did not ask for.
+ * told nothing that it did not ask for. A front-end that maps has what it was
+ * asked for by the process there is, and nothing of one that is no more.
  *
  * The spawner is in here: its processes are the fuzzer.
  */
@@ -36,7 +37,11 @@
 #define TIMEOUT_MS 10000
 /* Of an input: some more than are to be refused. */
 #define MAX_SAID (5 * KEEPER_MAX_QUESTIONS)
+/* Of messages[], those that an input names by one byte; the others have an operation. */
+#define N_NAMED_MESSAGES 11u
 #define LOCK_STEP_US (VIRTQ_PATIENCE_MS * 1000u / 4)
+#define PAGE_BYTES ((uint64_t)sysconf(_SC_PAGESIZE))
+#define WINDOW_PAGES 32u
 
 /* ---- a spawner ---- */
 
@@ -150,6 +155,14 @@ struct question {
 	enum link_type answer_type;
 };
 
+/* What the front-end was asked, or has mapped. */
+struct mapping {
+	uint64_t number;
+	uint64_t offset_bytes, size_bytes;
+	bool is_map;
+	bool is_forgotten; /* there was a reset before it answered */
+};
+
 struct fuzz {
 	struct fuzz_input in;
 	struct fuzz_guest *guest;
@@ -166,6 +179,10 @@ struct fuzz {
 	int link_fd;	   /* the renderer process's end; owned, -1: it closed it */
 	GArray *asked;	   /* of struct question, by this process */
 	unsigned int n_said;
+	GArray *to_map; /* of struct mapping, in the order of the front-end's being asked */
+	GArray *mapped; /* of struct mapping, there */
+	uint64_t last_number;
+	bool refuses; /* the front-end can't be asked */
 };
 
 static void failed(void *data)
@@ -174,6 +191,124 @@ static void failed(void *data)
 
 	g_assert_false(fuzz->has_failed);
 	fuzz->has_failed = true;
+}
+
+/* ---- a front-end that maps ---- */
+
+static struct mapping *mapping_at(const GArray *mappings, guint i)
+{
+	return &g_array_index(mappings, struct mapping, i);
+}
+
+static bool is_same(const struct mapping *a, const struct mapping *b)
+{
+	return a->offset_bytes == b->offset_bytes && a->size_bytes == b->size_bytes;
+}
+
+static bool overlaps(const GArray *mappings, const struct mapping *mapping)
+{
+	for (guint i = 0; i < mappings->len; i++) {
+		const struct mapping *other = mapping_at(mappings, i);
+
+		if (mapping->offset_bytes < other->offset_bytes + other->size_bytes &&
+		    other->offset_bytes < mapping->offset_bytes + mapping->size_bytes) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool remove_same(GArray *mappings, const struct mapping *mapping)
+{
+	for (guint i = 0; i < mappings->len; i++) {
+		if (is_same(mapping_at(mappings, i), mapping)) {
+			g_array_remove_index_fast(mappings, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int note_asked(struct fuzz *fuzz, const struct mapping *mapping)
+{
+	if (fuzz->refuses) {
+		return -EPIPE;
+	}
+	g_assert_cmpuint(mapping->number, >, fuzz->last_number);
+	g_assert_cmpuint(mapping->size_bytes, >, 0);
+	g_assert_cmpuint((mapping->offset_bytes | mapping->size_bytes) % PAGE_BYTES, ==, 0);
+	g_assert_cmpuint(mapping->offset_bytes, <, WINDOW_PAGES * PAGE_BYTES);
+	g_assert_cmpuint(mapping->size_bytes, <=,
+			 WINDOW_PAGES * PAGE_BYTES - mapping->offset_bytes);
+	fuzz->last_number = mapping->number;
+	g_array_append_vals(fuzz->to_map, mapping, 1);
+	return 0;
+}
+
+static int map(void *data, uint64_t number, const struct engine_mapping *wanted)
+{
+	const struct mapping mapping = { .number = number,
+					 .offset_bytes = wanted->offset_bytes,
+					 .size_bytes = wanted->size_bytes,
+					 .is_map = true };
+	off_t end = lseek(wanted->fd, 0, SEEK_END);
+
+	/* The front-end would not survive a page that is not there. */
+	g_assert_cmpuint(wanted->fd_offset_bytes + wanted->size_bytes, <=, (uint64_t)end);
+	return note_asked(data, &mapping);
+}
+
+static int unmap(void *data, uint64_t number, uint64_t offset_bytes, uint64_t size_bytes)
+{
+	const struct mapping mapping = { .number = number,
+					 .offset_bytes = offset_bytes,
+					 .size_bytes = size_bytes };
+
+	return note_asked(data, &mapping);
+}
+
+/*
+ * In order. What it is asked to map is free, and what it is asked to unmap is there, unless it
+ * failed before, or was reset in between.
+ */
+static bool do_as_asked(struct fuzz *fuzz, const struct mapping *mapping)
+{
+	if (mapping->is_map) {
+		g_assert_false(overlaps(fuzz->mapped, mapping));
+		g_array_append_vals(fuzz->mapped, mapping, 1);
+		return true;
+	}
+	return remove_same(fuzz->mapped, mapping);
+}
+
+static void answer_front_end(struct fuzz *fuzz, bool is_willing)
+{
+	if (fuzz->to_map->len == 0) {
+		return;
+	}
+	const struct mapping mapping = *mapping_at(fuzz->to_map, 0);
+
+	g_array_remove_index(fuzz->to_map, 0);
+	/* It may have no room for one more, but can always do with less. */
+	bool is_done = (is_willing || !mapping.is_map) && do_as_asked(fuzz, &mapping);
+	if (!mapping.is_forgotten) {
+		engine_mapped(fuzz->engine, mapping.number, is_done ? 0 : -EREMOTEIO);
+	}
+}
+
+static void settle_front_end(struct fuzz *fuzz)
+{
+	while (fuzz->to_map->len > 0) {
+		answer_front_end(fuzz, true);
+	}
+}
+
+static void reset_front_end(struct fuzz *fuzz)
+{
+	g_array_set_size(fuzz->mapped, 0);
+	for (guint i = 0; i < fuzz->to_map->len; i++) {
+		mapping_at(fuzz->to_map, i)->is_forgotten = true;
+	}
 }
 
 static void quit(void *data)
@@ -198,6 +333,8 @@ static void assert_bounded(struct fuzz *fuzz)
 	g_assert_cmpuint(g_hash_table_size(keeper->questions) + keeper->answers.length, <=,
 			 KEEPER_MAX_QUESTIONS);
 	g_mutex_unlock(&keeper->lock);
+	g_assert_cmpuint(keeper->mappings.questions.length, <=,
+			 MAPPINGS_MAX_QUESTIONS + fuzz->to_map->len);
 	/* Whatever a picture is made of, nobody but the front-end ends its channel. */
 	g_assert_true(!fuzz->has_screen || display_is_watched(keeper->display));
 }
@@ -246,6 +383,7 @@ static void end_process(struct fuzz *fuzz, bool is_alive)
 	run_loop(fuzz);
 	close_link(fuzz);
 	fuzz_clock_set_step(0);
+	g_assert_cmpint(g_tree_nnodes(fuzz->keeper->mappings.ranges), ==, 0);
 }
 
 static void do_die(struct fuzz *fuzz)
@@ -279,6 +417,7 @@ struct message {
 		uint32_t scanout_id;
 		struct link_cursor cursor;
 		struct link_question question;
+		struct link_mapping map;
 		uint8_t bytes[LINK_MAX_BYTES + 64];
 	};
 };
@@ -372,6 +511,24 @@ static size_t make_question(struct fuzz *fuzz, struct message *message)
 	return sizeof(message->question);
 }
 
+static size_t make_map(struct fuzz *fuzz, struct message *message)
+{
+	message->map = (struct link_mapping){
+		.token = fuzz_input_u8(&fuzz->in),
+		.offset_bytes = fuzz_input_below(&fuzz->in, WINDOW_PAGES) * PAGE_BYTES,
+		.size_bytes = (1 + fuzz_input_below(&fuzz->in, 8)) * PAGE_BYTES,
+		.generation = fuzz->keeper->generation,
+	};
+	if (fuzz_input_one_in(&fuzz->in, 8)) {
+		message->map.offset_bytes = fuzz_input_number64(&fuzz->in);
+		message->map.size_bytes = fuzz_input_number64(&fuzz->in);
+	}
+	if (message->type == LINK_MAP && fuzz_input_one_in(&fuzz->in, 4)) {
+		message->map.fd_offset_bytes = fuzz_input_number64(&fuzz->in);
+	}
+	return sizeof(message->map);
+}
+
 /* Inputs name them by their place: append, and never insert. */
 static const struct {
 	enum link_type type;
@@ -388,6 +545,8 @@ static const struct {
 	{ LINK_ASK_INFO, make_question },
 	{ LINK_ASK_EDID, make_question },
 	{ LINK_RUNNING, make_nothing },
+	{ LINK_MAP, make_map },
+	{ LINK_UNMAP, make_map },
 };
 
 /* A bit for each thing that is wrong with it. Returns its size. */
@@ -422,7 +581,7 @@ static size_t pick_fds(struct fuzz *fuzz, const struct message *message, uint8_t
 		for (size_t i = 0; i < n_fds; i++) {
 			fds_out[i] = odd_fds[fuzz_input_u8(&fuzz->in) % n_odd_fds];
 		}
-	} else if (message->type == LINK_HELLO) {
+	} else if (message->type == LINK_HELLO || message->type == LINK_MAP) {
 		fds_out[n_fds++] = odd_fds[0];
 	}
 	return n_fds;
@@ -449,23 +608,31 @@ static bool send_bytes(int fd, const void *bytes, size_t n_bytes, const int *fds
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n_bytes;
 }
 
+/* By its first member, the token. */
 static void note_question(struct fuzz *fuzz, const struct message *message, size_t n_bytes)
 {
-	const struct question question = {
-		.token = message->question.token,
-		.answer_type = message->type == LINK_ASK_INFO ? LINK_INFO : LINK_EDID,
+	static const struct {
+		enum link_type type, answer_type;
+		size_t n_bytes;
+	} kinds[] = {
+		{ LINK_ASK_INFO, LINK_INFO, sizeof(struct link_question) },
+		{ LINK_ASK_EDID, LINK_EDID, sizeof(struct link_question) },
+		{ LINK_MAP, LINK_MAPPED, sizeof(struct link_mapping) },
+		{ LINK_UNMAP, LINK_MAPPED, sizeof(struct link_mapping) },
 	};
 
-	if ((message->type == LINK_ASK_INFO || message->type == LINK_ASK_EDID) &&
-	    n_bytes == sizeof(message->question)) {
-		g_array_append_val(fuzz->asked, question);
+	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		const struct question question = { message->question.token, kinds[i].answer_type };
+
+		if (message->type == kinds[i].type && n_bytes == kinds[i].n_bytes) {
+			g_array_append_val(fuzz->asked, question);
+		}
 	}
 }
 
-static void say(struct fuzz *fuzz, unsigned int n_times)
+static void say(struct fuzz *fuzz, size_t i, unsigned int n_times)
 {
 	static struct message message; /* large; its head is made anew */
-	size_t i = fuzz_input_u8(&fuzz->in) % G_N_ELEMENTS(messages);
 	int fds[MAX_SENT_FDS];
 
 	memset(&message, 0, 256);
@@ -494,7 +661,15 @@ static void say(struct fuzz *fuzz, unsigned int n_times)
 
 static void do_say(struct fuzz *fuzz)
 {
-	say(fuzz, 1);
+	say(fuzz, fuzz_input_u8(&fuzz->in) % N_NAMED_MESSAGES, 1);
+}
+
+static void do_ask_to_map(struct fuzz *fuzz)
+{
+	uint8_t how = fuzz_input_u8(&fuzz->in);
+
+	say(fuzz, N_NAMED_MESSAGES + how % 2, how < 0xf8 ? 1 : 64u * fuzz_input_u8(&fuzz->in));
+	run_loop(fuzz);
 }
 
 /* All that a process needs to say before it renders. */
@@ -515,27 +690,39 @@ static void do_introduce(struct fuzz *fuzz)
 
 static void do_say_often(struct fuzz *fuzz)
 {
-	say(fuzz, 16u * fuzz_input_u8(&fuzz->in));
+	unsigned int n_times = 16u * fuzz_input_u8(&fuzz->in);
+
+	say(fuzz, fuzz_input_u8(&fuzz->in) % N_NAMED_MESSAGES, n_times);
 }
 
 /* ---- what it is told ---- */
 
-static void take_answer(struct fuzz *fuzz, uint64_t type, const struct link_answer *answer)
+static void take_token(struct fuzz *fuzz, uint64_t type, uint64_t token)
 {
-	g_assert_nonnull(answer);
-	/* News that nobody has to have asked for. */
-	if (type == LINK_INFO && answer->token == DISPLAY_NO_TOKEN && !answer->is_none) {
-		return;
-	}
 	for (guint i = 0; i < fuzz->asked->len; i++) {
 		const struct question *question = &g_array_index(fuzz->asked, struct question, i);
 
-		if (question->token == answer->token && question->answer_type == type) {
+		if (question->token == token && question->answer_type == type) {
 			g_array_remove_index(fuzz->asked, i);
 			return;
 		}
 	}
 	g_error("an answer of type %u to a question that it did not ask", (unsigned int)type);
+}
+
+static void take_answer(struct fuzz *fuzz, uint64_t type, const struct link_answer *answer)
+{
+	g_assert_nonnull(answer);
+	/* News that nobody has to have asked for. */
+	if (type != LINK_INFO || answer->token != DISPLAY_NO_TOKEN || answer->is_none) {
+		take_token(fuzz, type, answer->token);
+	}
+}
+
+static void take_mapped(struct fuzz *fuzz, const struct link_mapped *mapped)
+{
+	g_assert_nonnull(mapped);
+	take_token(fuzz, LINK_MAPPED, mapped->token);
 }
 
 static void read_link(struct fuzz *fuzz)
@@ -545,10 +732,12 @@ static void read_link(struct fuzz *fuzz)
 
 	while (fuzz->link_fd >= 0 && link_receive(fuzz->link_fd, buffer, &message) == 0) {
 		g_assert_cmpuint(message.type, >=, LINK_RESET);
-		g_assert_cmpuint(message.type, <=, LINK_EDID);
+		g_assert_cmpuint(message.type, <=, LINK_MAPPED);
 		if (message.type == LINK_INFO || message.type == LINK_EDID) {
 			take_answer(fuzz, message.type,
 				    link_body(&message, sizeof(struct link_answer)));
+		} else if (message.type == LINK_MAPPED) {
+			take_mapped(fuzz, link_body(&message, sizeof(struct link_mapped)));
 		}
 		link_message_finish(&message);
 	}
@@ -698,6 +887,7 @@ static void do_reset(struct fuzz *fuzz)
 		virtq_reset(&fuzz->queues[i]);
 		queue_changed(fuzz, i);
 	}
+	reset_front_end(fuzz);
 	engine_reset(fuzz->engine);
 	g_assert_cmpuint(quota_used(&fuzz->quota), ==, 0);
 	fuzz_guest_reset_rings(fuzz->guest);
@@ -760,12 +950,67 @@ static void do_wait(struct fuzz *fuzz)
 	run_loop(fuzz);
 }
 
+/* ---- the window ---- */
+
+static void do_answer_map(struct fuzz *fuzz)
+{
+	uint8_t how = fuzz_input_u8(&fuzz->in);
+
+	for (unsigned int n = 1 + how % 16; n > 0; n--) {
+		answer_front_end(fuzz, how < 0xc0);
+	}
+	run_loop(fuzz);
+}
+
+/* So many of its questions it has done, and not said so. */
+static void end_channel(struct fuzz *fuzz, unsigned int n_done, int error)
+{
+	for (guint n = fuzz->to_map->len; n > 0; n--) {
+		const struct mapping mapping = *mapping_at(fuzz->to_map, 0);
+
+		g_array_remove_index(fuzz->to_map, 0);
+		if (n_done > 0) {
+			do_as_asked(fuzz, &mapping);
+			n_done--;
+		}
+		if (!mapping.is_forgotten) {
+			engine_mapped(fuzz->engine, mapping.number, error);
+		}
+	}
+	run_loop(fuzz);
+}
+
+static void do_break_channel(struct fuzz *fuzz)
+{
+	fuzz->refuses = true;
+	end_channel(fuzz, 0, -EPIPE);
+}
+
+/* One that can be trusted again, if there was no other. */
+static void do_replace_channel(struct fuzz *fuzz)
+{
+	end_channel(fuzz, fuzz_input_u8(&fuzz->in), -ECANCELED);
+}
+
+/* Some of what it was asked it had done before that, and it is gone with the rest. */
+static void do_late_reset(struct fuzz *fuzz)
+{
+	for (unsigned int n = fuzz_input_u8(&fuzz->in); n > 0 && fuzz->to_map->len > 0; n--) {
+		const struct mapping mapping = *mapping_at(fuzz->to_map, 0);
+
+		g_array_remove_index(fuzz->to_map, 0);
+		do_as_asked(fuzz, &mapping);
+	}
+	do_reset(fuzz);
+}
+
 static void (*const operations[])(struct fuzz *fuzz) = {
 	do_begin,      do_introduce,	do_say,	     do_say,	     do_read,
 	do_die,	       do_scribble,	do_connect,  do_read_screen, do_reply,
 	do_start_queue, do_stop_queue,	do_reset,    do_set_memory,  do_set_features,
 	do_submit,     do_hang_up,	do_wait,     do_say_often,   do_close_link,
-	do_fail_to_begin,
+	do_fail_to_begin, do_ask_to_map, do_answer_map, do_break_channel, do_replace_channel,
+	do_late_reset,
 };
 
 /* ---- life ---- */
@@ -778,6 +1023,9 @@ static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
 		.queues = fuzz->queues,
 		.loop = &fuzz->loop,
 		.failed = failed,
+		.map = map,
+		.unmap = unmap,
+		.window_bytes = WINDOW_PAGES * PAGE_BYTES,
 		.data = fuzz,
 	};
 
@@ -787,6 +1035,8 @@ static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
 	fuzz->options.max_crashes = 2;
 	fuzz->guest = fuzz_guest_create();
 	fuzz->asked = g_array_new(FALSE, FALSE, sizeof(struct question));
+	fuzz->to_map = g_array_new(FALSE, FALSE, sizeof(struct mapping));
+	fuzz->mapped = g_array_new(FALSE, FALSE, sizeof(struct mapping));
 	screen_init(&fuzz->screen);
 	quota_init(&fuzz->quota, QUOTA_BYTES);
 	g_assert_cmpint(loop_init(&fuzz->loop, quit, &fuzz->loop), ==, 0);
@@ -821,6 +1071,10 @@ static void teardown(struct fuzz *fuzz)
 	g_assert_true(fuzz_wait(is_all_answered, fuzz, TIMEOUT_MS));
 	run_loop(fuzz);
 	read_link(fuzz);
+	do_die(fuzz);
+	settle_front_end(fuzz);
+	/* Nothing is left of a process that is no more. */
+	g_assert_true(fuzz->refuses || fuzz->mapped->len == 0);
 	engine_stop(fuzz->engine);
 	for (unsigned int i = 0; i < LINK_N_SLOTS; i++) {
 		g_assert_cmpint(g_atomic_int_get(&fuzz->keeper->held[i]), ==, 0);
@@ -833,6 +1087,8 @@ static void teardown(struct fuzz *fuzz)
 	loop_finish(&fuzz->loop);
 	close_link(fuzz);
 	g_array_unref(fuzz->asked);
+	g_array_unref(fuzz->to_map);
+	g_array_unref(fuzz->mapped);
 	fuzz_guest_destroy(fuzz->guest);
 }
 
