@@ -26,6 +26,7 @@ static const struct attack_list *const lists_3d[] = {
 	&attacks_stream,
 	&attacks_memory_3d,
 	&attacks_life_3d,
+	&attacks_blob_3d,
 };
 
 static void each_of(const struct attack_list *list,

@@ -102,7 +102,7 @@ struct attack_list {
 
 extern const struct attack_list attacks_chain, attacks_ring, attacks_command, attacks_resource,
 	attacks_geometry, attacks_race, attacks_memory, attacks_life, attacks_blob,
-	attacks_blob_life, attacks_3d, attacks_stream, attacks_memory_3d, attacks_life_3d;
+	attacks_blob_life, attacks_blob_3d, attacks_3d, attacks_stream, attacks_memory_3d, attacks_life_3d;
 
 /* Calls @fn for each attack that concerns a 2D device, or a 3D device alone. */
 void attacks_each(bool is_3d, void (*fn)(const struct attack *attack, void *data), void *data);

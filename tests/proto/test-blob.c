@@ -3,9 +3,11 @@
  * Blobs of guest memory: made, shown from where they lie, whatever becomes of the memory, the
  * display and the machine meanwhile. What hosts have in blobs is another suite's.
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "proctree.h"
 #include "proto.h"
 
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
@@ -873,6 +875,66 @@ static void test_frame_bound(const void *mode)
 	rig_destroy(rig);
 }
 
+static void add_mappings(pid_t pid, void *data)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/maps", pid);
+	FILE *file = fopen(path, "re");
+	unsigned int *n = data;
+	int byte;
+
+	while (file && (byte = fgetc(file)) != EOF) {
+		*n += byte == '\n';
+	}
+	if (file) {
+		fclose(file);
+	}
+}
+
+static unsigned int count_mappings(struct rig *rig)
+{
+	unsigned int n = 0;
+
+	proctree_each(rig->daemon->pid, add_mappings, &n);
+	return n;
+}
+
+/* Made, joined, shown and given up 2000 times, each tenth by a reset: no descriptor is left, and no
+ * mapping but for what an allocator likes. */
+static void test_cycles(const void *mode)
+{
+	struct rig *rig = proto_rig(mode);
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 16);
+	unsigned int n_fds = 0, n_mappings = 0;
+	uint64_t held_bytes = 0;
+
+	for (unsigned int i = 0; i < 2000; i++) {
+		if (i == 200) {
+			n_fds = daemon_count_fds(rig->daemon);
+			n_mappings = count_mappings(rig);
+			held_bytes = daemon_held_bytes(rig->daemon);
+		}
+		g_autofree struct virtio_gpu_mem_entry *entries =
+			make_scattered_blob(rig, 1, pixels, SIZE_BYTES);
+		show(rig, i % 16, 1, &plain);
+		if (i % 10 == 9) {
+			rig_reset(rig, true);
+			continue;
+		}
+		g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
+		/* What the guest has forgotten, it may use again. */
+		rig->ram->regions[1].used -= 2 * SIZE_BYTES;
+	}
+	rig_reset(rig, true);
+	rig_assert_serves(rig);
+	g_test_message("%u mappings, then %u; %" G_GUINT64_FORMAT " bytes, then %" G_GUINT64_FORMAT,
+		       n_mappings, count_mappings(rig), held_bytes,
+		       daemon_held_bytes(rig->daemon));
+	g_assert_cmpuint(daemon_count_fds(rig->daemon), ==, n_fds);
+	g_assert_cmpuint(count_mappings(rig), <, n_mappings + SIZE_BYTES / PAGE);
+	g_assert_cmpuint(daemon_held_bytes(rig->daemon), <, held_bytes + held_bytes / 20);
+	rig_destroy(rig);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -898,6 +960,7 @@ int main(int argc, char **argv)
 	proto_add("blob", "reset_by_base", test_reset_by_base);
 	proto_add("blob", "region_goes", test_region_goes);
 	proto_add("blob", "memory_bound", test_memory_bound);
+	proto_add_drawing("blob", "cycles", test_cycles);
 	suite_add(test_frame_bound, PROTO_2D, "/proto/blob/2d/frame_bound");
 	return suite_run();
 }

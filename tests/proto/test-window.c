@@ -55,7 +55,7 @@ static void test_none(const void *data)
 /* With a renderer that has such memory; or the test is skipped. */
 static struct rig *make_virgl_rig(const char *const *args)
 {
-	mock_virgl_use();
+	mock_virgl_use_server();
 	struct rig *rig = make_rig("virglrenderer", NULL);
 	bool is_offered = offered_bits(rig) != 0;
 
