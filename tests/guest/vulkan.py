@@ -130,7 +130,7 @@ def without_blobs(vm):
 
 # Scenarios
 
-@scenario("blob-2d", ON_GENERIC, mode="2d")
+@scenario("blob-2d", ON_GENERIC, mode="2d", only_if_named=True)
 def blob_2d(t):
     """Without 3D every buffer of the driver is a blob of guest memory."""
     vm = t.boot()
@@ -168,7 +168,8 @@ def blob_2d(t):
     t.finish(vm)
 
 
-@scenario("venus", ON_GENERIC, mode="virglrenderer")
+@scenario("venus", ON_GENERIC, mode="virglrenderer",
+          only_if_named=True)
 def venus(t):
     vm = t.boot()
     vm.load_driver(one_mode=(1280, 800))
@@ -244,7 +245,8 @@ REBOOTS = {
 }
 
 
-@scenario("venus-life", ON_GENERIC, mode="virglrenderer")
+@scenario("venus-life", ON_GENERIC, mode="virglrenderer",
+          only_if_named=True)
 def venus_life(t):
     vm = t.boot()
     vm.load_driver()
@@ -309,7 +311,8 @@ def reboot(vm, command):
     vm.load_driver()
 
 
-@scenario("venus-reset", ON_GENERIC, mode="virglrenderer")
+@scenario("venus-reset", ON_GENERIC, mode="virglrenderer",
+          only_if_named=True)
 def venus_reset(t):
     """Whatever ends the device takes the mappings away, once. If that is the
     end of the machine, the next one has to find the daemon as it was."""
@@ -349,7 +352,8 @@ def render_server(daemon):
     return found
 
 
-@scenario("venus-crash", ON_GENERIC, mode="virglrenderer")
+@scenario("venus-crash", ON_GENERIC, mode="virglrenderer",
+          only_if_named=True)
 def venus_crash(t):
     """Who renders dies while the guest has his memory mapped."""
     vm = t.boot()

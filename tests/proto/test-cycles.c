@@ -154,6 +154,8 @@ static void test_session(const void *mode)
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
+	/* A renderer process and a render server for each machine: a minute where much else runs. */
+	suite_set_limit_s(300);
 	proto_add("cycles", "handshakes", test_handshakes);
 	proto_add("cycles", "machines", test_machines);
 	proto_add("cycles", "session", test_session);
