@@ -11,7 +11,8 @@ import re
 import signal
 import time
 
-from lab import Picture, SLOW, SYSRQ_RESET, Skip, Stall, VKMARK, check, note
+from lab import (Picture, SLOW, SYSRQ_RESET, Skip, Stall, VKMARK, VM, check,
+                 note)
 from scenarios import (GENERIC, KMSCUBE, QEMU11, Program,
                        check_no_gpu_messages, connectors, kms,
                        primary_formats, same_descriptors, scenario,
@@ -295,20 +296,26 @@ def qemu_may_end(vm):
         raise
 
 
-def rebind_driver(vm):
+BUS = "/sys/bus/virtio/drivers/virtio_gpu"
+
+
+def unbind(vm):
     """Takes the device away from a driver that is in use. (Linux complains
     of itself then: of memory that it has lost count of.)"""
-    folder = "/sys/bus/virtio/drivers/virtio_gpu"
-    device = vm.sh(f"basename {folder}/virtio*").strip()
-    vm.sh(f"echo {device} >{folder}/unbind")
-    without_blobs(vm)
-    vm.sh(f"echo {device} >{folder}/bind")
+    vm.device = vm.sh(f"basename {BUS}/virtio*").strip()
+    vm.sh(f"echo {vm.device} >{BUS}/unbind")
 
 
-def reboot(vm, command):
-    vm.reset(by_guest=command)
-    without_blobs(vm)
-    vm.load_driver()
+def bind(vm):
+    vm.sh(f"echo {vm.device} >{BUS}/bind")
+
+
+# What is done while there are mappings, and what makes it work again.
+RESETS = {
+    "driver unbound and bound": (unbind, bind),
+    **{what: (functools.partial(VM.reset, by_guest=command), VM.load_driver)
+       for what, command in REBOOTS.items()},
+}
 
 
 @scenario("venus-reset", ON_GENERIC, mode="virglrenderer",
@@ -317,10 +324,7 @@ def venus_reset(t):
     """Whatever ends the device takes the mappings away, once. If that is the
     end of the machine, the next one has to find the daemon as it was."""
     vm, fds = None, None
-    steps = {"driver unbound and bound": rebind_driver}
-    steps.update((what, functools.partial(reboot, command=command))
-                 for what, command in REBOOTS.items())
-    for what, step in steps.items():
+    for what, (reset, start) in RESETS.items():
         if vm is None:
             vm = t.boot()
         elif not vm.process.alive():
@@ -330,7 +334,9 @@ def venus_reset(t):
         fds = fds or t.daemon.fd_count()
         with t.check(f"{what} with mappings alive"), qemu_may_end(vm):
             with hold(vm):
-                step(vm)
+                reset(vm)
+                without_blobs(vm)
+            start(vm)
             all_works(vm)
             without_blobs(vm)
         with t.check("no descriptor more"):
