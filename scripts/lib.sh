@@ -110,8 +110,8 @@ apt_get() {
 packages_build=(meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev
 	libpixman-1-dev libseccomp-dev libvirglrenderer-dev libepoxy-dev libegl1
 	libgl1-mesa-dri libgles2)
-packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev kmod
-	ca-certificates)
+packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev
+	libvulkan-dev kmod ca-certificates)
 packages_vm=(python3 seabios)
 packages_test=(clang edid-decode git)
 
@@ -289,4 +289,13 @@ build_in() {
 	shift 2
 	[ -e "$dir/build.ninja" ] || meson setup "$@" "$dir" "$repo"
 	ninja -C "$dir" "$target"
+}
+
+# build_in_13 DIR TARGET...: the same in the Debian 13 tree, which has to be there.
+build_in_13() {
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	env -C "$repo" "$repo/scripts/debian13" sh -euc '
+		[ -e "$1/build.ninja" ] || meson setup "$1" .
+		ninja -C "$@"
+	' sh "$@"
 }

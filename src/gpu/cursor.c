@@ -111,23 +111,39 @@ static enum gpu_resp take_image(struct device *dev, struct cursor *cursor,
 	return resp;
 }
 
-static enum gpu_resp take_blob(struct device *dev, struct cursor *cursor,
-			       struct resource *resource)
+/* Zeros where nothing is ever seen. */
+static enum gpu_resp read_blob(struct device *dev, struct resource *resource, uint32_t *pixels)
 {
 	struct blob_memory *memory = resource_blob_memory(resource, dev->renderer, dev->quota);
 
-	if (!reserve_image(cursor)) {
-		return GPU_RESP_ERR_OUT_OF_MEMORY;
-	}
-	memset(cursor->pixels, 0, SIDE * SIDE * sizeof(uint32_t));
 	if (dev->renderer->impl->is_blind) {
+		memset(pixels, 0, SIDE * SIDE * sizeof(uint32_t));
 		return GPU_RESP_OK_NODATA;
 	}
 	if (memory == NULL ||
-	    !blob_memory_read(memory, 0, cursor->pixels, SIDE * SIDE * sizeof(uint32_t))) {
+	    !blob_memory_read(memory, 0, pixels, SIDE * SIDE * sizeof(uint32_t))) {
 		return GPU_RESP_ERR_UNSPEC;
 	}
-	settle_alpha(cursor->pixels, SIDE, SIDE);
+	settle_alpha(pixels, SIDE, SIDE);
+	return GPU_RESP_OK_NODATA;
+}
+
+/* Into memory of its own first: what is refused leaves the cursor as it was. */
+static enum gpu_resp take_blob(struct device *dev, struct cursor *cursor,
+			       struct resource *resource)
+{
+	uint32_t *pixels = g_try_new(uint32_t, SIDE * SIDE);
+
+	if (pixels == NULL) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	enum gpu_resp resp = read_blob(dev, resource, pixels);
+	if (resp != GPU_RESP_OK_NODATA) {
+		g_free(pixels);
+		return resp;
+	}
+	g_free(cursor->pixels);
+	cursor->pixels = pixels;
 	return GPU_RESP_OK_NODATA;
 }
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-"""The virtual machine of scripts/demo: a guest that draws with OpenGL.
+"""The virtual machine of scripts/demo: a guest that draws with OpenGL, or with
+Vulkan.
 
   demo.py [--keep] [--crash] [--daemon PROGRAM] [--accel tcg|kvm] IMAGE PICTURE
+  demo.py --vulkan [--keep] [--crash] [--daemon PROGRAM] [--accel tcg|kvm] \
+          IMAGE PICTURE
   demo.py --shell DIRECTORY       a prompt on a machine that --keep has left
 """
 
@@ -14,10 +17,12 @@ import sys
 import time
 
 import scenarios
+import vulkan
 from lab import (Agent, Failure, GLMARK2, Lab, Monitor, Picture, REPO, Stall,
-                 connect)
+                 VKMARK, connect)
 
 SCENE = "jellyfish"
+VULKAN_SCENE = "shading"
 SECONDS = 10
 
 
@@ -26,12 +31,14 @@ class Settings:
         self.image, self.accel = args.image, args.accel
         self.logs = os.path.join(REPO, ".cache/log")
         self.argv = [args.daemon]
+        self.entry = [os.path.join(REPO, "scripts", "debian13")] \
+            if args.vulkan else []
 
     def prefix(self, frontend):
-        return []
+        return self.entry
 
     def daemon(self, frontend):
-        return self.argv
+        return self.entry + self.argv
 
 
 def say(text):
@@ -82,47 +89,106 @@ def crash(vm, daemon):
     return took_s
 
 
-def demo(args):
-    with Lab(Settings(args), "demo") as lab:
-        try:
-            say("==> starting vhost-device-gpu and a virtual machine on it")
-            daemon = lab.daemon("host", "--gpu-mode", "virglrenderer",
-                                lasting=args.keep)
-            vm = lab.vm("host", "vhost-user-gpu-pci", daemon,
+def start(lab, args, device):
+    say("==> starting vhost-device-gpu and a virtual machine on it")
+    daemon = lab.daemon("host", "--gpu-mode", "virglrenderer",
                         lasting=args.keep)
-            say(f"    the guest is up after {vm.wait_boot():.0f} s")
-            vm.load_driver(one_mode=(1280, 800))
-            say("==> asking the guest for its OpenGL")
-            out = vm.sh("eglinfo -p gbm -B 2>&1", 180)
-            renderer = re.search(r"^OpenGL core.* renderer: (.*)$", out, re.M)
-            if not renderer or "virgl" not in renderer[1]:
-                raise Failure(f"no virgl in the guest: {out}")
-            say(f"    {renderer[1]}")
-            say(f"==> drawing {SCENE} with glmark2 for {SECONDS} s")
-            fps = draw(vm, args.picture)
-            if args.crash:
-                took_s = crash(vm, daemon)
-            daemon.require_alive()
-        except Failure as e:
-            say(lab.logs())
-            sys.exit(f"demo: error: {e}")
-        print(f"GL renderer: {renderer[1]}")
-        print(f"Frames per second: {fps}")
-        if args.crash:
-            print(f"Console back after a crash: {took_s * 1000:.0f} ms")
-        print(f"Screen: {args.picture}", flush=True)
-        if args.keep:
-            vm.sh("while :; do " + GLMARK2 + " --run-forever; "
-                  "sleep 1; done >/dev/null 2>&1 &")
-            lab.lasting = True
-            with open(lab.path("machine.json"), "w") as f:
-                json.dump({"pids": [vm.process.pid, daemon.pid],
-                           "gpu": vm.GPU}, f)
-            print(f"""
+    vm = lab.vm("host", device, daemon, lasting=args.keep)
+    say(f"    the guest is up after {vm.wait_boot():.0f} s")
+    vm.load_driver(one_mode=(1280, 800))
+    return daemon, vm
+
+
+def demo_gl(lab, args):
+    """The machine, its load for --keep, and what there is to say."""
+    daemon, vm = start(lab, args, scenarios.PCI)
+    say("==> asking the guest for its OpenGL")
+    out = vm.sh("eglinfo -p gbm -B 2>&1", 180)
+    renderer = re.search(r"^OpenGL core.* renderer: (.*)$", out, re.M)
+    if not renderer or "virgl" not in renderer[1]:
+        raise Failure(f"no virgl in the guest: {out}")
+    say(f"    {renderer[1]}")
+    say(f"==> drawing {SCENE} with glmark2 for {SECONDS} s")
+    fps = draw(vm, args.picture)
+    results = [f"GL renderer: {renderer[1]}", f"Frames per second: {fps}"]
+    if args.crash:
+        took_s = crash(vm, daemon)
+        results.append(f"Console back after a crash: {took_s * 1000:.0f} ms")
+    results.append(f"Screen: {args.picture}")
+    return daemon, vm, f"{GLMARK2} --run-forever", results
+
+
+def crash_vulkan(daemon, vm):
+    """The same for Vulkan: programs lose their device, new ones have one."""
+    say("==> vkmark draws in the guest; kill -9 of the process that renders")
+    with scenarios.Program(vm, f"exec {VKMARK} --run-forever",
+                           "Virtio-GPU Venus"):
+        start = time.monotonic()
+        daemon.crash()
+        vulkan.vkcopy(vm)
+        took_s = time.monotonic() - start
+    say(f"    a new program's copies are right {took_s * 1000:.0f} ms after "
+        f"the kill")
+    vulkan.vkmark(vm, VULKAN_SCENE)
+    say("    a new vkmark draws")
+    return took_s
+
+
+def demo_vulkan(lab, args):
+    daemon, vm = start(lab, args, scenarios.GENERIC)
+    say("==> asking the guest for its Vulkan")
+    name = vulkan.vulkaninfo(vm)
+    say(f"    {name}")
+    say(f"==> drawing {VULKAN_SCENE} with vkmark for {SECONDS} s")
+    fps = vulkan.vkmark(vm, VULKAN_SCENE, SECONDS)
+    vulkan.vkmark_draws(vm, VULKAN_SCENE).save(args.picture)
+    results = [f"Vulkan device: {name}", f"Frames per second: {fps}"]
+    if args.crash:
+        took_s = crash_vulkan(daemon, vm)
+        results.append(f"Vulkan back after a crash: {took_s * 1000:.0f} ms")
+    results.append(f"Picture: {args.picture}")
+    return daemon, vm, f"{VKMARK} --run-forever", results
+
+
+def keep(lab, daemon, vm, load):
+    vm.sh(f"while :; do {load}; sleep 1; done >/dev/null 2>&1 &")
+    lab.lasting = True
+    with open(lab.path("machine.json"), "w") as f:
+        json.dump({"pids": [vm.process.pid, daemon.pid], "gpu": vm.GPU}, f)
+    print(f"""
 The machine is left running. To work in it:
   scripts/demo --shell {lab.dir}
 QEMU's monitor (QMP) is {lab.path('qmp.sock')}; to end all of it:
   kill {vm.process.pid} {daemon.pid}; rm -r {lab.dir}""", flush=True)
+
+
+# What stands for a machine of one's own, from the same pieces.
+COMMANDS = f"""
+The same with a guest of your own (Debian 13 with mesa-vulkan-drivers of
+trixie-backports):
+  vhost-device-gpu --socket-path gpu.sock --gpu-mode virglrenderer &
+  qemu-system-x86_64 -enable-kvm -m 4G -smp 4 \\
+      -machine q35,memory-backend=mem0 \\
+      -object memory-backend-memfd,id=mem0,size=4G,share=on \\
+      -chardev socket,id=gpu,path=gpu.sock \\
+      -device {scenarios.GENERIC},chardev=gpu \\
+      disk.qcow2"""
+
+
+def demo(args):
+    with Lab(Settings(args), "demo") as lab:
+        try:
+            run = demo_vulkan if args.vulkan else demo_gl
+            daemon, vm, load, results = run(lab, args)
+            daemon.require_alive()
+        except Failure as e:
+            say(lab.logs())
+            sys.exit(f"demo: error: {e}")
+        print("\n".join(results), flush=True)
+        if args.vulkan:
+            print(COMMANDS, flush=True)
+        if args.keep:
+            keep(lab, daemon, vm, load)
 
 
 def reach(path):
@@ -184,6 +250,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--keep", action="store_true")
     p.add_argument("--crash", action="store_true")
+    p.add_argument("--vulkan", action="store_true")
     p.add_argument("--daemon")
     p.add_argument("--accel", default="tcg")
     p.add_argument("--shell")

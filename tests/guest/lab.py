@@ -6,6 +6,7 @@ Everything a test starts is ended by its pid when the test ends, however it
 ends: Lab is a context manager and keeps the list.
 """
 
+import base64
 import json
 import os
 import re
@@ -71,6 +72,30 @@ def run_script(name, *args):
                           stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+def unfiltered(data, row_bytes, step):
+    """The rows of a PNG picture, whose first byte says what the others are
+    the difference to: left, above, their mean, or the likeliest of three."""
+    above, rows = bytearray(row_bytes), []
+    for at in range(0, len(data), row_bytes + 1):
+        kind, row = data[at], bytearray(data[at + 1:at + 1 + row_bytes])
+        for i in range(row_bytes if kind else 0):
+            a = row[i - step] if i >= step else 0
+            b = above[i]
+            if kind == 1:
+                guess = a
+            elif kind == 2:
+                guess = b
+            elif kind == 3:
+                guess = (a + b) // 2
+            else:
+                c = above[i - step] if i >= step else 0
+                guess = min((a, b, c), key=lambda v: abs(a + b - c - v))
+            row[i] = row[i] + guess & 255
+        rows.append(row)
+        above = row
+    return rows
+
+
 class Picture:
     """The pixels of a screendump, three bytes each: red, green, blue."""
 
@@ -88,6 +113,28 @@ class Picture:
         check(len(pixels) == width * height * 3,
               f"{path}: {len(pixels)} bytes for {width}x{height}")
         return cls(width, height, pixels)
+
+    @classmethod
+    def from_png(cls, data):
+        """Of eight bits a channel, with or without alpha, which is left out,
+        and not interlaced: as programs write screenshots."""
+        check(data[:8] == b"\x89PNG\r\n\x1a\n", "this is no PNG picture")
+        width, height, depth, kind, _, _, interlace = struct.unpack(
+            ">IIBBBBB", data[16:29])
+        check((depth, interlace) == (8, 0) and kind in (2, 6),
+              f"a PNG picture of kind {kind}, {depth} bits, {interlace}")
+        at, packed = 8, b""
+        while at < len(data):
+            size, = struct.unpack_from(">I", data, at)
+            if data[at + 4:at + 8] == b"IDAT":
+                packed += data[at + 8:at + 8 + size]
+            at += size + 12
+        channels = 3 if kind == 2 else 4
+        rows = unfiltered(zlib.decompress(packed), width * channels, channels)
+        pixels = bytearray(3 * width * height)
+        for c in range(3):
+            pixels[c::3] = b"".join(row[c::channels] for row in rows)
+        return cls(width, height, bytes(pixels))
 
     def pixel(self, x, y):
         o = (y * self.width + x) * 3
@@ -532,6 +579,10 @@ class VM:
                            f"{out[-1500:]}")
         return out
 
+    def fetch(self, path):
+        """The bytes of a file of the guest."""
+        return base64.b64decode(self.sh(f"base64 {path}"))
+
     def load_driver(self, one_mode=None, and_small=False):
         """Loads virtio-gpu. one_mode: leave the guest this (width, height)
         only (and_small: and SMALL_MODES), because glmark2 draws in the largest
@@ -589,11 +640,11 @@ class VM:
     def cont(self):
         self.qmp.command("cont")
 
-    def reset(self, by_guest=False):
-        """Resets the machine and waits for the boot: by the monitor, or in
-        the guest's own way without its driver being asked."""
+    def reset(self, by_guest=None):
+        """Resets the machine and waits for the boot: by the monitor, or by
+        a command in the guest, such as SYSRQ_RESET."""
         if by_guest:
-            self.agent.start("echo b > /proc/sysrq-trigger")
+            self.agent.start(by_guest)
         else:
             self.qmp.command("system_reset")
         time.sleep(0.5)
@@ -617,6 +668,15 @@ class VM:
 # The alpha channel is declined because the driver's planes have none: with
 # it glmark2 cannot show what it has drawn.
 GLMARK2 = "glmark2-es2-drm --visual-config red=8:green=8:blue=8:alpha=0"
+
+
+# Into no window, and to pictures in ordinary memory: the driver's own
+# swapchains want dma-bufs of the host, which one without a GPU may not have.
+VKMARK = "env MESA_VK_WSI_DEBUG=sw vkmark --winsys headless"
+
+
+# The machine's own reset, without the driver being asked.
+SYSRQ_RESET = "echo b > /proc/sysrq-trigger"
 
 
 SMALL_MODES = ((640, 480), (800, 600), (1024, 768))

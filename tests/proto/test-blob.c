@@ -622,8 +622,7 @@ static void test_no_copy(const void *mode)
 	uint64_t before_bytes = daemon_held_bytes(rig->daemon);
 	for (uint32_t id = 1; id <= 3; id++) {
 		g_autofree uint32_t *pixels = rig_make_pattern(HD_WIDTH, HD_HEIGHT, id);
-		g_autofree struct virtio_gpu_mem_entry *entries =
-			make_scattered_blob(rig, id, pixels, HD_BYTES);
+		g_free(make_scattered_blob(rig, id, pixels, HD_BYTES));
 
 		show(rig, 0, id, &layout);
 		display_wait_pixels(rig->display, 0, pixels, HD_WIDTH, HD_HEIGHT);
@@ -659,8 +658,7 @@ static void test_cursor(const void *mode)
 		proto_assert_mem(cursor.data, pixels, sizeof(cursor.data));
 	}
 	/* From pages as they come; and the blob may go. */
-	g_autofree struct virtio_gpu_mem_entry *entries =
-		make_scattered_blob(rig, 2, pixels, 64 * 64 * 4);
+	g_free(make_scattered_blob(rig, 2, pixels, 64 * 64 * 4));
 	vgpu_update_cursor(rig->vgpu, 0, 2, 10, 20, 0, 0);
 	display_wait_cursor(rig->display, 0, 2, 1, &cursor);
 	if (draws(mode)) {
@@ -684,8 +682,7 @@ static void show_two(struct rig *rig, const uint32_t *pixels)
 	const struct vgpu_layout copied = {VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, WIDTH, HEIGHT,
 					   WIDTH * 4, 0};
 
-	g_autofree struct virtio_gpu_mem_entry *entries =
-		make_scattered_blob(rig, 1, pixels, SIZE_BYTES);
+	g_free(make_scattered_blob(rig, 1, pixels, SIZE_BYTES));
 	show(rig, 0, 1, &plain);
 	make_blob(rig, 2, pixels, SIZE_BYTES);
 	show(rig, 1, 2, &copied);
@@ -913,8 +910,7 @@ static void test_cycles(const void *mode)
 			n_mappings = count_mappings(rig);
 			held_bytes = daemon_held_bytes(rig->daemon);
 		}
-		g_autofree struct virtio_gpu_mem_entry *entries =
-			make_scattered_blob(rig, 1, pixels, SIZE_BYTES);
+		g_free(make_scattered_blob(rig, 1, pixels, SIZE_BYTES));
 		show(rig, i % 16, 1, &plain);
 		if (i % 10 == 9) {
 			rig_reset(rig, true);
@@ -929,10 +925,11 @@ static void test_cycles(const void *mode)
 	g_test_message("%u mappings, then %u; %" G_GUINT64_FORMAT " bytes, then %" G_GUINT64_FORMAT,
 		       n_mappings, count_mappings(rig), held_bytes,
 		       daemon_held_bytes(rig->daemon));
-	g_assert_cmpuint(daemon_count_fds(rig->daemon), ==, n_fds);
+	/* One more for each reset would be 180; a few are on their way between two processes. */
+	g_assert_cmpuint(daemon_count_fds(rig->daemon), <, n_fds + 20);
 	g_assert_cmpuint(count_mappings(rig), <, n_mappings + SIZE_BYTES / PAGE);
-	/* A sanitizer keeps what was freed for a while. */
-	if (!g_getenv("TEST_SANITIZED")) {
+	/* A sanitizer keeps what was given back. */
+	if (g_strcmp0(g_getenv("TEST_SANITIZED"), "1") != 0) {
 		g_assert_cmpuint(daemon_held_bytes(rig->daemon), <, held_bytes + held_bytes / 20);
 	}
 	rig_destroy(rig);

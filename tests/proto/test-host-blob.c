@@ -30,7 +30,7 @@ struct machine {
 	struct vgpu *vgpu;     /* rig's */
 	struct window *window; /* rig's front-end's */
 	const uint32_t *results;
-	unsigned int n_cut_short; /* maps that a reset or a death may have found unanswered */
+	unsigned int n_unanswered; /* questions that a reset may come before the answer of */
 };
 
 /* What a driver does first. */
@@ -70,8 +70,8 @@ static void end(struct machine *machine)
 	struct window_counts counts = window_get_counts(machine->window);
 
 	g_assert_cmpuint(counts.n_overlaps, ==, 0);
-	/* What may have been mapped is asked back. */
-	g_assert_cmpuint(counts.n_vain_unmaps, <=, machine->n_cut_short);
+	/* What was not answered before a reset is unmapped, whether it was mapped or not. */
+	g_assert_cmpuint(counts.n_vain_unmaps, <=, machine->n_unanswered);
 	g_assert_cmpuint(counts.n_bad_files, ==, 0);
 	rig_destroy(machine->rig);
 }
@@ -381,6 +381,7 @@ static struct vgpu_call *send_map(struct machine *machine, uint32_t id, uint64_t
 	struct vgpu_call *call = vgpu_submit(machine->vgpu, VGPU_CONTROL, &chain);
 
 	vgpu_kick(machine->vgpu, VGPU_CONTROL);
+	machine->n_unanswered++;
 	return call;
 }
 
@@ -553,7 +554,6 @@ static void check_reset(bool has_message)
 			make(&machine, 50, PAGE);
 			window_set_delay_ms(machine.window, 20);
 			send_map(&machine, 50, 100 * PAGE);
-			machine.n_cut_short += 1;
 		}
 		unsigned int n_unmaps = window_get_counts(machine.window).n_unmaps;
 		rig_reset(machine.rig, has_message);
@@ -595,7 +595,6 @@ static void test_crash(const void *mode)
 			window_set_delay_ms(machine.window, 50);
 		}
 		struct vgpu_call *call = i % 2 ? send_map(&machine, 50, 100 * PAGE) : NULL;
-		machine.n_cut_short += i % 2;
 		pid_t pid = daemon_find_process(machine.rig->daemon, "renderer");
 		g_assert_no_errno(kill(pid, SIGKILL));
 		if (call) {
@@ -631,15 +630,6 @@ static unsigned int count_own_fds(void)
 	return n;
 }
 
-/* What another process was told last may be on its way yet. */
-static void wait_fds(const struct machine *machine, unsigned int n)
-{
-	for (int i = 0; i < 500 && daemon_count_fds(machine->rig->daemon) != n; i++) {
-		g_usleep(10 * 1000);
-	}
-	g_assert_cmpuint(daemon_count_fds(machine->rig->daemon), ==, n);
-}
-
 /* One life of a blob; @end: where a reset cuts it short, or 5. */
 static void live(struct machine *machine, uint32_t end, uint64_t offset)
 {
@@ -648,7 +638,6 @@ static void live(struct machine *machine, uint32_t end, uint64_t offset)
 		map(machine, 1, offset);
 	} else if (end == 1) {
 		send_map(machine, 1, offset);
-		machine->n_cut_short += 1;
 	}
 	if (end > 3) {
 		unmap(machine, 1);
@@ -671,7 +660,6 @@ static void test_cycles(const void *mode)
 	(void)mode;
 	for (unsigned int i = 0; i < 10000; i++) {
 		if (i == 1000) {
-			g_usleep(200 * 1000);
 			n_fds = daemon_count_fds(machine.rig->daemon);
 			n_own_fds = count_own_fds();
 			held_bytes = daemon_held_bytes(machine.rig->daemon);
@@ -682,10 +670,11 @@ static void test_cycles(const void *mode)
 	g_test_message("%u descriptors, then %u; %" G_GUINT64_FORMAT " bytes, then %" G_GUINT64_FORMAT,
 		       n_fds, daemon_count_fds(machine.rig->daemon), held_bytes,
 		       daemon_held_bytes(machine.rig->daemon));
-	wait_fds(&machine, n_fds);
+	/* One more for each cycle would be 9,000; a few are on their way between two processes. */
+	g_assert_cmpuint(daemon_count_fds(machine.rig->daemon), <, n_fds + 20);
 	g_assert_cmpuint(count_own_fds(), ==, n_own_fds);
-	/* A sanitizer keeps what was freed for a while. */
-	if (!g_getenv("TEST_SANITIZED")) {
+	/* A sanitizer keeps what was given back. */
+	if (g_strcmp0(g_getenv("TEST_SANITIZED"), "1") != 0) {
 		g_assert_cmpuint(daemon_held_bytes(machine.rig->daemon), <,
 				 held_bytes + held_bytes / 20);
 	}

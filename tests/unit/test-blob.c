@@ -492,6 +492,16 @@ static void test_cursor(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	assert_shown(f, "cursor 0: 5,6 hot 1,2\n");
 	g_assert_cmphex(f->display->cursor[64 + 2], ==, 0x80123456);
 	assert_is(update_cursor(f, 0, 2, 5, 6, 1, 2), INVALID_PARAMETER);
+
+	/* What is refused leaves the image as it was, and a cursor without one as it was. */
+	struct guestmem *none = guestmem_create_empty();
+	device_set_memory(&f->dev, none);
+	assert_is(update_cursor(f, 0, 1, 9, 9, 0, 0), UNSPEC);
+	assert_is(update_cursor(f, 1, 1, 9, 9, 0, 0), UNSPEC);
+	g_assert_null(f->dev.cursors[1].pixels);
+	g_assert_cmphex(f->dev.cursors[0].pixels[64 + 2], ==, 0x80123456);
+	device_set_memory(&f->dev, f->vm.mem);
+	guestmem_unref(none);
 }
 
 /* A blob of the host's is shown from its memory where its renderer has no picture. */
