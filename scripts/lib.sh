@@ -291,11 +291,11 @@ build_in() {
 	ninja -C "$dir" "$target"
 }
 
-# build_in_13 DIR TARGET: the same in the Debian 13 tree, which has to be there.
+# build_in_13 DIR TARGET...: the same in the Debian 13 tree, which has to be there.
 build_in_13() {
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	env -C "$repo" "$repo/scripts/debian13" sh -euc '
 		[ -e "$1/build.ninja" ] || meson setup "$1" .
-		ninja -C "$1" "$2"
+		ninja -C "$@"
 	' sh "$@"
 }

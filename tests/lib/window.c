@@ -30,6 +30,7 @@ struct window {
 	GCond changed;
 	GThread *thread;
 	int fd; /* of the channel, or -1 */
+	int old_fd; /* of the one before, which is open until the daemon has the new one; or -1 */
 	int wake_fd;
 	bool must_stop;
 	enum window_manner manner;
@@ -212,11 +213,11 @@ static void answer(int fd, const struct question *question, bool is_done, bool i
 	(void)ignored;
 }
 
-static void close_channel(struct window *window)
+static void close_fd(int *fd)
 {
-	if (window->fd >= 0) {
-		close(window->fd);
-		window->fd = -1;
+	if (*fd >= 0) {
+		close(*fd);
+		*fd = -1;
 	}
 }
 
@@ -228,7 +229,7 @@ static void serve(struct window *window)
 	g_mutex_lock(&window->lock);
 	int fd = window->fd;
 	if (fd < 0 || !receive_question(fd, &question)) {
-		close_channel(window);
+		close_fd(&window->fd);
 		g_mutex_unlock(&window->lock);
 		return;
 	}
@@ -236,7 +237,7 @@ static void serve(struct window *window)
 	window->n_asked += 1;
 	enum window_manner manner = window->manner;
 	if (manner == WINDOW_HANGS_UP) {
-		close_channel(window);
+		close_fd(&window->fd);
 		window->manner = WINDOW_SERVES;
 	} else {
 		bool is_done = do_question(window, &question);
@@ -293,6 +294,7 @@ struct window *window_create(void)
 	struct window *window = g_new0(struct window, 1);
 
 	window->fd = -1;
+	window->old_fd = -1;
 	window->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	g_assert_no_errno(window->wake_fd);
 	window->mappings = g_array_new(FALSE, FALSE, sizeof(struct mapping));
@@ -312,7 +314,8 @@ void window_destroy(struct window *window)
 	g_mutex_unlock(&window->lock);
 	wake(window);
 	g_thread_join(window->thread);
-	close_channel(window);
+	close_fd(&window->fd);
+	close_fd(&window->old_fd);
 	close(window->wake_fd);
 	if (window->base) {
 		munmap(window->base, window->size);
@@ -342,7 +345,8 @@ int window_connect(struct window *window)
 
 	g_assert_no_errno(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
 	g_mutex_lock(&window->lock);
-	close_channel(window);
+	close_fd(&window->old_fd);
+	window->old_fd = window->fd;
 	window->fd = fds[0];
 	g_mutex_unlock(&window->lock);
 	wake(window);

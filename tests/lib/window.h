@@ -42,7 +42,7 @@ void window_destroy(struct window *window);
 /* Addresses; before the first mapping. */
 void window_set_size(struct window *window, uint64_t size_bytes);
 /* Serves one end of a new channel and returns the other, for SET_BACKEND_REQ_FD; the caller closes
- * it. Any number of times: the channel before is closed. */
+ * it. Any number of times: the channel before is not served any more. */
 int window_connect(struct window *window);
 
 /* From the next question on. */
