@@ -164,8 +164,7 @@ QEMU's monitor (QMP) is {lab.path('qmp.sock')}; to end all of it:
 
 # What stands for a machine of one's own, from the same pieces.
 COMMANDS = f"""
-The same with a guest of your own (Debian 13 with mesa-vulkan-drivers of
-trixie-backports):
+The same with a guest of your own (Debian 13 with mesa-vulkan-drivers):
   vhost-device-gpu --socket-path gpu.sock --gpu-mode virglrenderer &
   qemu-system-x86_64 -enable-kvm -m 4G -smp 4 \\
       -machine q35,memory-backend=mem0 \\
