@@ -488,7 +488,8 @@ static int create_display(struct process_engine *engine)
 		engine->display = display_create_headless();
 		return 0;
 	}
-	return display_create_vhost_user_gpu(&keeper_display_listener, engine, &engine->display);
+	return display_create_vhost_user_gpu(&keeper_display_listener, engine, false,
+					     &engine->display);
 }
 
 static int process_engine_start(struct engine *base)

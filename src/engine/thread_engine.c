@@ -24,7 +24,7 @@ static int create_display(void *data, const struct display_listener *listener, v
 		*display_out = display_create_headless();
 		return 0;
 	}
-	return display_create_vhost_user_gpu(listener, listener_data, display_out);
+	return display_create_vhost_user_gpu(listener, listener_data, false, display_out);
 }
 
 static void failed(void *data)

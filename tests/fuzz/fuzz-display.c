@@ -300,7 +300,7 @@ void fuzz_one(const uint8_t *bytes, size_t size_bytes)
 	g_mutex_init(&fuzz.lock);
 	quota_init(&fuzz.quota, QUOTA_BYTES);
 	screen_init(&fuzz.screen);
-	g_assert_cmpint(display_create_vhost_user_gpu(&listener, &fuzz, &fuzz.display), ==, 0);
+	g_assert_cmpint(display_create_vhost_user_gpu(&listener, &fuzz, false, &fuzz.display), ==, 0);
 	while (!fuzz_input_is_over(&fuzz.in)) {
 		unsigned int i = fuzz_input_operation(&fuzz.in);
 
