@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "gpu/udmabuf.h"
 #include "listener.h"
 #include "options.h"
 #include "probe.h"
@@ -154,6 +155,23 @@ static bool make_shader_cache(const char *folder)
 	return true;
 }
 
+/* What was asked for and can't be had is said at once. */
+static bool check_udmabuf(const struct options *options)
+{
+	int fd = options_use_udmabuf(options) ? udmabuf_open() : -ENOENT;
+
+	if (fd < 0 && options_use_udmabuf(options)) {
+		log_failure("--dmabuf on: '%s': %s (it takes the kernel's udmabuf, and the right to "
+			    "use it; or --dmabuf off)",
+			    UDMABUF_PATH, g_strerror(-fd));
+		return false;
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return true;
+}
+
 static int run(const struct options *options)
 {
 	struct renderer_caps caps;
@@ -165,7 +183,8 @@ static int run(const struct options *options)
 	if (is_listening < 0) {
 		return EXIT_WRONG_USE;
 	}
-	if (!make_shader_cache(options->renderer.shader_cache) || sandbox_init(options) < 0) {
+	if (!make_shader_cache(options->renderer.shader_cache) || !check_udmabuf(options) ||
+	    sandbox_init(options) < 0) {
 		return EXIT_HOST_LACKS;
 	}
 	switch (probe_run(options, &caps)) {

@@ -20,6 +20,16 @@ enum sandbox_mode {
 	SANDBOX_OFF,
 };
 
+/*
+ * Whether the front-end is given buffers to read by itself. It does not say
+ * whether its display can show them, so AUTO is OFF until one does.
+ */
+enum dmabuf_mode {
+	DMABUF_AUTO,
+	DMABUF_ON,
+	DMABUF_OFF,
+};
+
 struct options {
 	char *socket_path; /* owned; NULL if fd is given */
 	int fd;		   /* -1 if socket_path is given */
@@ -27,6 +37,7 @@ struct options {
 	struct renderer_options renderer; /* strings owned */
 	bool is_headless;
 	enum sandbox_mode sandbox;
+	enum dmabuf_mode dmabuf;
 	uint64_t max_hostmem_bytes; /* of each front-end's guest */
 	unsigned int max_clients;   /* front-ends at once */
 	unsigned int max_crashes;   /* of the process that renders, in a row */
@@ -35,3 +46,8 @@ struct options {
 /* options_out is written on OPTIONS_RUN only; then options_finish() frees it. */
 enum options_result options_parse(int argc, char **argv, struct options *options_out);
 void options_finish(struct options *options);
+
+/* Are there pictures, and are they to be shown as buffers where that can be? */
+bool options_use_dmabufs(const struct options *options);
+/* The same of pages of the guest's, by the process that has the front-end: it needs /dev/udmabuf. */
+bool options_use_udmabuf(const struct options *options);

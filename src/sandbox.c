@@ -29,6 +29,7 @@
 #include "backend.h"
 #include "display/display.h"
 #include "engine/spawner.h"
+#include "gpu/udmabuf.h"
 #include "listener.h"
 #include "renderer/renderer.h"
 #include "sandbox_report.h"
@@ -114,6 +115,9 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 	}
 	if (role == SANDBOX_LISTENER || role == SANDBOX_BACKEND || role == SANDBOX_KEEPER) {
 		ADD(backend_calls, display_calls, guestmem_calls);
+	}
+	if ((role == SANDBOX_LISTENER || role == SANDBOX_BACKEND) && options_use_udmabuf(options)) {
+		ADD(udmabuf_calls);
 	}
 	if (role == SANDBOX_RENDERER || forks) {
 		ADD(arena_calls, guestmem_calls);
@@ -245,6 +249,10 @@ GArray *sandbox_paths(enum sandbox_role role, const struct options *options)
 		add_renderer(paths, options);
 		/* "/proc/self" is somebody else for each of its children. */
 		add_path(paths, role == SANDBOX_RENDERER ? "/proc/self" : "/proc", LOCKDOWN_READ);
+	}
+	/* It is opened by who serves a front-end, before that gives it up. */
+	if (role == SANDBOX_LISTENER && options_use_udmabuf(options)) {
+		add_path(paths, UDMABUF_PATH, LOCKDOWN_DEVICE);
 	}
 	if (role == SANDBOX_LISTENER && options->socket_path != NULL) {
 		g_autofree char *folder = g_path_get_dirname(options->socket_path);
