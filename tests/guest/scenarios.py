@@ -6,6 +6,7 @@ A scenario is a function of one Run (see run in this directory), registered
 for the front-ends and devices it is to be run on.
 """
 
+import os
 import re
 import signal
 import time
@@ -382,6 +383,44 @@ def glmark2(t, vm):
     check(len(fps) == 3 and all(fps), f"frame rates {fps}: {out}")
     check(not re.search(r"error", out, re.I), out)
     note(f"{t.name}: glmark2 frames per second {fps}")
+
+
+def run_inside(t, vm, *command):
+    """A test program of the proto suite on the guest's own devices; each of
+    its tests is a result of ours."""
+    vm.sh("mkdir -p /mnt/p && mount -o ro /dev/vdb /mnt/p")
+    status, out = vm.run("cd /tmp && LD_LIBRARY_PATH=/mnt/p/lib "
+                         f"TEST_TIMEOUT_FACTOR={5 * SLOW:.0f} "
+                         + " ".join(command) + " 2>/tmp/errors; s=$?; "
+                         "tail -c 3000 /tmp/errors >&2; exit $s", 300 * SLOW)
+    found = re.findall(r"^(not )?ok \d+ (\S+)(.*)$", out, re.M)
+    for is_bad, name, more in found:
+        t.result(not is_bad and "SKIP" not in more, f"in the guest: {name}")
+    check(found and status in (0, 1), f"{command[0]} ended with {status}")
+    if status != 0:
+        note(out[-3000:])
+
+
+# A host needs /dev/udmabuf to make dma-bufs of, and many have none. The guest
+# has, so it plays the host: daemon and fake front-end both run inside.
+@scenario("host-dmabuf", [(QEMU10, PCI), (QEMU11, PCI)], mode="2d")
+def host_dmabuf(t):
+    daemon = t.lab.settings.daemons[t.frontend][0]
+    build = os.path.dirname(os.path.dirname(daemon))
+    test = os.path.join(build, "tests/proto/test-dmabuf")
+    check(os.path.exists(test), f"{test} is not built")
+    image = t.lab.drive(t.frontend, [daemon, test])
+    vm = t.lab.vm(t.frontend, "virtio-gpu-pci", None, extra=(
+        "-drive", f"file={image},if=virtio,format=raw,readonly=on"))
+    note(f"{t.name}: booted in {vm.wait_boot():.1f} s")
+    with t.check("the guest can make dma-bufs", alive=False):
+        vm.sh("test -c /dev/udmabuf")
+    with t.check("the tests run", alive=False):
+        run_inside(t, vm, "/mnt/p/test-dmabuf", "/mnt/p/vhost-device-gpu",
+                   "-p", f"/proto/dmabuf/{t.mode}")
+    with t.check("QEMU ends well", alive=False):
+        rc = vm.quit()
+        check(rc == 0, f"QEMU ended with {rc}")
 
 
 @scenario("outputs-2d", [(QEMU10, PCI), (QEMU11, VGA)], mode="2d")
