@@ -42,7 +42,7 @@ struct display_cursor {
 
 struct display_listener {
 	/*
-	 * A new channel is there and knows nothing, or what takes_dmabuf() says has
+	 * A new channel is there and knows nothing, or what dmabufs() says has
 	 * changed: show everything again.
 	 */
 	void (*ready)(void *data);
@@ -78,17 +78,17 @@ struct display_impl {
 	bool (*update)(struct display *d, uint32_t scanout_id,
 		       const struct display_picture *picture, const struct rect *damage);
 	/*
-	 * Optional, together. takes_dmabuf: would update_dmabuf() of such a buffer
-	 * be seen at present? ready() says when that may have changed; where it
+	 * Optional, together. dmabufs: what update_dmabuf() may be given so that
+	 * it is seen, at present. ready() says when that may have changed; where it
 	 * has, buffers that wait are forgotten.
 	 *
 	 * update_dmabuf: as update(), but the scanout shows all of dmabuf
-	 * (borrowed), which the front-end reads by itself from now on, and at the
-	 * latest when it has drawn it. True: it has not yet, and taken() says once
-	 * when it has: then the guest may draw, on this buffer and on the one that
-	 * was there before.
+	 * (borrowed), whose first row begins at offset 0, and which the front-end
+	 * reads by itself from now on, and at the latest when it has drawn it.
+	 * True: it has not yet, and taken() says once when it has: then the guest
+	 * may draw, on this buffer and on the one that was there before.
 	 */
-	bool (*takes_dmabuf)(struct display *d, const struct dmabuf_layout *layout);
+	enum dmabuf_kinds (*dmabufs)(struct display *d);
 	bool (*update_dmabuf)(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
 			      uint32_t serial, const struct rect *damage);
 	/* Optional. About to draw, or to take memory: let go of frames that nobody reads any more. */
@@ -130,7 +130,10 @@ void display_destroy(struct display *d); /* NULL is fine */
 bool display_is_watched(struct display *d);
 bool display_update(struct display *d, uint32_t scanout_id, const struct display_picture *picture,
 		    const struct rect *damage);
+enum dmabuf_kinds display_dmabufs(struct display *d);
+/* Would display_update_dmabuf() of such a buffer be seen? */
 bool display_takes_dmabuf(struct display *d, const struct dmabuf_layout *layout);
+/* False as well, and nothing is shown, if it never takes any. */
 bool display_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
 			   uint32_t serial, const struct rect *damage);
 void display_reclaim(struct display *d);

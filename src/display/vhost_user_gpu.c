@@ -59,7 +59,7 @@ struct vhost_user_gpu {
 	struct vug_channel channel;
 	bool wants_output;
 	bool is_flight_timed; /* flight_timer will look at what is in flight */
-	int dmabufs;	      /* atomic: enum vug_dmabufs, the channel's */
+	int dmabufs;	      /* atomic: enum dmabuf_kinds, the channel's */
 
 	/* The display thread's own. */
 	struct loop_source source;
@@ -159,24 +159,9 @@ static bool gpu_update(struct display *d, uint32_t scanout_id,
 	return vug_wishes_await(&gpu->wishes, scanout_id);
 }
 
-static bool gpu_takes_dmabuf(struct display *d, const struct dmabuf_layout *layout)
+static enum dmabuf_kinds gpu_dmabufs(struct display *d)
 {
-	bool has_no_order = layout->modifier == DMABUF_MODIFIER_LINEAR ||
-			    layout->modifier == DMABUF_MODIFIER_INVALID;
-
-	/* No message says where in a buffer its pixels begin. */
-	if (layout->offset_bytes != 0) {
-		return false;
-	}
-	switch ((enum vug_dmabufs)g_atomic_int_get(&from_base(d)->dmabufs)) {
-	case VUG_DMABUFS_ALL:
-		return true;
-	case VUG_DMABUFS_LINEAR:
-		return has_no_order;
-	case VUG_DMABUFS_NONE:
-	default:
-		return false;
-	}
+	return (enum dmabuf_kinds)g_atomic_int_get(&from_base(d)->dmabufs);
 }
 
 static bool gpu_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
@@ -396,7 +381,7 @@ static void negotiate(struct vhost_user_gpu *gpu, uint64_t offered)
 	g_mutex_lock(&gpu->channel_lock);
 	vug_channel_negotiate(&gpu->channel, offered);
 	publish_dmabufs(gpu);
-	bool takes_dmabufs = gpu->channel.dmabufs != VUG_DMABUFS_NONE;
+	bool takes_dmabufs = gpu->channel.dmabufs != DMABUFS_NONE;
 	g_mutex_unlock(&gpu->channel_lock);
 	if (takes_dmabufs) {
 		gpu->base.listener->ready(gpu->base.listener_data);
@@ -589,7 +574,7 @@ static const struct display_impl vhost_user_gpu_impl = {
 	.destroy = gpu_destroy,
 	.is_watched = gpu_is_watched,
 	.update = gpu_update,
-	.takes_dmabuf = gpu_takes_dmabuf,
+	.dmabufs = gpu_dmabufs,
 	.update_dmabuf = gpu_update_dmabuf,
 	.reclaim = gpu_reclaim,
 	.disable = gpu_disable,

@@ -59,18 +59,18 @@ void vug_channel_close(struct vug_channel *channel)
 	channel->is_negotiated = false;
 	channel->is_acceptance_due = false;
 	channel->protocol_features = 0;
-	channel->dmabufs = VUG_DMABUFS_NONE;
+	channel->dmabufs = DMABUFS_NONE;
 	channel->n_unanswered = 0;
 	channel->is_answer_late = false;
 }
 
-static enum vug_dmabufs negotiated_dmabufs(const struct vug_channel *channel)
+static enum dmabuf_kinds negotiated_dmabufs(const struct vug_channel *channel)
 {
 	if (!channel->wants_dmabufs) {
-		return VUG_DMABUFS_NONE;
+		return DMABUFS_NONE;
 	}
-	return channel->protocol_features & 1u << VUG_PROTOCOL_F_DMABUF2 ? VUG_DMABUFS_ALL
-									 : VUG_DMABUFS_LINEAR;
+	return channel->protocol_features & 1u << VUG_PROTOCOL_F_DMABUF2 ? DMABUFS_ALL
+									 : DMABUFS_LINEAR;
 }
 
 void vug_channel_negotiate(struct vug_channel *channel, uint64_t offered_features)
@@ -194,7 +194,7 @@ static void add_dmabuf_scanout(struct vug_channel *channel, uint32_t scanout_id,
 		.modifier = layout->modifier,
 	};
 
-	if (channel->dmabufs == VUG_DMABUFS_ALL) {
+	if (channel->dmabufs == DMABUFS_ALL) {
 		vug_out_add_dmabuf(&channel->out, VUG_DMABUF_SCANOUT2, &body, sizeof(body), dmabuf);
 	} else {
 		vug_out_add_dmabuf(&channel->out, VUG_DMABUF_SCANOUT, &body.scanout,
@@ -240,7 +240,8 @@ static bool pick_picture(struct vug_channel *channel, struct vug_wishes *wishes)
 			add_picture(channel, scanout_id, &wish);
 			return true;
 		}
-		if (wish.dmabuf != NULL && channel->dmabufs != VUG_DMABUFS_NONE) {
+		if (wish.dmabuf != NULL &&
+		    dmabuf_is_among(&wish.dmabuf->layout, channel->dmabufs)) {
 			add_dmabuf(channel, scanout_id, &wish);
 			return true;
 		}
@@ -281,7 +282,7 @@ gint64 vug_channel_expire(struct vug_channel *channel, struct vug_wishes *wishes
 	}
 	channel->is_answer_late = true;
 	channel->n_unanswered++;
-	channel->dmabufs = VUG_DMABUFS_NONE;
+	channel->dmabufs = DMABUFS_NONE;
 	vug_wishes_forget_dmabufs(wishes);
 	return 0;
 }

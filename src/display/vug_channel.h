@@ -14,19 +14,13 @@
 #include "display/vug_questions.h"
 #include "display/vug_wishes.h"
 
-enum vug_dmabufs {
-	VUG_DMABUFS_NONE,   /* are shown by this front-end */
-	VUG_DMABUFS_LINEAR, /* of any other order it would not be told */
-	VUG_DMABUFS_ALL,
-};
-
 struct vug_channel {
 	bool wants_dmabufs; /* for all channels */
 	int socket; /* owned, or -1 */
 	bool is_negotiated;
 	bool is_acceptance_due; /* SET_PROTOCOL_FEATURES */
 	uint64_t protocol_features;
-	enum vug_dmabufs dmabufs;
+	enum dmabuf_kinds dmabufs; /* that this front-end is given */
 	unsigned int n_unanswered; /* buffers in a row that were given up */
 	bool is_answer_late;	   /* the last of them still is */
 	gint64 flight_since_us;	   /* when the buffer in flight was begun to be sent */

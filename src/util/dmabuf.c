@@ -44,10 +44,25 @@ void dmabuf_unref(struct dmabuf *dmabuf)
 	}
 }
 
+bool dmabuf_is_among(const struct dmabuf_layout *layout, enum dmabuf_kinds kinds)
+{
+	bool has_no_order = layout->modifier == DMABUF_MODIFIER_LINEAR ||
+			    layout->modifier == DMABUF_MODIFIER_INVALID;
+
+	return kinds == DMABUFS_ALL || (kinds == DMABUFS_LINEAR && has_no_order);
+}
+
+static bool is_known(uint32_t fourcc)
+{
+	return fourcc == DMABUF_FOURCC_XRGB8888 || fourcc == DMABUF_FOURCC_ARGB8888 ||
+	       fourcc == DMABUF_FOURCC_XBGR8888 || fourcc == DMABUF_FOURCC_ABGR8888;
+}
+
 static bool is_sane(const struct dmabuf_layout *layout)
 {
 	return layout->width > 0 && layout->width <= MAX_SIDE && layout->height > 0 &&
 	       layout->height <= MAX_SIDE && layout->is_y_0_top <= 1 &&
+	       is_known(layout->fourcc) &&
 	       layout->stride_bytes >= layout->width * PIXEL_BYTES;
 }
 

@@ -17,6 +17,9 @@
 
 /* As drm_fourcc.h has them: 32-bit words of this machine, their bytes B, G, R, X. */
 #define DMABUF_FOURCC_XRGB8888 (0x34325258u) /* "XR24" */
+#define DMABUF_FOURCC_ARGB8888 (0x34325241u) /* "AR24" */
+#define DMABUF_FOURCC_XBGR8888 (0x34324258u) /* "XB24" */
+#define DMABUF_FOURCC_ABGR8888 (0x34324241u) /* "AB24" */
 #define DMABUF_MODIFIER_LINEAR UINT64_C(0)
 #define DMABUF_MODIFIER_INVALID UINT64_C(0x00ffffffffffffff) /* nobody knows */
 
@@ -25,9 +28,16 @@ struct dmabuf_layout {
 	uint32_t width, height;		     /* pixels */
 	uint32_t stride_bytes, offset_bytes; /* of the first row, in the buffer */
 	uint64_t modifier;		     /* DMABUF_MODIFIER_*, or a GPU's own */
-	uint32_t fourcc;
+	uint32_t fourcc; /* DMABUF_FOURCC_* */
 	/* VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP as displays take it: the last row lies first. */
 	uint32_t is_y_0_top;
+};
+
+/* What somebody can be given; of any other order than rows they would have to be told. */
+enum dmabuf_kinds {
+	DMABUFS_NONE,
+	DMABUFS_LINEAR,
+	DMABUFS_ALL,
 };
 
 struct dmabuf {
@@ -40,6 +50,8 @@ struct dmabuf {
 struct dmabuf *dmabuf_create(const struct dmabuf_layout *layout, int consume_fd);
 struct dmabuf *dmabuf_ref(struct dmabuf *dmabuf);
 void dmabuf_unref(struct dmabuf *dmabuf); /* NULL is fine */
+
+bool dmabuf_is_among(const struct dmabuf_layout *layout, enum dmabuf_kinds kinds);
 
 /*
  * Of what another process says: is that a dma-buf, and do all rows lie in it?

@@ -36,10 +36,9 @@ static bool logbook_update(struct display *d, uint32_t scanout_id,
 	return l->is_busy;
 }
 
-static bool logbook_takes_dmabuf(struct display *d,
-				 const struct dmabuf_layout *layout G_GNUC_UNUSED)
+static enum dmabuf_kinds logbook_dmabufs(struct display *d)
 {
-	return logbook_from_base(d)->takes_dmabufs;
+	return logbook_from_base(d)->takes_dmabufs ? DMABUFS_ALL : DMABUFS_NONE;
 }
 
 static bool logbook_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
@@ -109,7 +108,7 @@ static const struct display_impl logbook_impl = {
 	.destroy = logbook_destroy,
 	.is_watched = logbook_is_watched,
 	.update = logbook_update,
-	.takes_dmabuf = logbook_takes_dmabuf,
+	.dmabufs = logbook_dmabufs,
 	.update_dmabuf = logbook_update_dmabuf,
 	.reclaim = logbook_reclaim,
 	.disable = logbook_disable,
