@@ -222,6 +222,7 @@ enum gpu_resp handle_resource_attach_backing(struct device *dev, struct command 
 		g_free(entries);
 		return resp;
 	}
+	scanout_forget_dmabufs(dev, resource->id); /* that there could be none */
 	record_if_kept(dev, resource);
 	return resp;
 }

@@ -14,6 +14,9 @@
  * guest that takes its pages back. A guest whose transfers put pixels elsewhere
  * than they lie is found out by the first of them, and copied for.
  *
+ * What is in memory of the renderer's it may give as it lies, all of it: nobody
+ * else knows in which order.
+ *
  * A display can't refuse a buffer, it just stays dark; so whatever is known not
  * to be taken by some GPU is not tried.
  */
@@ -33,7 +36,7 @@ static uint64_t page_mask(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 }
 
-/* ---- is it possible? ---- */
+/* ---- in the guest's pages ---- */
 
 /* Where the view's first pixel is in the resource's pages, and what lies there. */
 struct place {
@@ -88,8 +91,6 @@ static bool locate(const struct scanout *scanout, const struct resource *resourc
 	};
 	return checked_range(offset, (uint64_t)stride * view->height, size);
 }
-
-/* ---- the pages ---- */
 
 struct runs {
 	struct exporter_run *list; /* borrowed */
@@ -157,21 +158,78 @@ static bool fill_runs(struct runs *runs, const struct resource *resource, uint64
 	return runs->left_bytes == 0;
 }
 
-/* Returns a descriptor or -errno. */
-static int export(struct device *dev, const struct resource *resource, const struct place *place)
+static struct dmabuf *make_of_pages(struct device *dev, const struct scanout *scanout,
+				    const struct resource *resource)
 {
 	size_t max = (size_t)resource->n_entries + RESOURCE_MAX_CROSSINGS;
-	g_autofree struct exporter_run *list = g_try_new(struct exporter_run, max);
+	g_autofree struct exporter_run *list = NULL;
+	struct place place;
+
+	if (!locate(scanout, resource, &place)) {
+		return NULL;
+	}
+	list = g_try_new(struct exporter_run, max);
 	struct runs runs = {
 		.list = list,
 		.max = max,
-		.left_bytes = (uint64_t)place->layout.stride_bytes * place->layout.height,
+		.left_bytes = (uint64_t)place.layout.stride_bytes * place.layout.height,
 	};
-
-	if (list == NULL || !fill_runs(&runs, resource, place->offset_bytes)) {
-		return -EINVAL;
+	if (list == NULL || !fill_runs(&runs, resource, place.offset_bytes)) {
+		return NULL;
 	}
-	return dev->exporter->export(dev->exporter_data, runs.list, runs.n);
+	int fd = dev->exporter->export(dev->exporter_data, runs.list, runs.n);
+	if (fd < 0) {
+		log_debug("res %u: its pages can't be a buffer: %s", resource->id, g_strerror(-fd));
+		return NULL;
+	}
+	return dmabuf_create(&place.layout, fd);
+}
+
+/* ---- in the renderer's memory ---- */
+
+static bool is_whole(const struct rect *view, uint32_t width, uint32_t height)
+{
+	const struct rect all = { 0, 0, width, height };
+
+	return rect_is_equal(view, &all);
+}
+
+static struct dmabuf *make_of_texture(struct device *dev, const struct scanout *scanout,
+				      const struct resource *resource)
+{
+	const struct renderer_dmabuf_impl *impl = dev->renderer->impl->dmabuf;
+	struct dmabuf_layout layout;
+	int fd;
+
+	if (impl == NULL ||
+	    !is_whole(&scanout->view, resource->desc.width, resource->desc.height) ||
+	    impl->export(dev->renderer, resource->id, &layout, &fd) != GPU_RESP_OK_NODATA) {
+		return NULL;
+	}
+	if (layout.width != scanout->view.width || layout.height != scanout->view.height) {
+		close(fd);
+		return NULL;
+	}
+	return dmabuf_create(&layout, fd);
+}
+
+/* The guest says how its pixels lie, and that they lie in rows. */
+static struct dmabuf *make_of_blob(struct device *dev, const struct scanout *scanout,
+				   const struct resource *resource)
+{
+	struct renderer_export exported;
+	struct place place;
+
+	if (!locate(scanout, resource, &place) || place.offset_bytes != 0 ||
+	    dev->renderer->impl->blob->export(dev->renderer, resource->id, &exported) !=
+		    GPU_RESP_OK_NODATA) {
+		return NULL;
+	}
+	if (exported.offset_bytes != 0 || dmabuf_check(exported.fd, &place.layout) < 0) {
+		close(exported.fd);
+		return NULL;
+	}
+	return dmabuf_create(&place.layout, exported.fd);
 }
 
 /* ---- those that there are ---- */
@@ -205,22 +263,32 @@ static struct scanout_dmabuf *find(struct device *dev, const struct scanout *sca
 	return NULL;
 }
 
+static struct dmabuf *make(struct device *dev, const struct scanout *scanout,
+			   const struct resource *resource, bool *is_of_pages_out)
+{
+	*is_of_pages_out = dev->exporter != NULL && is_in_guest_pages(dev, resource);
+	if (*is_of_pages_out) {
+		return make_of_pages(dev, scanout, resource);
+	}
+	if (!resource->is_blob) {
+		return make_of_texture(dev, scanout, resource);
+	}
+	return resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST
+		       ? NULL
+		       : make_of_blob(dev, scanout, resource);
+}
+
 static struct scanout_dmabuf *add(struct device *dev, const struct scanout *scanout,
-				  const struct resource *resource, const struct place *place)
+				  const struct resource *resource)
 {
 	struct scanout_dmabuf *kept = g_new(struct scanout_dmabuf, 1);
-	int fd = export(dev, resource, place);
 
 	*kept = (struct scanout_dmabuf){
 		.resource_id = scanout->resource_id,
 		.layout = scanout->layout,
 		.view = scanout->view,
 	};
-	if (fd >= 0) {
-		kept->dmabuf = dmabuf_create(&place->layout, fd);
-	} else {
-		log_debug("res %u can't be a buffer: %s", resource->id, g_strerror(-fd));
-	}
+	kept->dmabuf = make(dev, scanout, resource, &kept->is_of_pages);
 	if (dev->dmabufs.length >= SCANOUT_MAX_DMABUFS) {
 		scanout_dmabuf_free(g_queue_pop_tail(&dev->dmabufs));
 	}
@@ -231,16 +299,18 @@ static struct scanout_dmabuf *add(struct device *dev, const struct scanout *scan
 struct dmabuf *scanout_find_dmabuf(struct device *dev, const struct scanout *scanout,
 				   const struct resource *resource)
 {
-	struct place place;
-
-	if (dev->exporter == NULL || !is_in_guest_pages(dev, resource) ||
-	    !locate(scanout, resource, &place) ||
-	    !display_takes_dmabuf(dev->display, &place.layout)) {
+	if (dev->renderer->impl->is_blind || display_dmabufs(dev->display) == DMABUFS_NONE) {
 		return NULL;
 	}
 	struct scanout_dmabuf *kept = find(dev, scanout);
 	if (kept == NULL) {
-		kept = add(dev, scanout, resource, &place);
+		kept = add(dev, scanout, resource);
+	}
+	if (kept->dmabuf == NULL || !display_takes_dmabuf(dev->display, &kept->dmabuf->layout)) {
+		return NULL;
+	}
+	if (!kept->is_of_pages && !resource->is_blob) {
+		dev->renderer->impl->dmabuf->complete(dev->renderer, resource->id);
 	}
 	return kept->dmabuf;
 }
@@ -265,7 +335,8 @@ static bool is_seen(struct device *dev, const struct resource *resource)
 	for (GList *link = dev->dmabufs.head; link != NULL; link = link->next) {
 		const struct scanout_dmabuf *kept = link->data;
 
-		if (kept->resource_id == resource->id && kept->dmabuf != NULL) {
+		if (kept->resource_id == resource->id && kept->is_of_pages &&
+		    kept->dmabuf != NULL) {
 			return display_takes_dmabuf(dev->display, &kept->dmabuf->layout);
 		}
 	}

@@ -13,6 +13,7 @@
  * virgl_resource.c, virgl_read.c, virgl_context.c   what a guest makes of it
  * virgl_fence.c  one timeline out of many, and how its thread reaches ours
  * virgl_log.c    its messages
+ * virgl_dmabuf.c  textures that displays read by themselves
  * virgl_profile.c  what a sandbox has to leave it
  *
  * The library may still crash while it starts on a host whose GL is broken, or
@@ -215,6 +216,7 @@ const struct renderer_impl virgl_impl = {
 	.transfer_2d = virgl_transfer_2d,
 	.resource_read = virgl_resource_read,
 	.context = &virgl_context_impl,
+	.dmabuf = &virgl_dmabuf_impl,
 	.fence_create = virgl_fence_create,
 	.dispatch = virgl_dispatch,
 };

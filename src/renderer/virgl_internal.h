@@ -108,6 +108,9 @@ uint32_t virgl_read_format(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
 				  struct frame **frame_out);
 
+/* virgl_dmabuf.c */
+extern const struct renderer_dmabuf_impl virgl_dmabuf_impl;
+
 /* virgl_context.c */
 extern const struct renderer_context_impl virgl_context_impl;
 void virgl_contexts_destroy_all(struct virgl *virgl);

@@ -123,6 +123,16 @@ static void assert_frame(struct fixture *f, uint32_t colour)
 	}
 }
 
+static unsigned int count_kept(const struct fixture *f)
+{
+	unsigned int n = 0;
+
+	for (GList *link = f->dev.dmabufs.head; link != NULL; link = link->next) {
+		n += ((const struct scanout_dmabuf *)link->data)->dmabuf != NULL;
+	}
+	return n;
+}
+
 #define DRAWN "draw 0: 0,0 128x32 of 128x32/512\n"
 #define SENT "update 0: 0,0 128x32 of 128x32 at 0,0\n"
 
@@ -213,7 +223,7 @@ static void test_detach(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	assert_ok(detach(f, 1));
 	assert_shown(f, SENT);
 	assert_frame(f, 0x9000000);
-	g_assert_cmpuint(f->dev.dmabufs.length, ==, 0);
+	g_assert_cmpuint(count_kept(f), ==, 0);
 	draw(f, gpa, 0);
 	assert_ok(flush(f, 1, ALL));
 	assert_shown(f, SENT);
@@ -525,6 +535,97 @@ static void test_blob(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpuint(f->dev.dmabufs.length, ==, 0);
 }
 
+/* ---- the renderer's memory ---- */
+
+/* All of a texture, each time when it is complete; a part of it nobody can find. */
+static void test_texture(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct puppet *p = puppet_from_base(f->renderer);
+	int fd = unit_memfd(PAGE);
+	unsigned int n_fds = unit_count_fds();
+
+	p->picture_fd = fd;
+	p->picture_layout = (struct dmabuf_layout){
+		.width = WIDTH,
+		.height = HEIGHT,
+		.stride_bytes = 2048,
+		.modifier = 5,
+		.fourcc = DMABUF_FOURCC_XBGR8888,
+		.is_y_0_top = true,
+	};
+	p->picture = frame_create(&f->quota, WIDTH, HEIGHT);
+	assert_ok(create_3d(f, 1, WIDTH, HEIGHT, 1, 1, 0));
+	assert_ok(set_scanout(f, 0, 1, ALL));
+	g_string_truncate(p->log, 0);
+	assert_ok(flush(f, 1, ALL));
+	assert_shown(f, "draw 0: 0,0 128x32 of 128x32/2048\n");
+	assert_ok(flush(f, 1, RECT(1, 2, 3, 4)));
+	assert_shown(f, "draw 0: 1,2 3x4 of 128x32/2048\n");
+	assert_rendered(f, "export picture 1\ncomplete 1\ncomplete 1\n");
+	assert_ok(set_scanout(f, 0, 1, RECT(0, 8, 64, 16)));
+	assert_ok(flush(f, 1, ALL));
+	assert_shown(f, "update 0: 0,0 64x16 of 64x16 at 0,8\n");
+	assert_rendered(f, "");
+	/* Where the pages are the guest's, too, this is what was drawn. */
+	assert_ok(set_scanout(f, 0, 1, ALL));
+	assert_ok(attach_one(f, 1, alloc_pages(f, SIZE / PAGE), SIZE));
+	assert_ok(flush(f, 1, ALL));
+	assert_shown(f, "draw 0: 0,0 128x32 of 128x32/2048\n");
+	assert_ok(unref(f, 1));
+	assert_shown(f, "off 0\n");
+	g_assert_cmpuint(unit_count_fds(), ==, n_fds);
+	close(fd);
+}
+
+/* It can't be exported, or is another size: read back, and not asked again. */
+static void test_no_texture(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct puppet *p = puppet_from_base(f->renderer);
+	int fd = unit_memfd(PAGE);
+
+	p->picture = frame_create(&f->quota, WIDTH, HEIGHT);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_ok(create_3d(f, 1, WIDTH, HEIGHT, 1, 1, 0));
+		assert_ok(set_scanout(f, 0, 1, ALL));
+		g_string_truncate(p->log, 0);
+		assert_ok(flush(f, 1, ALL));
+		assert_ok(flush(f, 1, ALL));
+		assert_shown(f, SENT SENT);
+		assert_rendered(f, "export picture 1\n");
+		assert_ok(unref(f, 1));
+		g_string_truncate(f->display->log, 0);
+		p->picture_fd = fd;
+		p->picture_layout = (struct dmabuf_layout){ .width = WIDTH, .height = HEIGHT + 1 };
+	}
+	close(fd);
+}
+
+/* Of memory of the host's the guest says how the pixels lie; it has to be a dma-buf. */
+static void test_no_host_blob(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct puppet *p = puppet_from_base(f->renderer);
+	const struct virtio_gpu_resource_create_blob request = {
+		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, .ctx_id = 1 },
+		.resource_id = 1,
+		.blob_mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
+		.blob_flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+		.blob_id = 7,
+		.size = SIZE,
+	};
+	int fd = unit_memfd(SIZE);
+
+	p->export_fd = fd;
+	p->picture = frame_create(&f->quota, WIDTH, HEIGHT);
+	assert_ok(create_context(f, 1, 0, "", 0));
+	assert_ok(call(f, CONTROL, &request, sizeof(request)));
+	set_scanout_blob(f, 1, WIDTH, 512, 0);
+	assert_ok(flush(f, 1, ALL));
+	assert_shown(f, SENT);
+	g_assert_cmpuint(count_kept(f), ==, 0);
+	assert_ok(unref(f, 1));
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -548,6 +649,9 @@ int main(int argc, char **argv)
 		{ "/scanout-dmabuf/limit", &soft_impl, test_limit },
 		{ "/scanout-dmabuf/blob", &soft_impl, test_blob },
 		{ "/scanout-dmabuf/blob-of-contexts", &puppet_impl, test_blob },
+		{ "/scanout-dmabuf/texture", &puppet_impl, test_texture },
+		{ "/scanout-dmabuf/no-texture", &puppet_impl, test_no_texture },
+		{ "/scanout-dmabuf/no-host-blob", &puppet_impl, test_no_host_blob },
 	};
 
 	g_test_init(&argc, &argv, NULL);

@@ -47,6 +47,13 @@ void mock_put_result(const struct mock_command *command, uint32_t word, uint32_t
 bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value);
 bool mock_fill(uint32_t resource_id, uint32_t colour);
 
+/*
+ * share.c: a copy in memory that can be passed on, *fd_out being a dma-buf of
+ * it; NULL where there is no /dev/udmabuf.
+ */
+uint8_t *mock_share(const uint8_t *bytes, size_t size_bytes, int *fd_out);
+void mock_unshare(uint8_t *bytes, size_t size_bytes);
+
 /* fences.c: what signals them is called on a thread of ours, or from mock_fences_poll(). */
 void mock_fences_start(void (*signal_fence)(uint32_t id));
 void mock_fences_stop(void);
