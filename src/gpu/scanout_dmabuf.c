@@ -317,6 +317,8 @@ struct dmabuf *scanout_find_dmabuf(struct device *dev, const struct scanout *sca
 
 void scanout_forget_dmabufs(struct device *dev, uint32_t resource_id)
 {
+	unsigned int n = dev->dmabufs.length;
+
 	for (GList *link = dev->dmabufs.head, *next; link != NULL; link = next) {
 		struct scanout_dmabuf *kept = link->data;
 
@@ -325,6 +327,10 @@ void scanout_forget_dmabufs(struct device *dev, uint32_t resource_id)
 			scanout_dmabuf_free(kept);
 			g_queue_delete_link(&dev->dmabufs, link);
 		}
+	}
+	/* Who shows them for us lets go of them, too. */
+	if (dev->dmabufs.length < n) {
+		display_reclaim(dev->display);
 	}
 }
 

@@ -390,6 +390,7 @@ def run_inside(t, vm, *command):
     its tests is a result of ours."""
     vm.sh("mkdir -p /mnt/p && mount -o ro /dev/vdb /mnt/p")
     status, out = vm.run("cd /tmp && LD_LIBRARY_PATH=/mnt/p/lib "
+                         "MOCK_VIRGLRENDERER=/mnt/p/lib "
                          f"TEST_TIMEOUT_FACTOR={5 * SLOW:.0f} "
                          + " ".join(command) + " 2>/tmp/errors; s=$?; "
                          "tail -c 3000 /tmp/errors >&2; exit $s", 300 * SLOW)
@@ -402,14 +403,17 @@ def run_inside(t, vm, *command):
 
 
 # A host needs /dev/udmabuf to make dma-bufs of, and many have none. The guest
-# has, so it plays the host: daemon and fake front-end both run inside.
-@scenario("host-dmabuf", [(QEMU10, PCI), (QEMU11, PCI)], mode="2d")
+# has, so it plays the host: daemon and fake front-end both run inside. Its
+# virglrenderer is the tests' own, whose textures are memory files.
+@scenario("host-dmabuf-2d", [(QEMU10, PCI), (QEMU11, PCI)], mode="2d")
+@scenario("host-dmabuf-virgl", [(QEMU10, PCI), (QEMU11, PCI)],
+          mode="virglrenderer")
 def host_dmabuf(t):
     daemon = t.lab.settings.daemons[t.frontend][0]
-    build = os.path.dirname(os.path.dirname(daemon))
-    test = os.path.join(build, "tests/proto/test-dmabuf")
-    check(os.path.exists(test), f"{test} is not built")
-    image = t.lab.drive(t.frontend, [daemon, test])
+    proto = os.path.join(os.path.dirname(os.path.dirname(daemon)),
+                         "tests/proto")
+    image = t.lab.drive(t.frontend, [daemon, f"{proto}/test-dmabuf"], [
+        f"{proto}/mock-virglrenderer/libvirglrenderer.so.1"])
     vm = t.lab.vm(t.frontend, "virtio-gpu-pci", None, extra=(
         "-drive", f"file={image},if=virtio,format=raw,readonly=on"))
     note(f"{t.name}: booted in {vm.wait_boot():.1f} s")

@@ -17,6 +17,9 @@
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define XR24 FOURCC('X', 'R', '2', '4')
 #define AR24 FOURCC('A', 'R', '2', '4')
+#define MOD_LINEAR UINT64_C(0)
+#define MOD_INVALID                                                                                \
+	UINT64_C(0x00ffffffffffffff) /* the driver knows; those of the tests are linear */
 #define Y_0_TOP 1u
 #define DMA_BUF_MAGIC 0x444d4142
 
@@ -25,7 +28,7 @@ void display_drop_dmabuf(struct display_surface *surface)
 	if (surface->dmabuf.bytes) {
 		munmap((void *)(uintptr_t)surface->dmabuf.bytes, surface->dmabuf.size);
 	}
-	surface->dmabuf = (struct display_dmabuf){0};
+	surface->dmabuf = (struct display_dmabuf){ 0 };
 }
 
 static void check_layout(struct display *display, const struct gpu_msg_dmabuf_scanout2 *message)
@@ -44,7 +47,8 @@ static void check_layout(struct display *display, const struct gpu_msg_dmabuf_sc
 				   scanout->width, scanout->height);
 	}
 	if ((scanout->fd_drm_fourcc != XR24 && scanout->fd_drm_fourcc != AR24) ||
-	    message->modifier != 0 || (scanout->fd_flags & ~Y_0_TOP)) {
+	    (message->modifier != MOD_LINEAR && message->modifier != MOD_INVALID) ||
+	    (scanout->fd_flags & ~Y_0_TOP)) {
 		display_add_breach(display,
 				   "DMABUF_SCANOUT(%u) of fourcc %.4s, modifier %" G_GINT64_MODIFIER
 				   "x, flags %x, which can't be checked",
@@ -101,7 +105,7 @@ static void replace(struct display *display, const struct gpu_msg_dmabuf_scanout
 	surface->height = bytes ? message->scanout.height : 0;
 	surface->n_updates = 0;
 	if (bytes) {
-		surface->dmabuf = (struct display_dmabuf){bytes, size, *message};
+		surface->dmabuf = (struct display_dmabuf){ bytes, size, *message };
 		surface->n_dmabufs += 1;
 		surface->pixels = g_new0(uint32_t, (size_t)surface->width * surface->height);
 	}
@@ -141,8 +145,9 @@ static void draw_row(struct display_surface *surface, uint32_t x, uint32_t y, ui
 
 void display_draw_dmabuf(struct display *display, const struct gpu_msg_update *update)
 {
-	struct display_surface *surface =
-		update->scanout_id < DISPLAY_SCANOUTS ? &display->surfaces[update->scanout_id] : NULL;
+	struct display_surface *surface = update->scanout_id < DISPLAY_SCANOUTS
+						  ? &display->surfaces[update->scanout_id]
+						  : NULL;
 
 	if (!surface || !surface->dmabuf.bytes) {
 		display_add_breach(display, "DMABUF_UPDATE(%u) of no buffer", update->scanout_id);
