@@ -163,7 +163,9 @@ static bool handle_dmabuf(struct process_engine *engine, struct link_message *me
 {
 	const struct link_dmabuf *dmabuf = link_body(message, sizeof(*dmabuf));
 
+	/* Nobody asked for them, unless they are used. */
 	if (dmabuf == NULL || dmabuf->number >= LINK_N_DMABUFS ||
+	    !options_use_dmabufs(engine->base.options.options) ||
 	    message->n_fds != (dmabuf->is_gone ? 0 : 1)) {
 		return false;
 	}
