@@ -427,6 +427,46 @@ def host_dmabuf(t):
         check(rc == 0, f"QEMU ended with {rc}")
 
 
+# The pictures of vgpu-bench lie in pages in any order; as many pieces as that
+# /dev/udmabuf has to be allowed to take.
+@scenario("bench-dmabuf", [(QEMU10, PCI)], mode="2d", only_if_named=True)
+def bench_dmabuf(t):
+    """What a frame costs with buffers and without, in the guest that plays
+    the host."""
+    daemon = t.lab.settings.daemons[t.frontend][0]
+    bench = os.path.join(os.path.dirname(os.path.dirname(daemon)),
+                         "bench/vgpu-bench")
+    image = t.lab.drive(t.frontend, [daemon, bench])
+    vm = t.lab.vm(t.frontend, "virtio-gpu-pci", None, memory_mib=2048, extra=(
+        "-drive", f"file={image},if=virtio,format=raw,readonly=on"))
+    vm.wait_boot()
+    vm.sh("mkdir -p /mnt/p && mount -o ro /dev/vdb /mnt/p && "
+          "echo 16384 >/sys/module/udmabuf/parameters/list_limit")
+    results = {}
+    # A 4K frame takes seconds to copy there.
+    for row, dmabuf in (("small", "off"), ("small", "on"), ("1080p", "off"),
+                        ("1080p", "on"), ("4k", "on"), ("first-flush", "off"),
+                        ("first-flush", "on")):
+        out = vm.sh(f"cd /tmp && LD_LIBRARY_PATH=/mnt/p/lib "
+                    f"/mnt/p/vgpu-bench --seconds 3 {row} "
+                    f"'/mnt/p/vhost-device-gpu -s @SOCK@ --dmabuf {dmabuf}'",
+                    180 * SLOW)
+        found = dict(re.findall(r"^(\S+) (\S+)$", out, re.M))
+        results[row, dmabuf] = {k: float(v) for k, v in found.items()}
+        note(f"{t.name}: {row}, --dmabuf {dmabuf}: "
+             + ", ".join(f"{k} {v}" for k, v in found.items()))
+    with t.check("all frames were buffers, or none", alive=False):
+        wrong = [row for (row, dmabuf), r in results.items()
+                 if (r["buffers"] == 0) == (dmabuf == "on")]
+        check(not wrong, f"not in {wrong}")
+    with t.check("a 4K buffer costs the daemon a tenth of a 1080p frame",
+                 alive=False):
+        buffer, frame = (results[key]["cpu_us_per_frame"]
+                         for key in (("4k", "on"), ("1080p", "off")))
+        check(buffer < frame / 10, f"{buffer} us of CPU, {frame} us")
+    vm.quit()
+
+
 @scenario("outputs-2d", [(QEMU10, PCI), (QEMU11, VGA)], mode="2d")
 @scenario("outputs-virgl", [(QEMU10, VGA), (QEMU11, PCI)],
           mode="virglrenderer")
