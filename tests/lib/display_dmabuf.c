@@ -17,6 +17,8 @@
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define XR24 FOURCC('X', 'R', '2', '4')
 #define AR24 FOURCC('A', 'R', '2', '4')
+#define XB24 FOURCC('X', 'B', '2', '4')
+#define AB24 FOURCC('A', 'B', '2', '4')
 #define MOD_LINEAR UINT64_C(0)
 #define MOD_INVALID                                                                                \
 	UINT64_C(0x00ffffffffffffff) /* the driver knows; those of the tests are linear */
@@ -29,6 +31,17 @@ void display_drop_dmabuf(struct display_surface *surface)
 		munmap((void *)(uintptr_t)surface->dmabuf.bytes, surface->dmabuf.size);
 	}
 	surface->dmabuf = (struct display_dmabuf){ 0 };
+}
+
+/* Red is where blue is. */
+static bool is_swapped(uint32_t fourcc)
+{
+	return fourcc == XB24 || fourcc == AB24;
+}
+
+static bool is_known(uint32_t fourcc)
+{
+	return fourcc == XR24 || fourcc == AR24 || is_swapped(fourcc);
 }
 
 static void check_layout(struct display *display, const struct gpu_msg_dmabuf_scanout2 *message)
@@ -46,7 +59,7 @@ static void check_layout(struct display *display, const struct gpu_msg_dmabuf_sc
 		display_add_breach(display, "DMABUF_SCANOUT(%u) of %ux%u", scanout->scanout_id,
 				   scanout->width, scanout->height);
 	}
-	if ((scanout->fd_drm_fourcc != XR24 && scanout->fd_drm_fourcc != AR24) ||
+	if (!is_known(scanout->fd_drm_fourcc) ||
 	    (message->modifier != MOD_LINEAR && message->modifier != MOD_INVALID) ||
 	    (scanout->fd_flags & ~Y_0_TOP)) {
 		display_add_breach(display,
@@ -138,9 +151,13 @@ static void draw_row(struct display_surface *surface, uint32_t x, uint32_t y, ui
 	const struct gpu_msg_dmabuf_scanout *scanout = &surface->dmabuf.scanout.scanout;
 	uint32_t row = scanout->fd_flags & Y_0_TOP ? scanout->fd_height - 1 - y : y;
 
-	memcpy(surface->pixels + (size_t)y * surface->width + x,
-	       surface->dmabuf.bytes + (size_t)row * scanout->fd_stride + (size_t)x * 4,
+	uint32_t *to = surface->pixels + (size_t)y * surface->width + x;
+
+	memcpy(to, surface->dmabuf.bytes + (size_t)row * scanout->fd_stride + (size_t)x * 4,
 	       (size_t)width * 4);
+	for (uint32_t i = 0; i < width && is_swapped(scanout->fd_drm_fourcc); i++) {
+		to[i] = (to[i] & 0xff00ff00) | (to[i] & 0xff) << 16 | (to[i] >> 16 & 0xff);
+	}
 }
 
 void display_draw_dmabuf(struct display *display, const struct gpu_msg_update *update)

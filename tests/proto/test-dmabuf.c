@@ -22,7 +22,7 @@
 
 /* ---- a machine whose display takes them ---- */
 
-static struct rig *start(const void *mode, const struct display_config *display)
+static struct rig *start_with(const void *mode, const struct display_config *display, bool is_real)
 {
 	static const char *const args[] = {"--dmabuf", "on", "--sandbox", "strict", NULL};
 	const struct rig_options options = {.mode = ((const struct proto_mode *)mode)->name,
@@ -34,7 +34,7 @@ static struct rig *start(const void *mode, const struct display_config *display)
 	if (access("/dev/udmabuf", R_OK | W_OK) < 0) {
 		suite_skip("no /dev/udmabuf");
 	}
-	if (mode == PROTO_VIRGL) {
+	if (mode == PROTO_VIRGL && !is_real) {
 		mock_virgl_use();
 	}
 	struct rig *rig = rig_create(&options);
@@ -43,6 +43,11 @@ static struct rig *start(const void *mode, const struct display_config *display)
 	/* Before it has said what it can it gets frames. */
 	display_wait_features_acked(rig->display);
 	return rig;
+}
+
+static struct rig *start(const void *mode, const struct display_config *display)
+{
+	return start_with(mode, display, false);
 }
 
 static struct rig *start_default(const void *mode)
@@ -439,6 +444,31 @@ static void test_without_the_feature(const void *mode)
 	rig_destroy(rig);
 }
 
+/* ---- a real library ---- */
+
+/* Textures of a GL driver's, in whatever order and colours it keeps them. */
+static void test_gl(const void *mode)
+{
+	struct display_config config = display_config_default();
+	struct rig *rig = start_with(mode, &config, true);
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 17);
+	uint64_t gpa = rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
+
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	if (count(rig, VHOST_USER_GPU_DMABUF_SCANOUT2) == 0) {
+		suite_skip("EGL exports no textures here");
+	}
+	for (uint32_t i = 0; i < 5; i++) {
+		at(rig, gpa)[i * WIDTH] = pixels[i * WIDTH] = 0x111111 * i;
+		g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, WIDTH, HEIGHT));
+		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, WIDTH, HEIGHT));
+		display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	}
+	g_assert_cmpuint(count(rig, VHOST_USER_GPU_DMABUF_SCANOUT2), ==, 1);
+	g_assert_cmpuint(count(rig, VHOST_USER_GPU_UPDATE), ==, 0);
+	rig_destroy(rig);
+}
+
 /* ---- off ---- */
 
 /* Unless somebody asks for them, there are none: this one runs everywhere. */
@@ -507,5 +537,6 @@ int main(int argc, char **argv)
 	add_2d("detach", test_detach);
 	add_2d("without_the_feature", test_without_the_feature);
 	proto_add_virgl("dmabuf", "crash", test_crash);
+	suite_add(test_gl, PROTO_VIRGL, "/proto/dmabuf/gl");
 	return suite_run();
 }
