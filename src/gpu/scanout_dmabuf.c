@@ -270,6 +270,9 @@ static struct dmabuf *make(struct device *dev, const struct scanout *scanout,
 	if (*is_of_pages_out) {
 		return make_of_pages(dev, scanout, resource);
 	}
+	if (!resource->is_made) {
+		return NULL; /* the renderer does not know it */
+	}
 	if (!resource->is_blob) {
 		return make_of_texture(dev, scanout, resource);
 	}
