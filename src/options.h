@@ -49,5 +49,5 @@ void options_finish(struct options *options);
 
 /* Are there pictures, and are they to be shown as buffers where that can be? */
 bool options_use_dmabufs(const struct options *options);
-/* The same of pages of the guest's, by the process that has the front-end: it needs /dev/udmabuf. */
+/* The same of the guest's pages, by who serves the front-end, which then needs /dev/udmabuf. */
 bool options_use_udmabuf(const struct options *options);

@@ -93,7 +93,7 @@ struct device {
 	bool is_restoring;
 	const struct mapper *mapper; /* borrowed; NULL: there is no window */
 	void *mapper_data;
-	const struct exporter *exporter; /* borrowed; NULL: the display reads no pages of the guest's */
+	const struct exporter *exporter; /* borrowed; NULL: no buffers of the guest's pages */
 	void *exporter_data;
 	GQueue dmabufs;	      /* struct scanout_dmabuf, owned; the last one used comes first */
 	struct ranges window; /* what of it is mapped, when all that was asked for is done */

@@ -49,7 +49,7 @@ struct resource {
 	/* What the renderer holds; mem NULL: nothing, the pages are not mapped now. */
 	struct guestmem *mem; /* owned reference, keeps backing's pages mapped */
 	struct backing backing;
-	/* Of a 2D resource: what its pages hold and the renderer was not given; see scanout_dmabuf.c. */
+	/* Of a 2D resource: what its pages hold and the renderer was spared (scanout_dmabuf.c). */
 	struct rect spared;
 	bool is_rearranged; /* a transfer has put pixels elsewhere than they lie in its pages */
 	struct blob_memory *memory; /* owned; NULL: nobody has looked at the blob's bytes */
