@@ -37,6 +37,7 @@ static const struct {
 	{"cursor", row_cursor, false},
 	{"slow", row_slow, false},
 	{"torn", row_torn, false},
+	{"first-flush", row_first_flush, false},
 	{"3d", row_3d, false},
 	{"growth-size", row_growth_size, false},
 	{"growth-scanouts", row_growth_scanouts, false},

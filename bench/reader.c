@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,25 +22,57 @@
 
 struct message {
 	struct gpu_msg_header header;
+	int fd; /* that came with it, owned; -1: none */
 	uint8_t payload[];
 };
 
-static bool read_all(int fd, void *buffer, size_t size)
+/* As QEMU does, the last descriptor that comes is kept; the one before it is closed. */
+static void take_fd(struct msghdr *msg, int *fd_inout)
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+
+	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+		if (*fd_inout >= 0) {
+			close(*fd_inout);
+		}
+		memcpy(fd_inout, CMSG_DATA(cmsg), sizeof(*fd_inout));
+	}
+}
+
+static bool read_all(int fd, void *buffer, size_t size, int *fd_inout)
 {
 	uint8_t *bytes = buffer;
 
 	while (size > 0) {
-		ssize_t n = recv(fd, bytes, size, 0);
+		union {
+			char bytes[CMSG_SPACE(sizeof(int))];
+			struct cmsghdr align;
+		} control;
+		struct iovec iov = {bytes, size};
+		struct msghdr msg = {.msg_iov = &iov,
+				     .msg_iovlen = 1,
+				     .msg_control = control.bytes,
+				     .msg_controllen = sizeof(control.bytes)};
+		ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 		if (n < 0 && errno == EINTR) {
 			continue;
 		}
 		if (n <= 0) {
 			return false;
 		}
+		take_fd(&msg, fd_inout);
 		bytes += n;
 		size -= (size_t)n;
 	}
 	return true;
+}
+
+static void free_message(struct message *message)
+{
+	if (message->fd >= 0) {
+		close(message->fd);
+	}
+	g_free(message);
 }
 
 /* Three reads and an allocation, as QEMU does. */
@@ -47,17 +80,20 @@ static struct message *receive(int fd)
 {
 	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 	struct gpu_msg_header header;
+	int passed_fd = -1;
 
 	poll(&pollfd, 1, -1);
-	if (!read_all(fd, &header.request, sizeof(header.request)) ||
-	    !read_all(fd, &header.flags, sizeof(header.flags)) ||
-	    !read_all(fd, &header.size, sizeof(header.size))) {
+	if (!read_all(fd, &header.request, sizeof(header.request), &passed_fd) ||
+	    !read_all(fd, &header.flags, sizeof(header.flags), &passed_fd) ||
+	    !read_all(fd, &header.size, sizeof(header.size), &passed_fd)) {
 		return NULL;
 	}
 	struct message *message = g_malloc(sizeof(*message) + header.size);
 	message->header = header;
-	if (!read_all(fd, message->payload, header.size)) {
-		g_free(message);
+	bool is_whole = read_all(fd, message->payload, header.size, &passed_fd);
+	message->fd = passed_fd;
+	if (!is_whole) {
+		free_message(message);
 		return NULL;
 	}
 	return message;
@@ -69,7 +105,9 @@ static void reply(struct reader *reader, uint32_t request, const void *payload, 
 	struct gpu_msg_header header = {request, VHOST_USER_GPU_FLAG_REPLY, size};
 
 	memcpy(bytes, &header, sizeof(header));
-	memcpy(bytes + sizeof(header), payload, size);
+	if (size > 0) {
+		memcpy(bytes + sizeof(header), payload, size);
+	}
 	if (send(reader->fd, bytes, sizeof(header) + size, MSG_NOSIGNAL) < 0) {
 		g_warning("an answer to the display's question %u was not sent", request);
 	}
@@ -110,6 +148,32 @@ static void set_surface(struct reader *reader, const struct gpu_msg_scanout *sca
 		*surface = pixman_image_create_bits(PIXMAN_x8r8g8b8, (int)scanout->width,
 						    (int)scanout->height, NULL, 0);
 	}
+}
+
+static void unmap(pixman_image_t *image, void *size)
+{
+	munmap(pixman_image_get_data(image), GPOINTER_TO_SIZE(size));
+}
+
+/* The buffer is the surface, as a GPU would have it. */
+static void set_dmabuf(struct reader *reader, const struct gpu_msg_dmabuf_scanout *scanout, int fd)
+{
+	g_assert_cmpuint(scanout->scanout_id, <, READER_SCANOUTS);
+	pixman_image_t **surface = &reader->scanouts[scanout->scanout_id].surface;
+	size_t size = (size_t)scanout->fd_stride * scanout->fd_height;
+
+	g_clear_pointer(surface, pixman_image_unref);
+	if (fd < 0) {
+		return;
+	}
+	void *pixels = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (pixels == MAP_FAILED) {
+		g_error("a buffer of %zu bytes can't be mapped: %s", size, g_strerror(errno));
+	}
+	*surface = pixman_image_create_bits_no_clear(PIXMAN_x8r8g8b8, (int)scanout->width,
+						     (int)scanout->height, pixels,
+						     (int)scanout->fd_stride);
+	pixman_image_set_destroy_function(*surface, unmap, GSIZE_TO_POINTER(size));
 }
 
 static void take_latency(_Atomic int64_t *kicked_ns, uint32_t number, struct samples *samples)
@@ -169,6 +233,23 @@ static void compose(struct reader *reader, const struct message *message)
 	}
 }
 
+/* Drawn and answered at once, as by a GPU that has nothing else to do. */
+static void draw_dmabuf(struct reader *reader, const struct message *message)
+{
+	struct gpu_msg_update update;
+
+	memcpy(&update, message->payload, sizeof(update));
+	g_assert_cmpuint(update.scanout_id, <, READER_SCANOUTS);
+	struct reader_scanout *scanout = &reader->scanouts[update.scanout_id];
+	g_assert_nonnull(scanout->surface);
+	reader->counts.n_updates += 1;
+	reader->counts.n_dmabufs += 1;
+	if (scanout->has_picture) {
+		look(reader, scanout);
+	}
+	reply(reader, message->header.request, NULL, 0);
+}
+
 static void handle(struct reader *reader, const struct message *message)
 {
 	struct gpu_msg_cursor_pos pos;
@@ -179,6 +260,13 @@ static void handle(struct reader *reader, const struct message *message)
 		break;
 	case VHOST_USER_GPU_UPDATE:
 		compose(reader, message);
+		break;
+	case VHOST_USER_GPU_DMABUF_SCANOUT:
+	case VHOST_USER_GPU_DMABUF_SCANOUT2:
+		set_dmabuf(reader, (const void *)message->payload, message->fd);
+		break;
+	case VHOST_USER_GPU_DMABUF_UPDATE:
+		draw_dmabuf(reader, message);
 		break;
 	case VHOST_USER_GPU_CURSOR_POS:
 	case VHOST_USER_GPU_CURSOR_UPDATE:
@@ -225,7 +313,7 @@ static void *thread_main(void *data)
 			hold_back(reader, &next_ns);
 		}
 		stall(reader);
-		g_free(message);
+		free_message(message);
 	}
 	return NULL;
 }

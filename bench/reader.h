@@ -21,6 +21,7 @@
 
 struct reader_counts {
 	uint64_t n_updates;
+	uint64_t n_dmabufs; /* of these, of buffers that were not sent */
 	uint64_t n_shown;   /* updates that brought a newer frame */
 	uint64_t n_torn;    /* updates that left a mixture */
 	uint64_t n_stale;   /* updates that brought an older frame */

@@ -39,6 +39,8 @@ void row_cursor(const struct row_options *options);
 void row_slow(const struct row_options *options);
 /* 100,000 frames to a fast, a slow and a stalling display; ends the program if one is torn. */
 void row_torn(const struct row_options *options);
+/* The first flush of a 1080p picture in scattered pages; with --dmabuf on it makes a buffer. */
+void row_first_flush(const struct row_options *options);
 void row_3d(const struct row_options *options);
 void row_growth_size(const struct row_options *options);
 void row_growth_scanouts(const struct row_options *options);

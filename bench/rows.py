@@ -148,6 +148,12 @@ ROWS = (
         Metric('idle_cpu_ms_per_s', 'CPU of all, idle', 'ms/s', LOWER),
         Metric('idle_wakeups_per_s', 'wake-ups of all, idle', '/s', LOWER),
     ), headline='pss_mib_each', seconds=5, quick_seconds=1, runs=2, lets_sleep=True),
+    # With a buffer: --peer 'buffers=... --dmabuf on', where there is a /dev/udmabuf.
+    Row('first-flush', 'The first flush of a 1080p picture in scattered pages, with a buffer and '
+        'without', (
+            *latency('first_flush', 'flush to answer'),
+            Metric('buffers', 'that were buffers', '', HIGHER),
+        ), headline='first_flush_p50_us', is_extra=True),
     Row('torn', 'Whole frames only: 100,000 to each of three displays', (
         Metric('shown_fast', 'shown by a fast display', '', HIGHER),
         Metric('shown_slow', 'by a slow one', '', HIGHER),

@@ -166,6 +166,7 @@ static void report_frames(const struct reader_counts *before, const struct reade
 	result("frames_per_s", n_shown / elapsed_s);
 	result("guest_frames_per_s", (double)n_drawn / elapsed_s);
 	result("cpu_us_per_frame", (double)cpu_ns / NS_PER_US / n_shown);
+	result("buffers", (double)(after->n_dmabufs - before->n_dmabufs));
 	result("torn", (double)(after->n_torn - before->n_torn));
 	result("stale", (double)(after->n_stale - before->n_stale));
 }
@@ -293,6 +294,67 @@ void row_1080p_blob(const struct row_options *options)
 void row_4k_blob(const struct row_options *options)
 {
 	blob_frames(options, &full_4k);
+}
+
+/* ---- the first flush of a picture ---- */
+
+/* A new resource each time; as many as the guest's memory holds the lists of. */
+#define FIRST_FLUSHES 100u
+#define FIRST_ID 1000u
+
+static void make_unseen(struct machine *machine, uint32_t id, const struct picture *picture)
+{
+	const struct virtio_gpu_transfer_to_host_2d transfer = {
+		.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D,
+		.r = full_1080p,
+		.resource_id = id,
+	};
+
+	machine_add_resource(machine, id, picture);
+	driver_command(machine->control, &transfer, sizeof(transfer));
+	machine_set_scanout(machine, 0, id, picture);
+}
+
+static void destroy(struct machine *machine, uint32_t id)
+{
+	const struct virtio_gpu_resource_unref unref = {
+		.hdr.type = VIRTIO_GPU_CMD_RESOURCE_UNREF,
+		.resource_id = id,
+	};
+
+	driver_command(machine->control, &unref, sizeof(unref));
+}
+
+void row_first_flush(const struct row_options *options)
+{
+	struct machine *machine = machine_create_placed(options->command);
+	struct picture *picture =
+		machine_show_picture(machine, 0, full_1080p.width, full_1080p.height, &full_1080p);
+	struct samples flushed = {0};
+
+	for (uint32_t i = 0; i < FIRST_FLUSHES; i++) {
+		const struct virtio_gpu_resource_flush flush = {
+			.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+			.r = full_1080p,
+			.resource_id = FIRST_ID + i,
+		};
+
+		picture_draw(picture, 2 + i);
+		make_unseen(machine, FIRST_ID + i, picture);
+		int64_t start_ns = now_ns();
+		driver_command(machine->control, &flush, sizeof(flush));
+		samples_add(&flushed, now_ns() - start_ns);
+		if (!reader_wait_number(machine->reader, 0, 2 + i)) {
+			g_error("picture %u is not on the display", 2 + i);
+		}
+		destroy(machine, FIRST_ID + i);
+	}
+	struct reader_counts counts = reader_get_counts(machine->reader);
+	result("buffers", (double)counts.n_dmabufs);
+	result_samples("first_flush", &flushed);
+	samples_finish(&flushed);
+	machine_destroy(machine);
+	picture_destroy(picture);
 }
 
 /* ---- the floor ---- */

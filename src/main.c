@@ -10,6 +10,7 @@
 
 #include "backend.h"
 #include "engine/render_server.h"
+#include "gpu/udmabuf.h"
 #include "listener.h"
 #include "options.h"
 #include "probe.h"
@@ -178,6 +179,23 @@ static void check_capsets(const struct options *options, const struct renderer_c
 	}
 }
 
+/* What was asked for and can't be had is said at once. */
+static bool check_udmabuf(const struct options *options)
+{
+	int fd = options_use_udmabuf(options) ? udmabuf_open() : -ENOENT;
+
+	if (fd < 0 && options_use_udmabuf(options)) {
+		log_failure("--dmabuf on: '%s': %s (it takes the kernel's udmabuf, and the right to "
+			    "use it; or --dmabuf off)",
+			    UDMABUF_PATH, g_strerror(-fd));
+		return false;
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return true;
+}
+
 static int run(struct options *options)
 {
 	struct renderer_caps caps;
@@ -189,7 +207,8 @@ static int run(struct options *options)
 	if (is_listening < 0) {
 		return EXIT_WRONG_USE;
 	}
-	if (!make_shader_cache(options->renderer.shader_cache) || sandbox_init(options) < 0) {
+	if (!make_shader_cache(options->renderer.shader_cache) || !check_udmabuf(options) ||
+	    sandbox_init(options) < 0) {
 		return EXIT_HOST_LACKS;
 	}
 	render_server_find(options);

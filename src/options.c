@@ -26,7 +26,7 @@ struct raw {
 	char *gpu_device;
 	char *max_hostmem, *max_clients, *max_crashes;
 	char *hostmem, *shmem_feature_bit;
-	char *sandbox, *shader_cache;
+	char *sandbox, *shader_cache, *dmabuf;
 	gboolean is_headless, is_virgl, is_version;
 	char **rest;
 };
@@ -110,6 +110,7 @@ static void raw_finish(struct raw *raw)
 	g_free(raw->shmem_feature_bit);
 	g_free(raw->sandbox);
 	g_free(raw->shader_cache);
+	g_free(raw->dmabuf);
 	g_strfreev(raw->rest);
 }
 
@@ -195,6 +196,11 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "Folder for compiled shaders, which outlive the VM there; for one VM alone [they "
 		  "are kept in memory]",
 		  "DIR" },
+		{ "dmabuf", 0, 0, G_OPTION_ARG_FILENAME, &raw->dmabuf,
+		  "Pictures as buffers that the front-end's display reads by itself: on, for a "
+		  "display with OpenGL alone, as others would show nothing; off; auto, which is "
+		  "off as long as no front-end says what its display can [auto]",
+		  "MODE" },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &raw->is_version, "Print the version",
 		  NULL },
 		{ G_OPTION_REMAINING, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME_ARRAY,
@@ -369,6 +375,25 @@ static bool parse_sandbox(const char *text, enum sandbox_mode *mode_out)
 	return false;
 }
 
+/* NULL text: AUTO. */
+static bool parse_dmabuf(const char *text, enum dmabuf_mode *mode_out)
+{
+	static const char *const names[] = {
+		[DMABUF_AUTO] = "auto",
+		[DMABUF_ON] = "on",
+		[DMABUF_OFF] = "off",
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		if (text == NULL || strcmp(names[i], text) == 0) {
+			*mode_out = (enum dmabuf_mode)i;
+			return true;
+		}
+	}
+	complain("--dmabuf: invalid value '%s' (allowed: auto, on, off)", text);
+	return false;
+}
+
 static bool parse_limits(const struct raw *raw, struct options *options)
 {
 	return parse_max_hostmem(raw->max_hostmem, &options->max_hostmem_bytes) &&
@@ -523,7 +548,7 @@ static enum options_result check(struct raw *raw, struct options *options)
 	    !parse_bool("--use-glx", raw->use_glx, &renderer->use_glx) ||
 	    !parse_bool("--use-gles", raw->use_gles, &renderer->use_gles) ||
 	    !parse_bool("--use-surfaceless", raw->use_surfaceless, &renderer->use_surfaceless) ||
-	    !parse_limits(raw, options) ||
+	    !parse_limits(raw, options) || !parse_dmabuf(raw->dmabuf, &options->dmabuf) ||
 	    !parse_sandbox(raw->sandbox != NULL ? raw->sandbox : DEFAULT_SANDBOX,
 			   &options->sandbox)) {
 		return OPTIONS_WRONG;
@@ -593,4 +618,15 @@ void options_finish(struct options *options)
 	g_free((char *)(uintptr_t)options->renderer.gpu_device);
 	g_free((char *)(uintptr_t)options->renderer.shader_cache);
 	*options = (struct options){ .fd = -1 };
+}
+
+bool options_use_dmabufs(const struct options *options)
+{
+	return options->dmabuf == DMABUF_ON && !options->is_headless &&
+	       !renderer_find(options->gpu_mode)->is_blind;
+}
+
+bool options_use_udmabuf(const struct options *options)
+{
+	return options_use_dmabufs(options) && !renderer_find(options->gpu_mode)->is_foreign;
 }

@@ -20,6 +20,16 @@ enum sandbox_mode {
 	SANDBOX_OFF,
 };
 
+/*
+ * Whether the front-end is given buffers to read by itself. It does not say
+ * whether its display can show them, so AUTO is OFF until one does.
+ */
+enum dmabuf_mode {
+	DMABUF_AUTO,
+	DMABUF_ON,
+	DMABUF_OFF,
+};
+
 struct options {
 	char *socket_path; /* owned; NULL if fd is given */
 	int fd;		   /* -1 if socket_path is given */
@@ -32,6 +42,7 @@ struct options {
 	char *server_path;
 	bool is_headless;
 	enum sandbox_mode sandbox;
+	enum dmabuf_mode dmabuf;
 	uint64_t max_hostmem_bytes; /* of each front-end's guest */
 	uint64_t hostmem_bytes;	    /* of the host-visible window, whole pages; 0: none */
 	unsigned int shmem_feature_bit; /* see session_options.window_feature_bit */
@@ -45,3 +56,8 @@ void options_finish(struct options *options);
 
 /* As --capset has it, static; NULL: no such capset is known. */
 const char *options_capset_name(uint32_t id);
+
+/* Are there pictures, and are they to be shown as buffers where that can be? */
+bool options_use_dmabufs(const struct options *options);
+/* The same of the guest's pages, by who serves the front-end, which then needs /dev/udmabuf. */
+bool options_use_udmabuf(const struct options *options);

@@ -32,6 +32,7 @@
 #include "engine/companion.h"
 #include "engine/mappings.h"
 #include "engine/spawner.h"
+#include "gpu/udmabuf.h"
 #include "listener.h"
 #include "renderer/renderer.h"
 #include "sandbox_report.h"
@@ -142,6 +143,9 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 	}
 	if (role == SANDBOX_LISTENER || role == SANDBOX_BACKEND || role == SANDBOX_KEEPER) {
 		ADD(backend_calls, display_calls, guestmem_calls);
+	}
+	if ((role == SANDBOX_LISTENER || role == SANDBOX_BACKEND) && options_use_udmabuf(options)) {
+		ADD(udmabuf_calls);
 	}
 	if (role == SANDBOX_RENDERER || forks(role)) {
 		ADD(arena_calls, guestmem_calls);
@@ -321,6 +325,10 @@ GArray *sandbox_paths(enum sandbox_role role, const struct options *options)
 	}
 	if (server_of(options) != NULL && (role == SANDBOX_SERVER || forks(role))) {
 		add_server(paths, options);
+	}
+	/* It is opened by who serves a front-end, before that gives it up. */
+	if (role == SANDBOX_LISTENER && options_use_udmabuf(options)) {
+		add_path(paths, UDMABUF_PATH, LOCKDOWN_DEVICE);
 	}
 	if (role == SANDBOX_LISTENER && options->socket_path != NULL) {
 		g_autofree char *folder = g_path_get_dirname(options->socket_path);

@@ -12,6 +12,7 @@ void display_init(struct display *d, const struct display_impl *impl,
 	assert(impl->destroy != NULL && impl->update != NULL && impl->disable != NULL);
 	assert(impl->cursor_set != NULL && impl->cursor_hide != NULL);
 	assert(impl->is_watched != NULL);
+	assert((impl->dmabufs == NULL) == (impl->update_dmabuf == NULL));
 	*d = (struct display){ .impl = impl, .listener = listener, .listener_data = data };
 }
 
@@ -34,6 +35,27 @@ bool display_update(struct display *d, uint32_t scanout_id, const struct display
 	assert(rect_is_inside(&picture->view, picture->frame->width, picture->frame->height));
 	assert(rect_is_inside(damage, picture->view.width, picture->view.height));
 	return !rect_is_empty(damage) && d->impl->update(d, scanout_id, picture, damage);
+}
+
+enum dmabuf_kinds display_dmabufs(struct display *d)
+{
+	return d->impl->dmabufs != NULL ? d->impl->dmabufs(d) : DMABUFS_NONE;
+}
+
+/* No display is told where in a buffer its pixels begin. */
+bool display_takes_dmabuf(struct display *d, const struct dmabuf_layout *layout)
+{
+	return layout->offset_bytes == 0 && dmabuf_is_among(layout, display_dmabufs(d));
+}
+
+bool display_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
+			   uint32_t serial, const struct rect *damage)
+{
+	assert(scanout_id < DISPLAY_MAX_SCANOUTS);
+	assert(dmabuf->layout.offset_bytes == 0);
+	assert(rect_is_inside(damage, dmabuf->layout.width, dmabuf->layout.height));
+	return d->impl->update_dmabuf != NULL && !rect_is_empty(damage) &&
+	       d->impl->update_dmabuf(d, scanout_id, dmabuf, serial, damage);
 }
 
 void display_reclaim(struct display *d)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/dmabuf.h"
 #include "util/frame.h"
 #include "util/lockdown.h"
 
@@ -40,11 +41,16 @@ struct display_cursor {
 #define DISPLAY_NO_TOKEN 0
 
 struct display_listener {
-	/* A new channel is there and knows nothing: show everything again. */
+	/*
+	 * A new channel is there and knows nothing, or what dmabufs() says has
+	 * changed: show everything again.
+	 */
 	void (*ready)(void *data);
 	/*
 	 * The picture that update() said is waiting is on its way, or nobody
-	 * wants it any more. serial: of the last one that became part of it.
+	 * wants it any more; the one that update_dmabuf() said is waiting has been
+	 * drawn, or nobody wants it any more. serial: of the last one that became
+	 * part of it, or one before that.
 	 */
 	void (*taken)(void *data, uint32_t scanout_id, uint32_t serial);
 	/*
@@ -71,6 +77,20 @@ struct display_impl {
 	 */
 	bool (*update)(struct display *d, uint32_t scanout_id,
 		       const struct display_picture *picture, const struct rect *damage);
+	/*
+	 * Optional, together. dmabufs: what update_dmabuf() may be given so that
+	 * it is seen, at present. ready() says when that may have changed; where it
+	 * has, buffers that wait are forgotten.
+	 *
+	 * update_dmabuf: as update(), but the scanout shows all of dmabuf
+	 * (borrowed), whose first row begins at offset 0, and which the front-end
+	 * reads by itself from now on, and at the latest when it has drawn it.
+	 * True: it has not yet, and taken() says once when it has: then the guest
+	 * may draw, on this buffer and on the one that was there before.
+	 */
+	enum dmabuf_kinds (*dmabufs)(struct display *d);
+	bool (*update_dmabuf)(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
+			      uint32_t serial, const struct rect *damage);
 	/* Optional. About to draw, or to take memory: let go of frames that nobody reads any more. */
 	void (*reclaim)(struct display *d);
 	/* The scanout shows nothing any more. */
@@ -98,15 +118,24 @@ struct display *display_create_headless(void);
 
 /*
  * The vhost-user-gpu channel (QEMU docs/interop/vhost-user-gpu), with a thread
- * of its own. Without a socket it is as headless. Returns 0 or -errno.
+ * of its own. Without a socket it is as headless. with_dmabufs: the front-end's
+ * user says that it can show them; the front-end itself does not. Returns 0 or
+ * -errno.
  */
 int display_create_vhost_user_gpu(const struct display_listener *listener, void *data,
-				  struct display **display_out) G_GNUC_WARN_UNUSED_RESULT;
+				  bool with_dmabufs, struct display **display_out)
+	G_GNUC_WARN_UNUSED_RESULT;
 
 void display_destroy(struct display *d); /* NULL is fine */
 bool display_is_watched(struct display *d);
 bool display_update(struct display *d, uint32_t scanout_id, const struct display_picture *picture,
 		    const struct rect *damage);
+enum dmabuf_kinds display_dmabufs(struct display *d);
+/* Would display_update_dmabuf() of such a buffer be seen? */
+bool display_takes_dmabuf(struct display *d, const struct dmabuf_layout *layout);
+/* False as well, and nothing is shown, if it never takes any. */
+bool display_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
+			   uint32_t serial, const struct rect *damage);
 void display_reclaim(struct display *d);
 void display_disable(struct display *d, uint32_t scanout_id);
 void display_cursor_set(struct display *d, const struct display_cursor *cursor);

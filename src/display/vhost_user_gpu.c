@@ -15,7 +15,13 @@
  * - GET_EDID for an output that it doesn't have is never answered: see
  *   vug_questions.h;
  * - a descriptor on a message that takes none is picked up later for another:
- *   none is ever sent here.
+ *   it goes with the first byte of its own (vug_out.c);
+ * - two updates of buffers at a time may get one answer: see vug_wishes.h.
+ *
+ * Whether QEMU can show a buffer depends on its display, of which it says
+ * nothing: one that can't is silent, and so is the screen. So buffers are
+ * used if our user says so. A display that can, and does not answer, is seen
+ * by its silence: then it gets frames.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -52,10 +58,12 @@ struct vhost_user_gpu {
 	GMutex channel_lock;
 	struct vug_channel channel;
 	bool wants_output;
+	bool is_flight_timed; /* flight_timer will look at what is in flight */
+	int dmabufs;	      /* atomic: enum dmabuf_kinds, the channel's */
 
 	/* The display thread's own. */
 	struct loop_source source;
-	struct loop_timer answer_timer;
+	struct loop_timer answer_timer, flight_timer;
 	struct vug_in in;
 };
 
@@ -103,6 +111,12 @@ static int want_output(struct vhost_user_gpu *gpu, bool is_wanted)
 	return error;
 }
 
+/* With the channel's lock held, after a change. */
+static void publish_dmabufs(struct vhost_user_gpu *gpu)
+{
+	g_atomic_int_set(&gpu->dmabufs, (int)gpu->channel.dmabufs);
+}
+
 /* Send now if nobody else does. False: the display thread is to look at it. */
 static bool send_wishes(struct vhost_user_gpu *gpu)
 {
@@ -119,6 +133,8 @@ static bool send_wishes(struct vhost_user_gpu *gpu)
 	} else {
 		int error = vug_channel_pump(&gpu->channel, &gpu->wishes, NULL, DEVICE_MAX_BYTES);
 		is_done = error == 0 || (error == -EAGAIN && want_output(gpu, true) == 0);
+		is_done &= !gpu->channel.wants_dmabufs || gpu->is_flight_timed ||
+			   !vug_wishes_are_flying(&gpu->wishes);
 	}
 	g_mutex_unlock(&gpu->channel_lock);
 	return is_done;
@@ -139,6 +155,21 @@ static bool gpu_update(struct display *d, uint32_t scanout_id,
 	struct vhost_user_gpu *gpu = from_base(d);
 
 	vug_wishes_add_picture(&gpu->wishes, scanout_id, picture, damage);
+	send_or_poke(gpu);
+	return vug_wishes_await(&gpu->wishes, scanout_id);
+}
+
+static enum dmabuf_kinds gpu_dmabufs(struct display *d)
+{
+	return (enum dmabuf_kinds)g_atomic_int_get(&from_base(d)->dmabufs);
+}
+
+static bool gpu_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
+			      uint32_t serial, const struct rect *damage)
+{
+	struct vhost_user_gpu *gpu = from_base(d);
+
+	vug_wishes_add_dmabuf(&gpu->wishes, scanout_id, dmabuf, serial, damage);
 	send_or_poke(gpu);
 	return vug_wishes_await(&gpu->wishes, scanout_id);
 }
@@ -245,6 +276,7 @@ static void close_channel(struct vhost_user_gpu *gpu)
 	g_mutex_lock(&gpu->channel_lock);
 	loop_remove(&gpu->loop, &gpu->source);
 	vug_channel_close(&gpu->channel);
+	publish_dmabufs(gpu);
 	gpu->wants_output = false;
 	g_mutex_unlock(&gpu->channel_lock);
 	vug_in_clear(&gpu->in);
@@ -263,6 +295,39 @@ static void lose_channel(struct vhost_user_gpu *gpu)
 	vug_wishes_forget(&gpu->wishes);
 	vug_questions_drop(&gpu->questions, has_successor);
 	arm_answer_timer(gpu);
+}
+
+/* Look again when what is in flight is due, if anything is. */
+static void time_flight(struct vhost_user_gpu *gpu)
+{
+	if (!gpu->channel.wants_dmabufs) {
+		return;
+	}
+	g_mutex_lock(&gpu->channel_lock);
+	gint64 delay_us =
+		gpu->is_flight_timed ? -1 : vug_channel_expire(&gpu->channel, &gpu->wishes);
+	gpu->is_flight_timed |= delay_us > 0;
+	publish_dmabufs(gpu);
+	g_mutex_unlock(&gpu->channel_lock);
+
+	if (delay_us > 0) {
+		loop_timer_arm(&gpu->loop, &gpu->flight_timer, delay_us);
+	} else if (delay_us == 0) {
+		log_warn("the front-end's display has not drawn a buffer for too long; it gets "
+			 "pictures instead");
+		gpu->base.listener->ready(gpu->base.listener_data);
+	}
+}
+
+/* One timer serves all flights of its time. */
+static void flight_timer_expired(void *data)
+{
+	struct vhost_user_gpu *gpu = data;
+
+	g_mutex_lock(&gpu->channel_lock);
+	gpu->is_flight_timed = false;
+	g_mutex_unlock(&gpu->channel_lock);
+	time_flight(gpu);
 }
 
 /* Send until there is nothing to say or the socket is full. */
@@ -289,28 +354,56 @@ static void pump(struct vhost_user_gpu *gpu)
 		lose_channel(gpu);
 	} else {
 		arm_answer_timer(gpu);
+		time_flight(gpu);
 	}
 }
 
 /* ---- display thread: replies ---- */
+
+/* False: none was in flight. */
+static bool handle_landing(struct vhost_user_gpu *gpu)
+{
+	bool has_changed = false;
+
+	g_mutex_lock(&gpu->channel_lock);
+	bool has_landed = vug_channel_land(&gpu->channel, &gpu->wishes, &has_changed);
+	publish_dmabufs(gpu);
+	g_mutex_unlock(&gpu->channel_lock);
+	if (has_changed) {
+		log_info("the front-end's display draws buffers again");
+		gpu->base.listener->ready(gpu->base.listener_data);
+	}
+	return has_landed;
+}
+
+static void negotiate(struct vhost_user_gpu *gpu, uint64_t offered)
+{
+	g_mutex_lock(&gpu->channel_lock);
+	vug_channel_negotiate(&gpu->channel, offered);
+	publish_dmabufs(gpu);
+	bool takes_dmabufs = gpu->channel.dmabufs != DMABUFS_NONE;
+	g_mutex_unlock(&gpu->channel_lock);
+	if (takes_dmabufs) {
+		gpu->base.listener->ready(gpu->base.listener_data);
+	}
+}
 
 static void handle_reply(struct vhost_user_gpu *gpu)
 {
 	const struct vug_header *header = &gpu->in.header;
 	bool is_negotiation = false;
 
+	if (header->request == VUG_DMABUF_UPDATE && handle_landing(gpu)) {
+		return;
+	}
 	if (!vug_questions_take_reply(&gpu->questions, header, &gpu->in.reply, &is_negotiation)) {
 		log_warn("the front-end's display sends message %u, which nobody asked for",
 			 header->request);
 		return;
 	}
 	if (is_negotiation) {
-		uint64_t offered =
-			header->size == sizeof(uint64_t) ? gpu->in.reply.protocol_features : 0;
-
-		g_mutex_lock(&gpu->channel_lock);
-		vug_channel_negotiate(&gpu->channel, offered);
-		g_mutex_unlock(&gpu->channel_lock);
+		negotiate(gpu,
+			  header->size == sizeof(uint64_t) ? gpu->in.reply.protocol_features : 0);
 	}
 	arm_answer_timer(gpu);
 }
@@ -407,7 +500,8 @@ static void *thread_main(void *data)
 /* ---- life ---- */
 
 /* Everything but the loop and the thread. */
-static struct vhost_user_gpu *gpu_new(const struct display_listener *listener, void *data)
+static struct vhost_user_gpu *gpu_new(const struct display_listener *listener, void *data,
+				      bool with_dmabufs)
 {
 	struct vhost_user_gpu *gpu = g_new0(struct vhost_user_gpu, 1);
 
@@ -416,9 +510,10 @@ static struct vhost_user_gpu *gpu_new(const struct display_listener *listener, v
 	gpu->source = (struct loop_source){ .dispatch = dispatch_socket, .data = gpu };
 	gpu->answer_timer =
 		(struct loop_timer){ .expired = answer_timer_expired, .data = gpu };
+	gpu->flight_timer = (struct loop_timer){ .expired = flight_timer_expired, .data = gpu };
 	g_mutex_init(&gpu->lock);
 	g_mutex_init(&gpu->channel_lock);
-	vug_channel_init(&gpu->channel);
+	vug_channel_init(&gpu->channel, with_dmabufs);
 	vug_wishes_init(&gpu->wishes, &gpu->base);
 	vug_questions_init(&gpu->questions, &gpu->base);
 	return gpu;
@@ -434,9 +529,9 @@ static void gpu_free(struct vhost_user_gpu *gpu)
 }
 
 int display_create_vhost_user_gpu(const struct display_listener *listener, void *data,
-				  struct display **display_out)
+				  bool with_dmabufs, struct display **display_out)
 {
-	struct vhost_user_gpu *gpu = gpu_new(listener, data);
+	struct vhost_user_gpu *gpu = gpu_new(listener, data, with_dmabufs);
 	GError *thread_error = NULL;
 	int error = loop_init(&gpu->loop, woken, gpu);
 
@@ -479,6 +574,8 @@ static const struct display_impl vhost_user_gpu_impl = {
 	.destroy = gpu_destroy,
 	.is_watched = gpu_is_watched,
 	.update = gpu_update,
+	.dmabufs = gpu_dmabufs,
+	.update_dmabuf = gpu_update_dmabuf,
 	.reclaim = gpu_reclaim,
 	.disable = gpu_disable,
 	.cursor_set = gpu_cursor_set,

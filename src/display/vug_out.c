@@ -56,9 +56,18 @@ void vug_out_add_update(struct vug_out *out, const struct vug_update *update,
 					   row_bytes * pixels->height);
 }
 
+void vug_out_add_dmabuf(struct vug_out *out, enum vug_request request, const void *payload,
+			size_t payload_bytes, struct dmabuf *dmabuf)
+{
+	g_assert(out->total_bytes == 0);
+	add(out, request, payload, payload_bytes, 0);
+	out->dmabuf = dmabuf_ref(dmabuf);
+}
+
 /* The frame's reference was passed on. */
 static void empty(struct vug_out *out)
 {
+	g_clear_pointer(&out->dmabuf, dmabuf_unref);
 	out->frame = NULL;
 	out->is_lending = false;
 	out->has_lent = false;
@@ -131,7 +140,9 @@ static ssize_t send_some(struct vug_out *out, int fd)
 	size_t n_iov = to_iov(out, iov, MAX_IOV);
 
 	if (!out->is_lending || out->sent_bytes < out->head_bytes) {
-		return sock_send(fd, iov, n_iov, -1);
+		bool is_first = out->sent_bytes == 0 && out->dmabuf != NULL;
+
+		return sock_send(fd, iov, n_iov, is_first ? out->dmabuf->fd : -1);
 	}
 	ssize_t n = vug_loans_send(&out->loans, fd, iov, n_iov);
 	if (n == -ENOTSUP) {

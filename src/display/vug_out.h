@@ -2,7 +2,8 @@
 /*
  * What is being sent on a display channel: one or more messages that belong
  * together, and the pixels of the last one, straight from their frame: lent
- * where that pays (vug_loans.h), else copied by the kernel.
+ * where that pays (vug_loans.h), else copied by the kernel. Or, with the first
+ * one, a buffer's descriptor.
  */
 #pragma once
 
@@ -12,12 +13,14 @@
 
 #include "display/vug_loans.h"
 #include "display/vug_wire.h"
+#include "util/dmabuf.h"
 #include "util/frame.h"
 
 struct vug_out {
 	size_t head_bytes;
 	struct frame *frame; /* owned reference; NULL: the head is all */
 	struct rect pixels;  /* in the frame */
+	struct dmabuf *dmabuf; /* owned reference: goes with the first byte; or NULL */
 	bool is_lending;     /* its pixels are lent */
 	bool has_lent;	     /* some were */
 	uint64_t total_bytes, sent_bytes; /* of these messages */
@@ -35,6 +38,10 @@ void vug_out_add(struct vug_out *out, enum vug_request request, const void *payl
 		 size_t payload_bytes);
 void vug_out_add_update(struct vug_out *out, const struct vug_update *update,
 			struct frame *consume_frame, const struct rect *pixels);
+
+/* The same, with dmabuf's descriptor; it is the first message then. */
+void vug_out_add_dmabuf(struct vug_out *out, enum vug_request request, const void *payload,
+			size_t payload_bytes, struct dmabuf *dmabuf);
 
 /* The channel is gone: forget what was not sent, and end all loans. */
 void vug_out_clear(struct vug_out *out);

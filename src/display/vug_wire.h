@@ -19,10 +19,14 @@ enum vug_request {
 	VUG_CURSOR_UPDATE = 6,
 	VUG_SCANOUT = 7,
 	VUG_UPDATE = 8,
+	VUG_DMABUF_SCANOUT = 9,
+	VUG_DMABUF_UPDATE = 10, /* answered when it has been drawn, without a payload */
 	VUG_GET_EDID = 11,
+	VUG_DMABUF_SCANOUT2 = 12,
 };
 
 #define VUG_PROTOCOL_F_EDID 0
+#define VUG_PROTOCOL_F_DMABUF2 1 /* DMABUF_SCANOUT2 */
 #define VUG_FLAG_REPLY 0x4u
 
 struct vug_header {
@@ -57,6 +61,24 @@ struct vug_update {
 	uint32_t x, y, width, height;
 };
 static_assert(sizeof(struct vug_update) == 20, "wire layout");
+
+/* With one descriptor; without: what there was is shown no more. */
+struct vug_dmabuf_scanout {
+	uint32_t scanout_id;
+	uint32_t x, y; /* QEMU does not look at them */
+	uint32_t width, height;
+	uint32_t fd_width, fd_height, fd_stride; /* of the buffer; bytes */
+	uint32_t fd_flags;			 /* VUG_DMABUF_Y_0_TOP */
+	uint32_t fd_drm_fourcc;
+};
+#define VUG_DMABUF_Y_0_TOP 0x1u /* as VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP */
+static_assert(sizeof(struct vug_dmabuf_scanout) == 40, "wire layout");
+
+struct vug_dmabuf_scanout2 {
+	struct vug_dmabuf_scanout scanout;
+	uint64_t modifier;
+};
+static_assert(sizeof(struct vug_dmabuf_scanout2) == 48, "wire layout");
 
 struct vug_edid_request {
 	uint32_t scanout_id;

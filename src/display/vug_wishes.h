@@ -5,6 +5,10 @@
  * device leaves its wishes here, whoever sends takes them. A front-end that
  * reads slowly so sees fewer, whole frames.
  *
+ * A buffer that was taken is in flight until the front-end has drawn it. There
+ * is one at a time: QEMU's answers don't say for which scanout they are, and
+ * two updates may get one answer. Frames and cursors pass it.
+ *
  * For any thread.
  */
 #pragma once
@@ -17,12 +21,19 @@
 #include "display/vug_wire.h"
 
 struct vug_picture_wish {
-	struct frame *frame; /* owned reference; NULL: nothing new */
+	struct frame *frame;   /* owned reference, or */
+	struct dmabuf *dmabuf; /* owned reference; both NULL: nothing new */
 	struct rect view;
 	uint32_t serial;
 	struct rect damage; /* not yet sent, in scanout coordinates */
 	bool is_off;	    /* SCANOUT(0, 0) is due */
-	bool is_awaited;    /* say when it is taken */
+	bool is_awaited;    /* say when it is taken; of a buffer, when it has landed */
+};
+
+struct vug_flight {
+	bool is_up;
+	bool is_awaited; /* say when it has landed */
+	uint32_t scanout_id, serial;
 };
 
 struct vug_cursor_wish {
@@ -37,6 +48,7 @@ struct vug_wishes {
 	GMutex lock;
 	struct vug_picture_wish pictures[DISPLAY_MAX_SCANOUTS];
 	struct vug_cursor_wish cursors[DISPLAY_MAX_SCANOUTS]; /* 16 KiB each, mostly untouched */
+	struct vug_flight flight;
 	uint32_t due_cursors;	   /* a bit for each that has something to send */
 	unsigned int next_scanout; /* has its turn */
 };
@@ -47,7 +59,12 @@ void vug_wishes_finish(struct vug_wishes *w);
 
 void vug_wishes_add_picture(struct vug_wishes *w, uint32_t scanout_id,
 			    const struct display_picture *picture, const struct rect *damage);
-/* Is there a picture that was not taken yet? Then listener->taken() says when. */
+void vug_wishes_add_dmabuf(struct vug_wishes *w, uint32_t scanout_id, struct dmabuf *dmabuf,
+			   uint32_t serial, const struct rect *damage);
+/*
+ * Is there a picture that was not taken yet, or a buffer that has not landed?
+ * Then listener->taken() says when.
+ */
 bool vug_wishes_await(struct vug_wishes *w, uint32_t scanout_id);
 void vug_wishes_add_off(struct vug_wishes *w, uint32_t scanout_id);
 void vug_wishes_add_cursor(struct vug_wishes *w, const struct display_cursor *cursor);
@@ -55,12 +72,19 @@ void vug_wishes_add_cursor_hide(struct vug_wishes *w, uint32_t scanout_id, uint3
 
 /*
  * Take the next one, scanouts in turn. False: there is none. A picture's frame
- * is the caller's then; *request_out says which cursor message state is for.
+ * or buffer is the caller's then, and the buffer is in flight; *request_out
+ * says which cursor message state is for.
  */
 bool vug_wishes_take_picture(struct vug_wishes *w, uint32_t *scanout_id_out,
 			     struct vug_picture_wish *wish_out);
 bool vug_wishes_take_cursor(struct vug_wishes *w, enum vug_request *request_out,
 			    struct vug_cursor_update *state_out);
+
+/* The front-end has drawn what was in flight. False: nothing was. */
+bool vug_wishes_land(struct vug_wishes *w);
+bool vug_wishes_are_flying(struct vug_wishes *w);
+/* Nobody wants buffers any more. What is in flight stays so until it lands, but unawaited. */
+void vug_wishes_forget_dmabufs(struct vug_wishes *w);
 
 /* They were for a channel that is no more. */
 void vug_wishes_forget(struct vug_wishes *w);

@@ -161,6 +161,53 @@ static bool handle_picture(struct process_engine *engine, struct link_message *m
 	return true;
 }
 
+static bool handle_dmabuf(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_dmabuf *dmabuf = link_body(message, sizeof(*dmabuf));
+
+	/* Nobody asked for them, unless they are used. */
+	if (dmabuf == NULL || dmabuf->number >= LINK_N_DMABUFS ||
+	    !options_use_dmabufs(engine->base.options.options) ||
+	    message->n_fds != (dmabuf->is_gone ? 0 : 1)) {
+		return false;
+	}
+	g_clear_pointer(&engine->dmabufs[dmabuf->number], dmabuf_unref);
+	if (dmabuf->is_gone) {
+		return true;
+	}
+	int error = dmabuf_check(message->fds[0], &dmabuf->layout);
+	if (error < 0 || dmabuf->layout.offset_bytes != 0 ||
+	    dmabuf->layout.width < DISPLAY_MIN_SIDE || dmabuf->layout.height < DISPLAY_MIN_SIDE) {
+		log_debug("a renderer process shows a buffer that is none: %s",
+			  g_strerror(-error));
+		return false;
+	}
+	engine->dmabufs[dmabuf->number] =
+		dmabuf_create(&dmabuf->layout, link_take_fd(message, 0));
+	return true;
+}
+
+static bool handle_draw(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_draw *draw = link_body(message, sizeof(*draw));
+
+	if (draw == NULL || draw->number >= LINK_N_DMABUFS ||
+	    draw->scanout_id >= DISPLAY_MAX_SCANOUTS || rect_is_empty(&draw->damage)) {
+		return false;
+	}
+	struct dmabuf *dmabuf = engine->dmabufs[draw->number];
+	if (dmabuf == NULL ||
+	    !rect_is_inside(&draw->damage, dmabuf->layout.width, dmabuf->layout.height)) {
+		return false;
+	}
+	/* It waits till it has been drawn; unless nobody is there to draw it. */
+	if (!display_update_dmabuf(engine->display, draw->scanout_id, dmabuf, draw->serial,
+				   &draw->damage)) {
+		keeper_picture_went(engine, draw->scanout_id, draw->serial);
+	}
+	return true;
+}
+
 static bool handle_off(struct process_engine *engine, struct link_message *message)
 {
 	const uint32_t *scanout_id = link_body(message, sizeof(*scanout_id));
@@ -250,6 +297,8 @@ static const handle_fn handlers[] = {
 	[LINK_DROP] = handle_drop,
 	[LINK_DROP_ALL] = handle_drop_all,
 	[LINK_PICTURE] = handle_picture,
+	[LINK_DMABUF] = handle_dmabuf,
+	[LINK_DRAW] = handle_draw,
 	[LINK_OFF] = handle_off,
 	[LINK_CURSOR] = handle_cursor,
 	[LINK_CURSOR_HIDE] = handle_cursor_hide,

@@ -237,6 +237,7 @@ static void display_ready(void *data)
 	struct process_engine *engine = data;
 
 	g_atomic_int_set(&engine->shared->is_watched, 1);
+	g_atomic_int_set(&engine->shared->dmabufs, (int)display_dmabufs(engine->display));
 	g_mutex_lock(&engine->lock);
 	engine->is_ready_due = true;
 	g_mutex_unlock(&engine->lock);

@@ -47,6 +47,8 @@ enum link_type {
 	LINK_DROP,	  /* struct link_record */
 	LINK_DROP_ALL,	  /* struct link_record, of which the generation counts */
 	LINK_PICTURE,	  /* struct link_picture */
+	LINK_DMABUF,	  /* struct link_dmabuf, one descriptor unless it is_gone */
+	LINK_DRAW,	  /* struct link_draw */
 	LINK_OFF,	  /* uint32_t scanout */
 	LINK_CURSOR,	  /* struct link_cursor and pixels or none */
 	LINK_CURSOR_HIDE, /* struct link_cursor */
@@ -122,6 +124,24 @@ struct link_picture {
 	struct rect view, damage;
 };
 
+/* Buffers of the renderer process that the keeper has by number, so that each is passed once. */
+#define LINK_N_DMABUFS 64
+
+struct link_dmabuf {
+	uint32_t number; /* below LINK_N_DMABUFS; what had it before is forgotten */
+	uint32_t is_gone;
+	struct dmabuf_layout layout;
+};
+
+/* As display_update_dmabuf(). */
+struct link_draw {
+	uint32_t number; /* of the buffer */
+	uint32_t serial; /* as a picture's */
+	uint32_t scanout_id;
+	uint32_t padding;
+	struct rect damage;
+};
+
 /* As struct display_cursor; its pixels follow, or none. */
 struct link_cursor {
 	uint32_t scanout_id;
@@ -167,6 +187,7 @@ struct link_shared {
 	gint64 awaited_since_us; /* as struct renderer's */
 	int is_timed;	    /* the keeper looks at these two now and then */
 	int is_watched;	    /* as display_is_watched() */
+	int dmabufs;	    /* as display_dmabufs() */
 	int slots[LINK_N_SLOTS]; /* enum link_slot */
 	/* By scanout: the serial of the picture whose LINK_TAKEN is waited for, or 0. */
 	uint32_t awaited[DISPLAY_MAX_SCANOUTS];

@@ -227,6 +227,9 @@ static void finish_one(struct process_engine *engine)
 	keeper_out_end(engine);
 	g_clear_pointer(&engine->view, arena_view_unref);
 	mappings_take_back(&engine->mappings);
+	for (unsigned int i = 0; i < LINK_N_DMABUFS; i++) {
+		g_clear_pointer(&engine->dmabufs[i], dmabuf_unref);
+	}
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_recover(&engine->base.options.queues[i]);
 	}
@@ -518,7 +521,9 @@ static int create_display(struct process_engine *engine)
 		engine->display = display_create_headless();
 		return 0;
 	}
-	return display_create_vhost_user_gpu(&keeper_display_listener, engine, &engine->display);
+	return display_create_vhost_user_gpu(&keeper_display_listener, engine,
+					     options_use_dmabufs(engine->base.options.options),
+					     &engine->display);
 }
 
 static int process_engine_start(struct engine *base)

@@ -52,6 +52,7 @@ struct process_engine {
 	void *buffer; /* of link_receive() */
 	struct arena_view *view; /* its pictures; NULL: not known yet */
 	int held[LINK_N_SLOTS];	 /* atomic: pictures that our display reads, whoever made them */
+	struct dmabuf *dmabufs[LINK_N_DMABUFS]; /* owned references: its buffers, checked; or NULL */
 
 	/* What it is to know. */
 	uint64_t features;

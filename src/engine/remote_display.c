@@ -17,6 +17,8 @@ struct remote_display {
 	int link_fd;
 	struct link_shared *shared;
 	struct frame *frames[LINK_N_SLOTS]; /* owned references, while the keeper reads them */
+	struct dmabuf *dmabufs[LINK_N_DMABUFS]; /* owned references, by the number they have there */
+	unsigned int next_dmabuf;
 	unsigned int next_slot;
 	uint32_t last_serial;
 };
@@ -33,14 +35,21 @@ static struct remote_display *from_base(struct display *d)
  * The keeper is gone if this fails, and who receives from it notices: then
  * this process ends.
  */
-static void tell_with(struct remote_display *remote, enum link_type type, const void *head,
-		      size_t head_bytes, const void *body, size_t body_bytes)
+static void tell_all(struct remote_display *remote, enum link_type type, const void *head,
+		     size_t head_bytes, const void *body, size_t body_bytes, int fd_borrow)
 {
-	int error = link_send_wait(remote->link_fd, type, head, head_bytes, body, body_bytes, NULL, 0);
+	int error = link_send_wait(remote->link_fd, type, head, head_bytes, body, body_bytes,
+				   &fd_borrow, fd_borrow >= 0 ? 1 : 0);
 
 	if (error < 0) {
 		log_debug("telling the keeper: %s", g_strerror(-error));
 	}
+}
+
+static void tell_with(struct remote_display *remote, enum link_type type, const void *head,
+		      size_t head_bytes, const void *body, size_t body_bytes)
+{
+	tell_all(remote, type, head, head_bytes, body, body_bytes, -1);
 }
 
 static void tell(struct remote_display *remote, enum link_type type, const void *body,
@@ -73,9 +82,26 @@ static unsigned int reclaim(struct remote_display *remote)
 	return n_waiting;
 }
 
+static void forget_dmabuf(struct remote_display *remote, unsigned int number)
+{
+	const struct link_dmabuf message = { .number = number, .is_gone = true };
+
+	g_clear_pointer(&remote->dmabufs[number], dmabuf_unref);
+	tell(remote, LINK_DMABUF, &message, sizeof(message));
+}
+
 static void remote_reclaim(struct display *d)
 {
-	reclaim(from_base(d));
+	struct remote_display *remote = from_base(d);
+
+	reclaim(remote);
+	for (unsigned int i = 0; i < LINK_N_DMABUFS; i++) {
+		struct dmabuf *dmabuf = remote->dmabufs[i];
+
+		if (dmabuf != NULL && g_atomic_ref_count_compare(&dmabuf->refs, 1)) {
+			forget_dmabuf(remote, i);
+		}
+	}
 }
 
 static bool find_slot(struct remote_display *remote, unsigned int *slot_out)
@@ -109,6 +135,19 @@ static bool remote_is_watched(struct display *d)
 	return g_atomic_int_get(&from_base(d)->shared->is_watched) != 0;
 }
 
+static uint32_t new_serial(struct remote_display *remote)
+{
+	remote->last_serial = remote->last_serial == UINT32_MAX ? 1 : remote->last_serial + 1;
+	return remote->last_serial;
+}
+
+/* Before the keeper is told of the picture. */
+static void await(struct link_shared *shared, uint32_t scanout_id, uint32_t serial)
+{
+	__atomic_store_n(&shared->last_awaited[scanout_id], serial, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&shared->awaited[scanout_id], serial, __ATOMIC_SEQ_CST);
+}
+
 static bool remote_update(struct display *d, uint32_t scanout_id,
 			  const struct display_picture *picture, const struct rect *damage)
 {
@@ -130,16 +169,63 @@ static bool remote_update(struct display *d, uint32_t scanout_id,
 	}
 	frame_unref(remote->frames[message.slot]);
 	remote->frames[message.slot] = frame_ref(picture->frame);
-	message.serial = remote->last_serial == UINT32_MAX ? 1 : remote->last_serial + 1;
-	remote->last_serial = message.serial;
+	message.serial = new_serial(remote);
 	g_atomic_int_set(&shared->slots[message.slot], LINK_SLOT_WAITING);
 	if (has_to_wait) {
-		__atomic_store_n(&shared->last_awaited[scanout_id], message.serial,
-				 __ATOMIC_SEQ_CST);
-		__atomic_store_n(&shared->awaited[scanout_id], message.serial, __ATOMIC_SEQ_CST);
+		await(shared, scanout_id, message.serial);
 	}
 	tell(remote, LINK_PICTURE, &message, sizeof(message));
 	return has_to_wait;
+}
+
+static enum dmabuf_kinds remote_dmabufs(struct display *d)
+{
+	return (enum dmabuf_kinds)g_atomic_int_get(&from_base(d)->shared->dmabufs);
+}
+
+/* A number that is free, or the one that was given out longest ago. */
+static unsigned int add_dmabuf(struct remote_display *remote, struct dmabuf *dmabuf)
+{
+	struct link_dmabuf message = { .layout = dmabuf->layout };
+	unsigned int number = remote->next_dmabuf;
+
+	for (unsigned int i = 0; i < LINK_N_DMABUFS && remote->dmabufs[number] != NULL; i++) {
+		number = (number + 1) % LINK_N_DMABUFS;
+	}
+	remote->next_dmabuf = (number + 1) % LINK_N_DMABUFS;
+	dmabuf_unref(remote->dmabufs[number]);
+	remote->dmabufs[number] = dmabuf_ref(dmabuf);
+	message.number = number;
+	tell_all(remote, LINK_DMABUF, &message, sizeof(message), NULL, 0, dmabuf->fd);
+	return number;
+}
+
+/* The keeper has it by that number then. */
+static unsigned int find_dmabuf(struct remote_display *remote, struct dmabuf *dmabuf)
+{
+	for (unsigned int i = 0; i < LINK_N_DMABUFS; i++) {
+		if (remote->dmabufs[i] == dmabuf) {
+			return i;
+		}
+	}
+	return add_dmabuf(remote, dmabuf);
+}
+
+/* Whether it is drawn only the keeper hears. */
+static bool remote_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
+				 uint32_t serial G_GNUC_UNUSED, const struct rect *damage)
+{
+	struct remote_display *remote = from_base(d);
+	const struct link_draw message = {
+		.number = find_dmabuf(remote, dmabuf),
+		.serial = new_serial(remote),
+		.scanout_id = scanout_id,
+		.damage = *damage,
+	};
+
+	await(remote->shared, scanout_id, message.serial);
+	tell(remote, LINK_DRAW, &message, sizeof(message));
+	return true;
 }
 
 static void remote_disable(struct display *d, uint32_t scanout_id)
@@ -192,6 +278,9 @@ static void remote_destroy(struct display *d)
 	for (unsigned int i = 0; i < LINK_N_SLOTS; i++) {
 		frame_unref(remote->frames[i]);
 	}
+	for (unsigned int i = 0; i < LINK_N_DMABUFS; i++) {
+		dmabuf_unref(remote->dmabufs[i]);
+	}
 	g_free(remote);
 }
 
@@ -200,6 +289,8 @@ static const struct display_impl remote_display_impl = {
 	.destroy = remote_destroy,
 	.is_watched = remote_is_watched,
 	.update = remote_update,
+	.dmabufs = remote_dmabufs,
+	.update_dmabuf = remote_update_dmabuf,
 	.reclaim = remote_reclaim,
 	.disable = remote_disable,
 	.cursor_set = remote_cursor_set,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/remote_display.h"
+#include "gpu/udmabuf.h"
 #include "gpu/worker.h"
 #include "sandbox.h"
 #include "util/arena.h"
@@ -35,6 +36,7 @@ struct renderer_process {
 	void *buffer; /* of link_receive() */
 	struct quota quota;
 	struct arena *arena;
+	int udmabuf_fd; /* or -1 */
 	struct virtq queues[COMMAND_N_QUEUES];
 
 	struct guestmem *mem;
@@ -388,6 +390,8 @@ static bool handle_start(struct renderer_process *process,
 		.busy = busy,
 		.mapper = process->options.window_bytes > 0 ? &mapper : NULL,
 		.window_bytes = process->options.window_bytes,
+		.exporter = process->udmabuf_fd >= 0 ? &udmabuf_exporter : NULL,
+		.exporter_data = &process->udmabuf_fd,
 		.data = process,
 	};
 
@@ -503,6 +507,19 @@ static void dispatch_link(void *data, uint32_t events G_GNUC_UNUSED)
 
 /* ---- life ---- */
 
+/* Buffers of the guest's pages, if there may be any; those of the GPU's memory need nothing. */
+static void open_udmabuf(struct renderer_process *process)
+{
+	process->udmabuf_fd =
+		options_use_dmabufs(process->options.options) ? udmabuf_open() : -ENOENT;
+	if (process->udmabuf_fd >= 0) {
+		guestmem_keep_files();
+	} else if (options_use_dmabufs(process->options.options)) {
+		log_info("%s: %s; pictures in the guest's memory are sent", UDMABUF_PATH,
+			 g_strerror(-process->udmabuf_fd));
+	}
+}
+
 static int start(struct renderer_process *process)
 {
 	struct link_hello hello;
@@ -546,6 +563,7 @@ int renderer_process_run(const struct renderer_process_options *options, int con
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_init(&process->queues[i], i, &options->shared->queues[i]);
 	}
+	open_udmabuf(process);
 	int error = start(process);
 	if (error == 0) {
 		error = loop_run(&process->loop);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <unistd.h>
+
 #include "engine/engine.h"
+#include "gpu/udmabuf.h"
 #include "gpu/worker.h"
+#include "util/log.h"
 
 struct thread_engine {
 	struct engine base;
 	struct worker *worker; /* owned; NULL until started */
+	int udmabuf_fd;	       /* owned, or -1 */
 };
 
 static const struct engine_impl thread_engine_impl;
@@ -24,7 +29,8 @@ static int create_display(void *data, const struct display_listener *listener, v
 		*display_out = display_create_headless();
 		return 0;
 	}
-	return display_create_vhost_user_gpu(listener, listener_data, display_out);
+	return display_create_vhost_user_gpu(listener, listener_data, engine->udmabuf_fd >= 0,
+					     display_out);
 }
 
 static void failed(void *data)
@@ -45,6 +51,8 @@ static int thread_engine_start(struct engine *base)
 		.queues = base->options.queues,
 		.create_display = create_display,
 		.failed = failed,
+		.exporter = engine->udmabuf_fd >= 0 ? &udmabuf_exporter : NULL,
+		.exporter_data = &engine->udmabuf_fd,
 		.data = engine,
 	};
 
@@ -58,7 +66,12 @@ static void thread_engine_stop(struct engine *base)
 
 static void thread_engine_destroy(struct engine *base)
 {
-	g_free(from_base(base));
+	struct thread_engine *engine = from_base(base);
+
+	if (engine->udmabuf_fd >= 0) {
+		close(engine->udmabuf_fd);
+	}
+	g_free(engine);
 }
 
 static void thread_engine_set_features(struct engine *base, uint64_t features)
@@ -103,11 +116,28 @@ static const struct engine_impl thread_engine_impl = {
 	.quiesce = thread_engine_quiesce,
 };
 
+/* Before the sandbox is entered: then nobody may. */
+static void open_udmabuf(struct thread_engine *engine)
+{
+	int fd = udmabuf_open();
+
+	if (fd < 0) {
+		log_error("%s: %s; pictures are sent", UDMABUF_PATH, g_strerror(-fd));
+		return;
+	}
+	engine->udmabuf_fd = fd;
+	guestmem_keep_files();
+}
+
 int thread_engine_create(const struct engine_options *options, struct engine **engine_out)
 {
 	struct thread_engine *engine = g_new0(struct thread_engine, 1);
 
 	engine->base = (struct engine){ &thread_engine_impl, *options };
+	engine->udmabuf_fd = -1;
+	if (options_use_udmabuf(options->options)) {
+		open_udmabuf(engine);
+	}
 	*engine_out = &engine->base;
 	return 0;
 }

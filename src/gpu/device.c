@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "gpu/device.h"
 
+#include "gpu/scanout_dmabuf.h"
 #include "util/log.h"
 
 /* What fence.c and the renderer keep of a command that waits. */
@@ -210,6 +211,7 @@ void device_init(struct device *dev, struct renderer *renderer, struct display *
 		.enabled = 1,
 	};
 	g_queue_init(&dev->held);
+	g_queue_init(&dev->dmabufs);
 	fences_init(&dev->fences);
 	ranges_init(&dev->window, 0);
 	renderer_set_listener(renderer, &renderer_listener, dev);
@@ -224,6 +226,7 @@ void device_finish(struct device *dev)
 	g_hash_table_destroy(dev->contexts);
 	g_hash_table_destroy(dev->resources);
 	ranges_finish(&dev->window);
+	scanout_forget_dmabufs(dev, 0);
 	guestmem_unref(dev->mem);
 	g_free(dev->arena);
 	g_free(dev->record);
@@ -233,6 +236,8 @@ void device_finish(struct device *dev)
 void device_remove_resource(struct device *dev, struct resource *resource)
 {
 	device_unmap(dev, resource);
+	scanout_forget_dmabufs(dev, resource->id);
+	resource->spared = (struct rect){ 0 }; /* nobody will see it */
 	resource_detach(resource, dev->renderer, dev->quota);
 	if (resource->is_made) {
 		dev->renderer->impl->resource_destroy(dev->renderer, resource->id);
@@ -283,6 +288,12 @@ void device_set_breather(struct device *dev, void (*breathe_fn)(void *data), voi
 	dev->breathe_data = data;
 }
 
+void device_set_exporter(struct device *dev, const struct exporter *exporter, void *data)
+{
+	dev->exporter = exporter;
+	dev->exporter_data = data;
+}
+
 void device_set_features(struct device *dev, uint64_t features)
 {
 	dev->features = features;
@@ -293,6 +304,7 @@ void device_set_memory(struct device *dev, struct guestmem *mem)
 	GHashTableIter iter;
 	void *value;
 
+	scanout_forget_dmabufs(dev, 0);
 	guestmem_unref(dev->mem);
 	dev->mem = guestmem_ref(mem);
 	g_hash_table_iter_init(&iter, dev->resources);

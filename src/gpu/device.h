@@ -13,6 +13,7 @@
 
 #include "display/display.h"
 #include "gpu/command.h"
+#include "gpu/exporter.h"
 #include "gpu/fence.h"
 #include "gpu/mapper.h"
 #include "gpu/record.h"
@@ -48,6 +49,7 @@ struct scanout {
 	struct rect view;     /* in the resource */
 	bool is_flushed;      /* since it was set */
 	bool is_full_due;     /* the display has not seen all of view yet */
+	bool is_dmabuf;	      /* it was last shown as a buffer */
 };
 
 struct cursor {
@@ -91,6 +93,9 @@ struct device {
 	bool holds_breath; /* it restores, or replays: no command is being executed */
 	const struct mapper *mapper; /* borrowed; NULL: there is no window */
 	void *mapper_data;
+	const struct exporter *exporter; /* borrowed; NULL: no buffers of the guest's pages */
+	void *exporter_data;
+	GQueue dmabufs;	      /* struct scanout_dmabuf, owned; the last one used comes first */
 	struct ranges window; /* what of it is mapped, when all that was asked for is done */
 };
 
@@ -128,6 +133,9 @@ void device_set_breather(struct device *dev, void (*breathe)(void *data), void *
 /* Borrowed; before the first command. NULL: there is no host-visible window. */
 void device_set_mapper(struct device *dev, const struct mapper *mapper, void *data,
 		       uint64_t window_bytes);
+
+/* Borrowed; before the first command. Who makes buffers of the guest's pages; NULL: nobody. */
+void device_set_exporter(struct device *dev, const struct exporter *exporter, void *data);
 
 /* Borrowed. NULL: no records are kept, and they cost nothing. */
 void device_set_recorder(struct device *dev, const struct recorder *recorder, void *data);
@@ -192,6 +200,8 @@ void device_remove_context(struct device *dev, struct context *context);
 /* scanout.c, cursor.c: parts of replay, reset and restore. */
 void scanout_disable(struct device *dev, uint32_t scanout_id);
 void scanout_disable_resource(struct device *dev, uint32_t resource_id);
+/* The resource's pages go, the picture stays: where they were shown themselves it is shown anew. */
+void scanout_leave_pages(struct device *dev, uint32_t resource_id);
 void scanout_drop_held(struct device *dev);
 void scanout_replay(struct device *dev, uint32_t scanout_id);
 /* The memory changed: show blobs that were flushed when theirs was away. */

@@ -102,10 +102,32 @@ static bool is_told(const struct resource *resource, const struct renderer *rend
 	return !resource->is_blob || renderer->impl->blob != NULL;
 }
 
+enum gpu_resp resource_settle(struct resource *resource, struct renderer *renderer)
+{
+	struct rect spared = resource->spared;
+
+	/* Its pages are there: before they go, it is settled. */
+	if (rect_is_empty(&spared)) {
+		return GPU_RESP_OK_NODATA;
+	}
+	resource->spared = (struct rect){ 0 };
+	enum gpu_resp resp = renderer->impl->transfer_2d(
+		renderer, resource->id, &spared,
+		((uint64_t)spared.y * resource->desc.width + spared.x) * sizeof(uint32_t));
+	if (resp != GPU_RESP_OK_NODATA) {
+		log_debug("res %u: what was spared can't be had", resource->id);
+		resource->spared = spared;
+	}
+	return resp;
+}
+
 static void unmap(struct resource *resource, struct renderer *renderer)
 {
 	if (resource->mem == NULL) {
 		return;
+	}
+	if (resource_settle(resource, renderer) != GPU_RESP_OK_NODATA) {
+		resource->spared = (struct rect){ 0 };
 	}
 	g_clear_pointer(&resource->memory, blob_memory_unref);
 	if (resource->is_made) {

@@ -49,6 +49,9 @@ struct resource {
 	/* What the renderer holds; mem NULL: nothing, the pages are not mapped now. */
 	struct guestmem *mem; /* owned reference, keeps backing's pages mapped */
 	struct backing backing;
+	/* Of a 2D resource: what its pages hold and the renderer was spared (scanout_dmabuf.c). */
+	struct rect spared;
+	bool is_rearranged; /* a transfer has put pixels elsewhere than they lie in its pages */
 	struct blob_memory *memory; /* owned; NULL: nobody has looked at the blob's bytes */
 
 	bool is_mapped; /* into the host-visible window, or that was asked for */
@@ -97,6 +100,8 @@ bool resource_adopt(struct resource *resource, struct renderer *renderer, struct
 		    struct guestmem *mem, struct resource_entry *entries, uint32_t n_entries);
 /* Of a 2D resource: have the renderer take all that the backing, as far as it goes, holds of it. */
 void resource_refill(const struct resource *resource, struct renderer *renderer);
+/* Have the renderer take what it was spared. As renderer_impl.transfer_2d(). */
+enum gpu_resp resource_settle(struct resource *resource, struct renderer *renderer);
 void resource_detach(struct resource *resource, struct renderer *renderer, struct quota *quota);
 
 /* The table changed: have the renderer use the pages where they are now, or not at all. */

@@ -6,6 +6,7 @@
 
 #include "gpu/device.h"
 #include "gpu/handlers.h"
+#include "gpu/scanout_dmabuf.h"
 #include "util/checked.h"
 
 static bool is_free(struct device *dev, uint32_t id)
@@ -247,6 +248,7 @@ enum gpu_resp handle_resource_attach_backing(struct device *dev, struct command 
 		g_free(entries);
 		return resp;
 	}
+	scanout_forget_dmabufs(dev, resource->id); /* that there could be none */
 	record_if_kept(dev, resource);
 	return resp;
 }
@@ -269,7 +271,9 @@ enum gpu_resp handle_resource_detach_backing(struct device *dev, struct command 
 	struct resource without = *resource;
 	without.n_entries = 0;
 	record_if_kept(dev, &without); /* first, as in RESOURCE_UNREF */
+	scanout_forget_dmabufs(dev, resource->id);
 	resource_detach(resource, dev->renderer, dev->quota);
+	scanout_leave_pages(dev, resource->id);
 	return GPU_RESP_OK_NODATA;
 }
 
@@ -326,6 +330,9 @@ enum gpu_resp handle_transfer_to_host_2d(struct device *dev, struct command *com
 	}
 	if (!is_backed(resource, &rect, request->offset)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (scanout_spares_transfer(dev, resource, &rect, request->offset)) {
+		return GPU_RESP_OK_NODATA;
 	}
 	return dev->renderer->impl->transfer_2d(dev->renderer, resource->id, &rect,
 						request->offset);

@@ -12,6 +12,7 @@
 #include "gpu/device.h"
 #include "gpu/handlers.h"
 #include "gpu/scanout_blob.h"
+#include "gpu/scanout_dmabuf.h"
 
 /* A frame of a display of 60 Hz. */
 #define HOLD_US (16 * 1000)
@@ -90,6 +91,7 @@ static enum gpu_resp set_scanout(struct device *dev, uint32_t scanout_id, uint32
 		.frame = frame,
 		.view = *view,
 		.is_full_due = true,
+		.is_dmabuf = dev->scanouts[scanout_id].is_dmabuf,
 	};
 	record_scanout(dev, scanout_id);
 	return GPU_RESP_OK_NODATA;
@@ -129,27 +131,27 @@ enum gpu_resp handle_set_scanout_blob(struct device *dev, struct command *comman
 }
 
 static enum gpu_resp read_picture(struct device *dev, struct scanout *scanout,
-				  const struct rect *damage, struct frame **frame_out)
+				  struct resource *resource, const struct rect *damage,
+				  struct frame **frame_out)
 {
 	if (scanout->layout.format != 0) {
-		return scanout_read_blob(dev, scanout,
-					 device_find_resource(dev, scanout->resource_id), damage,
-					 frame_out);
+		return scanout_read_blob(dev, scanout, resource, damage, frame_out);
+	}
+	enum gpu_resp resp = resource_settle(resource, dev->renderer);
+	if (resp != GPU_RESP_OK_NODATA) {
+		return resp;
 	}
 	return dev->renderer->impl->resource_read(dev->renderer, scanout->resource_id, damage,
 						  frame_out);
 }
 
-/*
- * Show damage, which is inside the scanout's view and in the resource's
- * coordinates. *is_waiting_out: an older picture has to go out first.
- */
-static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct rect *damage,
-			  bool *is_waiting_out)
+static enum gpu_resp show_frame(struct device *dev, uint32_t scanout_id, struct resource *resource,
+				const struct rect *damage, const struct rect *on_scanout,
+				bool *is_waiting_out)
 {
 	struct scanout *scanout = &dev->scanouts[scanout_id];
 	struct display_picture picture = { .view = scanout->view };
-	enum gpu_resp resp = read_picture(dev, scanout, damage, &picture.frame);
+	enum gpu_resp resp = read_picture(dev, scanout, resource, damage, &picture.frame);
 
 	if (resp != GPU_RESP_OK_NODATA) {
 		scanout->is_full_due = true;
@@ -158,11 +160,37 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 	if (picture.frame == NULL) {
 		return resp;
 	}
-	const struct rect on_scanout = { damage->x - scanout->view.x, damage->y - scanout->view.y,
-					 damage->width, damage->height };
-	*is_waiting_out = display_update(dev->display, scanout_id, &picture, &on_scanout);
+	*is_waiting_out = display_update(dev->display, scanout_id, &picture, on_scanout);
 	frame_unref(picture.frame);
 	scanout->is_full_due = false;
+	scanout->is_dmabuf = false;
+	return GPU_RESP_OK_NODATA;
+}
+
+/*
+ * Show damage, which is inside the scanout's view and in the resource's
+ * coordinates; or all of the view, if the display has not got it in this way.
+ * *is_waiting_out: an older picture has to go out first, or the display has to
+ * draw.
+ */
+static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct rect *damage,
+			  bool *is_waiting_out)
+{
+	struct scanout *scanout = &dev->scanouts[scanout_id];
+	struct resource *resource = device_find_resource(dev, scanout->resource_id);
+	struct dmabuf *dmabuf = scanout_find_dmabuf(dev, scanout, resource);
+
+	if (scanout->is_dmabuf != (dmabuf != NULL)) {
+		damage = &scanout->view;
+	}
+	const struct rect on_scanout = { damage->x - scanout->view.x, damage->y - scanout->view.y,
+					 damage->width, damage->height };
+	if (dmabuf == NULL) {
+		return show_frame(dev, scanout_id, resource, damage, &on_scanout, is_waiting_out);
+	}
+	*is_waiting_out = display_update_dmabuf(dev->display, scanout_id, dmabuf, 0, &on_scanout);
+	scanout->is_full_due = false;
+	scanout->is_dmabuf = true;
 	return GPU_RESP_OK_NODATA;
 }
 
@@ -299,6 +327,15 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 	}
 	waiting &= ~dev->slow_scanouts;
 	return resp == GPU_RESP_OK_NODATA && waiting != 0 ? hold(dev, command, waiting) : resp;
+}
+
+void scanout_leave_pages(struct device *dev, uint32_t resource_id)
+{
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		if (dev->scanouts[i].resource_id == resource_id && dev->scanouts[i].is_dmabuf) {
+			scanout_replay(dev, i);
+		}
+	}
 }
 
 void scanout_replay(struct device *dev, uint32_t scanout_id)

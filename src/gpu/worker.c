@@ -580,6 +580,8 @@ static void *thread_main(void *data)
 	device_set_breather(&worker->device, breathe, worker);
 	device_set_mapper(&worker->device, worker->options.mapper, worker->options.data,
 			  worker->options.window_bytes);
+	device_set_exporter(&worker->device, worker->options.exporter,
+			    worker->options.exporter_data);
 	device_set_features(&worker->device, worker->options.features);
 	if (worker->options.mem != NULL) {
 		device_set_memory(&worker->device, worker->options.mem);

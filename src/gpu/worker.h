@@ -45,6 +45,9 @@ struct worker_options {
 	const struct mapper *mapper; /* NULL: there is none */
 	uint64_t window_bytes;
 	void *data; /* of these */
+	/* Who makes buffers of the guest's pages; NULL: nobody. Called on the device thread. */
+	const struct exporter *exporter;
+	void *exporter_data;
 };
 
 struct worker;

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "util/dmabuf.h"
 #include "util/frame.h"
 #include "util/lockdown.h"
 #include "util/quota.h"
@@ -217,6 +218,18 @@ struct renderer_server {
 	const char *const *calls;
 };
 
+/* Pictures in memory that a display can have by a descriptor. */
+struct renderer_dmabuf_impl {
+	/*
+	 * All of a 2D texture's level 0, as it lies; *fd_out is the caller's. The
+	 * memory stays the resource's. An error: it can't be had, now or later.
+	 */
+	enum gpu_resp (*export)(struct renderer *r, uint32_t id, struct dmabuf_layout *layout_out,
+				int *fd_out);
+	/* Return when all that was drawn into it so far is there to be seen. */
+	void (*complete)(struct renderer *r, uint32_t id);
+};
+
 /*
  * What a sandbox has to leave to the library of an implementation. Lists end
  * with NULL. Patterns are glob(3)'s with {a,b}; what is not there is no matter.
@@ -290,6 +303,8 @@ struct renderer_impl {
 	 * (ERR_INVALID_PARAMETER); the device then looks at their memory.
 	 */
 	const struct renderer_blob_impl *blob;
+	/* Optional. NULL: pictures can be read, and no more. */
+	const struct renderer_dmabuf_impl *dmabuf;
 
 	/*
 	 * Optional, together. fence_create: signal fence when everything given

@@ -16,6 +16,7 @@
  * virgl_fence.c  one timeline out of many, and how its thread reaches ours
  * virgl_timeline.c  the timelines of contexts that have some
  * virgl_log.c    its messages
+ * virgl_dmabuf.c  textures that displays read by themselves
  * virgl_profile.c  what a sandbox has to leave it
  * virgl_server.c  the program that it has beside it for Vulkan
  *
@@ -162,6 +163,7 @@ const struct renderer_impl virgl_impl = {
 	.resource_read = virgl_resource_read,
 	.context = &virgl_context_impl,
 	.blob = &virgl_blob_impl,
+	.dmabuf = &virgl_dmabuf_impl,
 	.fence_create = virgl_fence_create,
 	.dispatch = virgl_dispatch,
 };

@@ -66,9 +66,9 @@ static int create_in_library(uint32_t id, const struct blob_desc *desc,
  */
 static struct resource_desc ask_shape(uint32_t id)
 {
-	union virgl_library_resource_info of = { .room = { 0 } };
+	union virgl_library_info_room of = { .room = { 0 } };
 	/* That it can't tell a DRM format is none of our business. */
-	int ignored = virgl_library.resource_get_info((int)id, &of.info);
+	int ignored = virgl_library.resource_get_info((int)id, &of.argument);
 	(void)ignored;
 
 	if (of.info.width == 0) {

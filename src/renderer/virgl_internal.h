@@ -194,6 +194,9 @@ enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct 
  */
 bool virgl_opaque_find(int fd, uint64_t size_bytes, uint64_t *offset_out);
 
+/* virgl_dmabuf.c */
+extern const struct renderer_dmabuf_impl virgl_dmabuf_impl;
+
 /* virgl_context.c */
 extern const struct renderer_context_impl virgl_context_impl;
 struct virgl_context *virgl_context_find(struct virgl *virgl, uint32_t id);

@@ -41,6 +41,10 @@ static const struct entry optional[] = {
 #undef X
 		{ "virgl_set_log_callback", offsetof(struct virgl_library, set_log_callback) },
 	{ "virgl_set_debug_callback", offsetof(struct virgl_library, set_debug_callback) },
+	{ "virgl_renderer_get_fd_for_texture2",
+	  offsetof(struct virgl_library, get_fd_for_texture2) },
+	{ "virgl_renderer_resource_get_info_ext",
+	  offsetof(struct virgl_library, resource_get_info_ext) },
 };
 
 /* POSIX, not C, lets a function's address be an object's: hence no assignment. */

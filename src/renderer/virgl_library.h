@@ -10,6 +10,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What 0.10.4 has; X(name) for each virgl_renderer_<name>(). */
 #define VIRGL_LIBRARY_FUNCTIONS(X)                                                                 \
@@ -62,18 +63,38 @@ G_STATIC_ASSERT(VIRGL_RENDERER_DRM == 1 << 10);
 #define VIRGL_LIBRARY_CALLBACKS_SERVER 3
 G_STATIC_ASSERT(VIRGL_RENDERER_CALLBACKS_VERSION >= VIRGL_LIBRARY_CALLBACKS_SERVER);
 
-/* It grows at its end: 1.0 has appended a descriptor. */
-union virgl_library_resource_info {
-	struct virgl_renderer_resource_info info;
-	char room[256];
-};
-
 /* 1.0's enum virgl_log_level_flags: the header that we are built with may be older. */
 enum virgl_library_log_level {
 	VIRGL_LIBRARY_LOG_LEVEL_DEBUG,
 	VIRGL_LIBRARY_LOG_LEVEL_INFO,
 	VIRGL_LIBRARY_LOG_LEVEL_WARNING,
 	VIRGL_LIBRARY_LOG_LEVEL_ERROR,
+};
+
+/* 1.0's struct virgl_renderer_resource_info, which has a member more than 0.10's, and its _ext. */
+struct virgl_library_info {
+	uint32_t handle, virgl_format;
+	uint32_t width, height, depth;
+	uint32_t flags; /* VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP */
+	uint32_t tex_id, stride;
+	int drm_fourcc;
+	int fd; /* the library's; not filled by 0.10 */
+};
+
+/* What resource_get_info() fills: it grows at its end. */
+union virgl_library_info_room {
+	struct virgl_library_info info;
+	struct virgl_renderer_resource_info argument;
+	char room[256];
+};
+
+struct virgl_library_info_ext {
+	int version; /* of this, set by the caller: 0 */
+	struct virgl_library_info base;
+	bool has_dmabuf_export;
+	int planes;
+	uint64_t modifiers;
+	void *d3d_tex2d;
 };
 
 typedef void (*virgl_library_log_fn)(enum virgl_library_log_level level, const char *message,
@@ -89,6 +110,8 @@ struct virgl_library {
 	void (*set_log_callback)(virgl_library_log_fn callback, void *user_data,
 				 void (*free_user_data)(void *user_data));
 	virgl_debug_callback_type (*set_debug_callback)(virgl_debug_callback_type callback);
+	__typeof__(virgl_renderer_get_fd_for_texture2) *get_fd_for_texture2;
+	int (*resource_get_info_ext)(int id, struct virgl_library_info_ext *info); /* with 1.0 */
 };
 
 /* To be read only after virgl_library_load() has returned 0. */

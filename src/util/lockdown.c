@@ -15,6 +15,7 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <linux/udmabuf.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -140,6 +141,9 @@ static const struct conditional conditionals[] = {
 	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 'F' << 8 } },
 	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 'm' << 8 } },
 	{ "ioctl(gpu)", "ioctl", { 1, SCMP_CMP_MASKED_EQ, 0xff00, 0 } },
+	{ "ioctl(udmabuf)",
+	  "ioctl",
+	  { 1, SCMP_CMP_MASKED_EQ, UINT32_MAX, UDMABUF_CREATE_LIST } },
 	{ "socket(unix)", "socket", { 0, SCMP_CMP_EQ, AF_UNIX, 0 } },
 };
 

@@ -312,6 +312,21 @@ bool guestmem_is_one_region(const struct guestmem *mem, struct gpa a, struct gpa
 	return region != NULL && region == find_region(mem, b.v);
 }
 
+uint64_t guestmem_to_file(const struct guestmem *mem, struct gpa gpa, uint64_t length_bytes,
+			  int *fd_borrow_out, uint64_t *offset_bytes_out)
+{
+	const struct region *region = find_region(mem, gpa.v);
+
+	if (region == NULL || region->mapping->fd < 0) {
+		return 0;
+	}
+	uint64_t offset = gpa.v - region->desc.gpa.v;
+	*fd_borrow_out = region->mapping->fd;
+	/* That was checked when the file was mapped. */
+	*offset_bytes_out = region->desc.mmap_offset_bytes + offset;
+	return MIN(length_bytes, region->desc.size_bytes - offset);
+}
+
 /* Copies region by region; the whole range was found mapped. */
 static void copy(const struct guestmem *mem, uint64_t gpa, char *flat, size_t length_bytes,
 		 bool to_guest)

@@ -83,6 +83,14 @@ size_t guestmem_to_iov(const struct guestmem *mem, struct gpa gpa, uint64_t leng
 /* Do both addresses lie in one region? Only there are neighbours pages of one file. */
 bool guestmem_is_one_region(const struct guestmem *mem, struct gpa a, struct gpa b);
 
+/*
+ * The beginning of a range in the file of its region: returns how many of its
+ * bytes lie there one behind the other, 0 if it is not guest memory or
+ * descriptors are not kept.
+ */
+uint64_t guestmem_to_file(const struct guestmem *mem, struct gpa gpa, uint64_t length_bytes,
+			  int *fd_borrow_out, uint64_t *offset_bytes_out);
+
 /* Copy out, or in. False, with nothing copied, if any byte is not guest memory. */
 bool guestmem_read(const struct guestmem *mem, struct gpa gpa, void *to, size_t length_bytes);
 bool guestmem_write(const struct guestmem *mem, struct gpa gpa, const void *from,

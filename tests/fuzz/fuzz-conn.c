@@ -643,7 +643,7 @@ static int create_display(void *data, const struct display_listener *upcalls, vo
 		*display_out = display_create_headless();
 		return 0;
 	}
-	return display_create_vhost_user_gpu(upcalls, upcall_data, display_out);
+	return display_create_vhost_user_gpu(upcalls, upcall_data, false, display_out);
 }
 
 static int create_worker(struct fuzz *fuzz)

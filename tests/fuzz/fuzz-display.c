@@ -7,6 +7,7 @@
  */
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -18,6 +19,7 @@
 #define QUOTA_BYTES (UINT64_C(32) << 20)
 #define MAX_TOKENS 512u
 #define N_FRAMES 4u
+#define N_DMABUFS 3u
 #define TIMEOUT_MS 10000
 
 struct fuzz {
@@ -26,6 +28,7 @@ struct fuzz {
 	struct screen screen;
 	struct quota quota;
 	struct frame *frames[N_FRAMES]; /* owned references */
+	struct dmabuf *dmabufs[N_DMABUFS]; /* the same */
 	unsigned int n_tokens;		/* given out, from 1 on */
 
 	GMutex lock;		  /* what the upcalls write */
@@ -157,6 +160,28 @@ static struct rect pick_part(struct fuzz *fuzz, uint32_t width, uint32_t height,
 	return part;
 }
 
+/* A picture is about to be shown: what was taken of this scanout till then. */
+static uint32_t begin_update(struct fuzz *fuzz, uint32_t scanout_id)
+{
+	g_mutex_lock(&fuzz->lock);
+	uint32_t taken_before = fuzz->taken;
+	fuzz->taken &= ~(1u << scanout_id);
+	g_mutex_unlock(&fuzz->lock);
+	return taken_before;
+}
+
+static void end_update(struct fuzz *fuzz, uint32_t scanout_id, uint32_t taken_before,
+		       bool is_waiting)
+{
+	g_mutex_lock(&fuzz->lock);
+	if (is_waiting) {
+		fuzz->awaited |= 1u << scanout_id;
+	} else {
+		fuzz->taken |= taken_before;
+	}
+	g_mutex_unlock(&fuzz->lock);
+}
+
 static void do_update(struct fuzz *fuzz)
 {
 	uint32_t scanout_id = fuzz_input_below(&fuzz->in, DISPLAY_MAX_SCANOUTS);
@@ -166,18 +191,52 @@ static void do_update(struct fuzz *fuzz)
 	picture.view =
 		pick_part(fuzz, picture.frame->width, picture.frame->height, DISPLAY_MIN_SIDE);
 	damage = pick_part(fuzz, picture.view.width, picture.view.height, 1);
-	g_mutex_lock(&fuzz->lock);
-	uint32_t taken_before = fuzz->taken;
-	fuzz->taken &= ~(1u << scanout_id);
-	g_mutex_unlock(&fuzz->lock);
-	bool is_waiting = display_update(fuzz->display, scanout_id, &picture, &damage);
-	g_mutex_lock(&fuzz->lock);
-	if (is_waiting) {
-		fuzz->awaited |= 1u << scanout_id;
-	} else {
-		fuzz->taken |= taken_before;
+	uint32_t taken_before = begin_update(fuzz, scanout_id);
+	end_update(fuzz, scanout_id, taken_before,
+		   display_update(fuzz->display, scanout_id, &picture, &damage));
+}
+
+static struct dmabuf *pick_dmabuf(struct fuzz *fuzz)
+{
+	static const struct dmabuf_layout layouts[N_DMABUFS] = {
+		{ 16, 16, 256, 0, DMABUF_MODIFIER_LINEAR, DMABUF_FOURCC_XRGB8888, 0 },
+		{ 64, 40, 256, 0, DMABUF_MODIFIER_INVALID, DMABUF_FOURCC_ABGR8888, 1 },
+		{ 64, 40, 512, 0, 7, DMABUF_FOURCC_ARGB8888, 0 },
+	};
+	unsigned int i = fuzz_input_below(&fuzz->in, N_DMABUFS);
+
+	if (fuzz->dmabufs[i] == NULL) {
+		int fd = memfd_create("buffer", MFD_CLOEXEC);
+
+		g_assert_no_errno(fd);
+		fuzz->dmabufs[i] = dmabuf_create(&layouts[i], fd);
 	}
-	g_mutex_unlock(&fuzz->lock);
+	return fuzz->dmabufs[i];
+}
+
+/* Taken or not: the front-end may have changed its mind since it was asked. */
+static void do_update_dmabuf(struct fuzz *fuzz)
+{
+	uint32_t scanout_id = fuzz_input_below(&fuzz->in, DISPLAY_MAX_SCANOUTS);
+	struct dmabuf *dmabuf = pick_dmabuf(fuzz);
+	const struct rect damage =
+		pick_part(fuzz, dmabuf->layout.width, dmabuf->layout.height, 1);
+
+	if (!display_takes_dmabuf(fuzz->display, &dmabuf->layout) &&
+	    !fuzz_input_one_in(&fuzz->in, 4)) {
+		return;
+	}
+	uint32_t taken_before = begin_update(fuzz, scanout_id);
+	end_update(fuzz, scanout_id, taken_before,
+		   display_update_dmabuf(fuzz->display, scanout_id, dmabuf, 1, &damage));
+}
+
+/* The guest has no more use for them. */
+static void do_drop_dmabufs(struct fuzz *fuzz)
+{
+	for (size_t i = 0; i < N_DMABUFS; i++) {
+		g_clear_pointer(&fuzz->dmabufs[i], dmabuf_unref);
+	}
 }
 
 static void do_draw(struct fuzz *fuzz)
@@ -255,6 +314,7 @@ static void do_send(struct fuzz *fuzz)
 	size_t n = 1 + fuzz_input_below(&fuzz->in, sizeof(bytes));
 
 	fuzz_input_copy(&fuzz->in, bytes, n);
+	fuzz->screen.has_lied = true;
 	screen_send(&fuzz->screen, bytes, n);
 	screen_let_hear(&fuzz->screen);
 }
@@ -262,6 +322,7 @@ static void do_send(struct fuzz *fuzz)
 static void (*const operations[])(struct fuzz *fuzz) = {
 	do_connect, do_ask_info,    do_ask_edid, do_update, do_reply,	do_read, do_disable,
 	do_cursor,  do_hide_cursor, do_draw,	 do_send,   do_hang_up, do_wait, do_ask_much,
+	do_update_dmabuf, do_drop_dmabufs,
 };
 
 /* ---- life ---- */
@@ -286,6 +347,7 @@ static void finish(struct fuzz *fuzz)
 	for (size_t i = 0; i < N_FRAMES; i++) {
 		frame_unref(fuzz->frames[i]);
 	}
+	do_drop_dmabufs(fuzz);
 	g_assert_cmpuint(quota_used(&fuzz->quota), ==, 0);
 	g_mutex_clear(&fuzz->lock);
 }
@@ -300,7 +362,7 @@ void fuzz_one(const uint8_t *bytes, size_t size_bytes)
 	g_mutex_init(&fuzz.lock);
 	quota_init(&fuzz.quota, QUOTA_BYTES);
 	screen_init(&fuzz.screen);
-	g_assert_cmpint(display_create_vhost_user_gpu(&listener, &fuzz, &fuzz.display), ==, 0);
+	g_assert_cmpint(display_create_vhost_user_gpu(&listener, &fuzz, true, &fuzz.display), ==, 0);
 	while (!fuzz_input_is_over(&fuzz.in)) {
 		unsigned int i = fuzz_input_operation(&fuzz.in);
 

@@ -414,6 +414,8 @@ struct message {
 		struct link_hello hello;
 		struct link_record record;
 		struct link_picture picture;
+		struct link_dmabuf dmabuf;
+		struct link_draw draw;
 		uint32_t scanout_id;
 		struct link_cursor cursor;
 		struct link_question question;
@@ -477,6 +479,28 @@ static size_t make_picture(struct fuzz *fuzz, struct message *message)
 		damage->height = 40 - damage->y;
 	}
 	return sizeof(message->picture);
+}
+
+/* There are no dma-bufs here; files are what it gets at best, and is to see that. */
+static size_t make_dmabuf(struct fuzz *fuzz, struct message *message)
+{
+	message->dmabuf = (struct link_dmabuf){
+		.number = fuzz_input_below(&fuzz->in, LINK_N_DMABUFS + 1),
+		.is_gone = fuzz_input_flag(&fuzz->in),
+		.layout = { 64, 40, 256, 0, 0, DMABUF_FOURCC_XRGB8888, 0 },
+	};
+	return sizeof(message->dmabuf);
+}
+
+static size_t make_draw(struct fuzz *fuzz, struct message *message)
+{
+	message->draw = (struct link_draw){
+		.number = fuzz_input_below(&fuzz->in, LINK_N_DMABUFS + 1),
+		.serial = 1 + fuzz_input_u8(&fuzz->in),
+		.scanout_id = fuzz_input_below(&fuzz->in, DISPLAY_MAX_SCANOUTS + 1),
+		.damage = { 0, fuzz_input_u8(&fuzz->in) % 40, 64, fuzz_input_u8(&fuzz->in) % 48 },
+	};
+	return sizeof(message->draw);
 }
 
 static size_t make_scanout(struct fuzz *fuzz, struct message *message)
@@ -547,6 +571,8 @@ static const struct {
 	{ LINK_RUNNING, make_nothing },
 	{ LINK_MAP, make_map },
 	{ LINK_UNMAP, make_map },
+	{ LINK_DMABUF, make_dmabuf },
+	{ LINK_DRAW, make_draw },
 };
 
 /* A bit for each thing that is wrong with it. Returns its size. */
@@ -581,7 +607,8 @@ static size_t pick_fds(struct fuzz *fuzz, const struct message *message, uint8_t
 		for (size_t i = 0; i < n_fds; i++) {
 			fds_out[i] = odd_fds[fuzz_input_u8(&fuzz->in) % n_odd_fds];
 		}
-	} else if (message->type == LINK_HELLO || message->type == LINK_MAP) {
+	} else if (message->type == LINK_HELLO || message->type == LINK_MAP ||
+		   (message->type == LINK_DMABUF && !message->dmabuf.is_gone)) {
 		fds_out[n_fds++] = odd_fds[0];
 	}
 	return n_fds;

@@ -766,6 +766,27 @@ class Lab:
     def vm(self, frontend, device, daemon, name="vm", **kwargs):
         return VM(self, name, frontend, device, daemon, **kwargs)
 
+    def drive(self, frontend, programs, libraries=(), name="programs"):
+        """An image with programs that the back-end for this front-end was
+        built with, and the libraries that they need, but for the C library's
+        own, which is as old as the guest's or older."""
+        prefix = self.settings.prefix(frontend) if self.settings.enter_13 else []
+        folder, image = self.path(name), self.path(name + ".img")
+        os.makedirs(os.path.join(folder, "lib"))
+        script = ("cp -L \"$@\" " + shlex.quote(folder) + " && "
+                  "for p in \"$@\"; do ldd \"$p\"; done | "
+                  "sed -n 's/.* => \\(.*\\) (0x.*/\\1/p' | sort -u | "
+                  "grep -v '/lib\\(c\\|m\\|dl\\|rt\\|pthread\\)\\.so' | "
+                  "xargs cp -L -t " + shlex.quote(folder + "/lib"))
+        subprocess.run([*prefix, "sh", "-euc", script, "sh", *programs],
+                       check=True, stdin=subprocess.DEVNULL)
+        for library in libraries:
+            shutil.copy(library, os.path.join(folder, "lib"))
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal",
+                        "-d", folder, image, "128M"], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return image
+
     def qemu_fault(self, places):
         """The failed assertion at one of these places that ended a machine,
         or None."""

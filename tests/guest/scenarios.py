@@ -6,14 +6,15 @@ A scenario is a function of one Run (see run in this directory), registered
 for the front-ends and devices it is to be run on.
 """
 
+import os
 import re
 import signal
 import time
 import types
 
 import patterns
-from lab import (Failure, GLMARK2, SLOW, SYSRQ_RESET, Stall, check, grown,
-                 note)
+from lab import (Failure, GLMARK2, SLOW, SYSRQ_RESET, Skip, Stall, check,
+                 grown, note)
 from tap import SCANOUT, UPDATE, Tap
 
 QEMU10, QEMU11 = "qemu10", "qemu11"
@@ -389,6 +390,107 @@ def glmark2(t, vm):
     check(len(fps) == 3 and all(fps), f"frame rates {fps}: {out}")
     check(not re.search(r"error", out, re.I), out)
     note(f"{t.name}: glmark2 frames per second {fps}")
+
+
+def run_inside(t, vm, *command):
+    """A test program of the proto suite on the guest's own devices; each of
+    its tests is a result of ours."""
+    vm.sh("mkdir -p /mnt/p && mount -o ro /dev/vdb /mnt/p")
+    status, out = vm.run("cd /tmp && LD_LIBRARY_PATH=/mnt/p/lib:/mnt/p "
+                         "MOCK_VIRGLRENDERER=/mnt/p/lib "
+                         f"TEST_TIMEOUT_FACTOR={5 * SLOW:.0f} "
+                         + " ".join(command) + " 2>/tmp/errors; s=$?; "
+                         "tail -c 3000 /tmp/errors >&2; exit $s", 300 * SLOW)
+    found = re.findall(r"^(not )?ok \d+ (\S+)(.*)$", out, re.M)
+    for is_bad, name, more in found:
+        t.result(not is_bad and "SKIP" not in more, f"in the guest: {name}")
+    check(found and status in (0, 1), f"{command[0]} ended with {status}")
+    if status != 0:
+        note(out[-3000:])
+
+
+# A host needs /dev/udmabuf to make dma-bufs of, and many have none. The guest
+# has, so it plays the host: daemon and fake front-end both run inside.
+def play_host(t, tests, libraries=(), more=()):
+    daemon = t.lab.settings.daemons[t.frontend][0]
+    proto = os.path.join(os.path.dirname(os.path.dirname(daemon)),
+                         "tests/proto")
+    image = t.lab.drive(t.frontend,
+                        [daemon, f"{proto}/test-dmabuf", *more],
+                        [os.path.join(proto, file) for file in libraries])
+    vm = t.lab.vm(t.frontend, "virtio-gpu-pci", None, extra=(
+        "-drive", f"file={image},if=virtio,format=raw,readonly=on"))
+    note(f"{t.name}: booted in {vm.wait_boot():.1f} s")
+    with t.check("the guest can make dma-bufs", alive=False):
+        vm.sh("test -c /dev/udmabuf")
+    with t.check("the tests run", alive=False):
+        run_inside(t, vm, "/mnt/p/test-dmabuf", "/mnt/p/vhost-device-gpu",
+                   "-p", tests)
+    with t.check("QEMU ends well", alive=False):
+        rc = vm.quit()
+        check(rc == 0, f"QEMU ended with {rc}")
+
+
+# Its virglrenderer is the tests' own, whose textures are memory files.
+@scenario("host-dmabuf-2d", [(QEMU10, PCI), (QEMU11, PCI)], mode="2d")
+@scenario("host-dmabuf-virgl", [(QEMU10, PCI), (QEMU11, PCI)],
+          mode="virglrenderer")
+def host_dmabuf(t):
+    play_host(t, f"/proto/dmabuf/{t.mode}",
+              ["mock-virglrenderer/libvirglrenderer.so.1"])
+
+
+# Mesa exports what llvmpipe draws if there is a /dev/udmabuf, since 25.0. The
+# library goes with the daemon of the same system; the driver is the guest's.
+# By name only: on a busy machine the driver's start takes an emulated processor
+# longer than a driver may take.
+@scenario("host-dmabuf-gl", [(QEMU11, PCI)], mode="virglrenderer",
+          only_if_named=True)
+def host_dmabuf_gl(t):
+    if not t.lab.settings.enter_13:
+        raise Skip("no daemon is built in the Debian 13 tree")
+    play_host(t, "/proto/dmabuf/gl",
+              more=["/usr/lib/x86_64-linux-gnu/libvirglrenderer.so.1"])
+
+
+# The pictures of vgpu-bench lie in pages in any order; as many pieces as that
+# /dev/udmabuf has to be allowed to take.
+@scenario("bench-dmabuf", [(QEMU10, PCI)], mode="2d", only_if_named=True)
+def bench_dmabuf(t):
+    """What a frame costs with buffers and without, in the guest that plays
+    the host."""
+    daemon = t.lab.settings.daemons[t.frontend][0]
+    bench = os.path.join(os.path.dirname(os.path.dirname(daemon)),
+                         "bench/vgpu-bench")
+    image = t.lab.drive(t.frontend, [daemon, bench])
+    vm = t.lab.vm(t.frontend, "virtio-gpu-pci", None, memory_mib=2048, extra=(
+        "-drive", f"file={image},if=virtio,format=raw,readonly=on"))
+    vm.wait_boot()
+    vm.sh("mkdir -p /mnt/p && mount -o ro /dev/vdb /mnt/p && "
+          "echo 16384 >/sys/module/udmabuf/parameters/list_limit")
+    results = {}
+    # A 4K frame takes seconds to copy there.
+    for row, dmabuf in (("small", "off"), ("small", "on"), ("1080p", "off"),
+                        ("1080p", "on"), ("4k", "on"), ("first-flush", "off"),
+                        ("first-flush", "on")):
+        out = vm.sh(f"cd /tmp && LD_LIBRARY_PATH=/mnt/p/lib "
+                    f"/mnt/p/vgpu-bench --seconds 3 {row} "
+                    f"'/mnt/p/vhost-device-gpu -s @SOCK@ --dmabuf {dmabuf}'",
+                    180 * SLOW)
+        found = dict(re.findall(r"^(\S+) (\S+)$", out, re.M))
+        results[row, dmabuf] = {k: float(v) for k, v in found.items()}
+        note(f"{t.name}: {row}, --dmabuf {dmabuf}: "
+             + ", ".join(f"{k} {v}" for k, v in found.items()))
+    with t.check("all frames were buffers, or none", alive=False):
+        wrong = [row for (row, dmabuf), r in results.items()
+                 if (r["buffers"] == 0) == (dmabuf == "on")]
+        check(not wrong, f"not in {wrong}")
+    with t.check("a 4K buffer costs the daemon a tenth of a 1080p frame",
+                 alive=False):
+        buffer, frame = (results[key]["cpu_us_per_frame"]
+                         for key in (("4k", "on"), ("1080p", "off")))
+        check(buffer < frame / 10, f"{buffer} us of CPU, {frame} us")
+    vm.quit()
 
 
 @scenario("outputs-2d", [(QEMU10, PCI), (QEMU11, VGA)], mode="2d")

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "display.h"
+#include "display_dmabuf.h"
 #include "display_wait.h"
 #include "suite.h"
 
@@ -37,12 +38,12 @@ enum read_result { READ_OK, READ_CLOSED, READ_STOPPED };
 struct incoming {
 	struct gpu_msg_header header;
 	uint8_t *payload;
-	unsigned int n_fds;
+	struct incoming_fds fds;
 };
 
-static void breach(struct display *display, const char *format, ...) G_GNUC_PRINTF(2, 3);
+#define breach display_add_breach
 
-static void breach(struct display *display, const char *format, ...)
+void display_add_breach(struct display *display, const char *format, ...)
 {
 	va_list args;
 
@@ -98,9 +99,9 @@ struct display *display_create(const struct display_config *config)
 
 /* ---- the thread ---- */
 
-static unsigned int take_fds(struct msghdr *msg)
+/* The last one is kept, as QEMU does. */
+static void take_fds(struct msghdr *msg, struct incoming_fds *fds)
 {
-	unsigned int n_fds = 0;
 
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
@@ -110,11 +111,13 @@ static unsigned int take_fds(struct msghdr *msg)
 		for (size_t i = 0; i < n; i++) {
 			int fd;
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
-			close(fd);
-			n_fds += 1;
+			if (fds->last >= 0) {
+				close(fds->last);
+			}
+			fds->last = fd;
+			fds->n += 1;
 		}
 	}
-	return n_fds;
 }
 
 /* Waits until reading is allowed and possible. */
@@ -168,7 +171,7 @@ static size_t pace(struct display *display, size_t size)
 }
 
 static enum read_result read_exactly(struct display *display, void *buffer, size_t size,
-				     bool is_begun, unsigned int *n_fds)
+				     bool is_begun, struct incoming_fds *fds)
 {
 	uint8_t *bytes = buffer;
 	int64_t deadline = is_begun ? suite_deadline_us(PROMPT_MS) : 0;
@@ -198,7 +201,7 @@ static enum read_result read_exactly(struct display *display, void *buffer, size
 		if (length <= 0) {
 			return READ_CLOSED;
 		}
-		*n_fds += take_fds(&msg);
+		take_fds(&msg, fds);
 		bytes += length;
 		size -= (size_t)length;
 		g_mutex_lock(&display->lock);
@@ -335,8 +338,12 @@ static void handle_cursor_update(struct display *display, const struct incoming 
 static void check_scanout(struct display *display, const struct display_surface *surface,
 			  const struct gpu_msg_scanout *scanout)
 {
+	if (surface->dmabuf.bytes) {
+		breach(display, "SCANOUT(%u) under a buffer that is still shown",
+		       scanout->scanout_id);
+	}
 	if (scanout->width == 0) {
-		if (!surface->is_set && surface->n_scanouts > 0) {
+		if (!surface->is_set && !surface->is_off_due && surface->n_scanouts > 0) {
 			breach(display, "SCANOUT(%u) off, and it was off already",
 			       scanout->scanout_id);
 		}
@@ -370,6 +377,7 @@ static void handle_scanout(struct display *display, const struct incoming *incom
 	g_clear_pointer(&surface->pixels, g_free);
 	surface->is_set = scanout.width > 0;
 	surface->is_shown = false;
+	surface->is_off_due = false;
 	surface->width = scanout.width;
 	surface->height = scanout.width > 0 ? scanout.height : 0;
 	surface->n_updates = 0;
@@ -384,7 +392,7 @@ static void handle_scanout(struct display *display, const struct incoming *incom
 static bool check_update(struct display *display, const struct display_surface *surface,
 			 const struct gpu_msg_update *update, uint32_t size)
 {
-	if (!surface->is_set) {
+	if (!surface->is_set || surface->dmabuf.bytes) {
 		breach(display, "UPDATE(%u) of %ux%u with no SCANOUT in force", update->scanout_id,
 		       update->width, update->height);
 		return false;
@@ -440,8 +448,8 @@ static void handle_update(struct display *display, const struct incoming *incomi
 }
 
 /* The answer takes a frame's time, as a UI's does: a second update sent meanwhile shows in the
- * socket. */
-static void handle_dmabuf_update(struct display *display)
+ * socket. What is drawn is what is there then. */
+static void handle_dmabuf_update(struct display *display, const struct incoming *incoming)
 {
 	struct pollfd pollfd = {.fd = display->fd, .events = POLLIN};
 	struct gpu_msg_header next;
@@ -451,7 +459,10 @@ static void handle_dmabuf_update(struct display *display)
 	    next.request == VHOST_USER_GPU_DMABUF_UPDATE) {
 		breach(display, "a second DMABUF_UPDATE before the first one's answer");
 	}
-	reply(display, VHOST_USER_GPU_DMABUF_UPDATE, NULL, 0);
+	display_draw_dmabuf(display, (const void *)incoming->payload);
+	if (!display->config.is_silent_about_dmabufs) {
+		reply(display, VHOST_USER_GPU_DMABUF_UPDATE, NULL, 0);
+	}
 }
 
 static const struct {
@@ -467,10 +478,11 @@ static const struct {
 	[VHOST_USER_GPU_CURSOR_UPDATE] = {sizeof(struct gpu_msg_cursor_update), 0, 0},
 	[VHOST_USER_GPU_SCANOUT] = {sizeof(struct gpu_msg_scanout), 0, 0},
 	[VHOST_USER_GPU_UPDATE] = {UINT32_MAX, 0, 0},
-	[VHOST_USER_GPU_DMABUF_SCANOUT] = {40, 0, 1},
+	[VHOST_USER_GPU_DMABUF_SCANOUT] = {sizeof(struct gpu_msg_dmabuf_scanout), 0, 1},
 	[VHOST_USER_GPU_DMABUF_UPDATE] = {sizeof(struct gpu_msg_update), 0, 0},
 	[VHOST_USER_GPU_GET_EDID] = {4, VHOST_USER_GPU_F_EDID, 0},
-	[VHOST_USER_GPU_DMABUF_SCANOUT2] = {48, VHOST_USER_GPU_F_DMABUF2, 1},
+	[VHOST_USER_GPU_DMABUF_SCANOUT2] = {sizeof(struct gpu_msg_dmabuf_scanout2),
+					    VHOST_USER_GPU_F_DMABUF2, 1},
 };
 
 static bool check_header(struct display *display, const struct incoming *incoming)
@@ -484,8 +496,8 @@ static bool check_header(struct display *display, const struct incoming *incomin
 	if (header->flags != 0) {
 		breach(display, "request %u with flags 0x%x", header->request, header->flags);
 	}
-	if (incoming->n_fds > known[header->request].max_fds) {
-		breach(display, "request %u with %u descriptors", header->request, incoming->n_fds);
+	if (incoming->fds.n > known[header->request].max_fds) {
+		breach(display, "request %u with %u descriptors", header->request, incoming->fds.n);
 	}
 	uint64_t missing = known[header->request].needs & ~display->config.protocol_features;
 	if (missing || (known[header->request].needs && !display->has_offered_features)) {
@@ -502,6 +514,8 @@ static bool check_header(struct display *display, const struct incoming *incomin
 
 static void dispatch(struct display *display, const struct incoming *incoming)
 {
+	struct gpu_msg_dmabuf_scanout2 dmabuf = {0};
+
 	switch (incoming->header.request) {
 	case VHOST_USER_GPU_GET_PROTOCOL_FEATURES:
 		handle_get_protocol_features(display);
@@ -525,8 +539,13 @@ static void dispatch(struct display *display, const struct incoming *incoming)
 	case VHOST_USER_GPU_UPDATE:
 		handle_update(display, incoming);
 		break;
+	case VHOST_USER_GPU_DMABUF_SCANOUT:
+	case VHOST_USER_GPU_DMABUF_SCANOUT2:
+		memcpy(&dmabuf, incoming->payload, incoming->header.size);
+		display_take_dmabuf(display, &dmabuf, &incoming->fds);
+		break;
 	case VHOST_USER_GPU_DMABUF_UPDATE:
-		handle_dmabuf_update(display);
+		handle_dmabuf_update(display, incoming);
 		break;
 	case VHOST_USER_GPU_GET_EDID:
 		handle_get_edid(display, incoming);
@@ -561,9 +580,9 @@ static void log_message(struct display *display, const struct incoming *incoming
 
 static enum read_result serve_one(struct display *display)
 {
-	struct incoming incoming = {0};
+	struct incoming incoming = {.fds.last = -1};
 	enum read_result result = read_exactly(display, &incoming.header, sizeof(incoming.header),
-					       false, &incoming.n_fds);
+					       false, &incoming.fds);
 
 	if (result != READ_OK) {
 		return result;
@@ -575,7 +594,7 @@ static enum read_result serve_one(struct display *display)
 	}
 	incoming.payload = g_malloc0(MAX(incoming.header.size, 1u));
 	result = read_exactly(display, incoming.payload, incoming.header.size, true,
-			      &incoming.n_fds);
+			      &incoming.fds);
 	if (result == READ_OK) {
 		log_message(display, &incoming);
 		if (check_header(display, &incoming)) {
@@ -589,6 +608,9 @@ static enum read_result serve_one(struct display *display)
 		       incoming.header.request);
 	}
 	g_free(incoming.payload);
+	if (incoming.fds.last >= 0) {
+		close(incoming.fds.last);
+	}
 	return result;
 }
 
@@ -626,6 +648,7 @@ int display_connect(struct display *display)
 	display->has_acked_features = false;
 	display->has_offered_features = false;
 	for (unsigned int i = 0; i < DISPLAY_SCANOUTS; i++) {
+		display_drop_dmabuf(&display->surfaces[i]);
 		g_clear_pointer(&display->surfaces[i].pixels, g_free);
 		display->surfaces[i] = (struct display_surface){0};
 		display->cursors[i] = (struct display_cursor){0};
@@ -657,6 +680,7 @@ void display_destroy(struct display *display)
 	display_disconnect(display);
 	display_assert_rules(display);
 	for (unsigned int i = 0; i < DISPLAY_SCANOUTS; i++) {
+		display_drop_dmabuf(&display->surfaces[i]);
 		g_free(display->surfaces[i].pixels);
 	}
 	g_array_unref(display->messages);

@@ -25,6 +25,7 @@ struct display_config {
 	uint64_t protocol_features;    /* 0: QEMU 7.2; VHOST_USER_GPU_F_*: QEMU 10 and 11 */
 	bool is_silent_about_features; /* never answers GET_PROTOCOL_FEATURES */
 	bool has_garbage_replies;      /* answers with a wrong request id and a wrong size */
+	bool is_silent_about_dmabufs;  /* never answers DMABUF_UPDATE */
 	bool is_lenient;	       /* broken rules are counted and fail no test */
 	uint32_t n_outputs; /* enabled modes; GET_EDID beyond is not answered, as QEMU does */
 	uint32_t width;
@@ -38,12 +39,22 @@ struct display_message {
 	uint32_t x, y, width, height;
 };
 
+/* A buffer that the daemon has given a descriptor of, and that is read as it is drawn. */
+struct display_dmabuf {
+	const uint8_t *bytes; /* owned mapping; NULL: there is none */
+	size_t size;
+	struct gpu_msg_dmabuf_scanout2 scanout;
+};
+
 struct display_surface {
-	bool is_set;   /* between SCANOUT(w, h) and SCANOUT(0) */
-	bool is_shown; /* has had its first UPDATE */
+	bool is_set;   /* between SCANOUT(w, h) or DMABUF_SCANOUT with a descriptor and off */
+	bool is_shown; /* has had its first UPDATE or DMABUF_UPDATE */
+	bool is_off_due; /* a buffer went, and what was there before it would be seen again */
 	uint32_t width, height;
-	uint32_t *pixels;	 /* x8r8g8b8 */
-	unsigned int n_updates;	 /* since the last SCANOUT */
+	uint32_t *pixels;	 /* x8r8g8b8; of a buffer as it was when it was last drawn */
+	struct display_dmabuf dmabuf;
+	unsigned int n_dmabufs; /* that came, since the display was connected */
+	unsigned int n_updates;	 /* since the last SCANOUT, or DMABUF_SCANOUT */
 	unsigned int n_scanouts; /* since the display was connected, disabling ones included */
 };
 

@@ -84,7 +84,8 @@ static bool is_off(const struct display *display, const struct goal *goal)
 {
 	const struct display_surface *surface = &display->surfaces[goal->scanout_id];
 
-	return !surface->is_set && surface->n_scanouts > 0;
+	return !surface->is_set && !surface->is_off_due &&
+	       surface->n_scanouts + surface->n_dmabufs > 0;
 }
 
 void display_wait_off(struct display *display, uint32_t scanout_id)
@@ -279,6 +280,7 @@ struct display_surface display_get_surface(struct display *display, uint32_t sca
 	struct display_surface surface = display->surfaces[scanout_id];
 	g_mutex_unlock(&display->lock);
 	surface.pixels = NULL;
+	surface.dmabuf.bytes = NULL;
 	return surface;
 }
 

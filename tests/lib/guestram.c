@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <fcntl.h>
 #include <glib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -33,6 +34,9 @@ unsigned int guestram_add(struct guestram *ram, uint64_t gpa, uint64_t size_byte
 	int memfd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	g_assert_no_errno(memfd);
 	g_assert_no_errno(ftruncate(memfd, (off_t)(mmap_offset + size_bytes)));
+	/* As QEMU's memory-backend-memfd does. */
+	g_assert_no_errno(
+		fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
 	void *hva = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memfd,
 			 (off_t)mmap_offset);
 	g_assert_true(hva != MAP_FAILED);

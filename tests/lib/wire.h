@@ -197,6 +197,27 @@ struct gpu_msg_scanout {
 	uint32_t height;
 };
 
+/* With a descriptor; without, the buffer is shown no more. */
+struct gpu_msg_dmabuf_scanout {
+	uint32_t scanout_id;
+	uint32_t x;
+	uint32_t y;
+	uint32_t width;
+	uint32_t height;
+	uint32_t fd_width;
+	uint32_t fd_height;
+	uint32_t fd_stride;
+	uint32_t fd_flags;
+	uint32_t fd_drm_fourcc;
+};
+static_assert(sizeof(struct gpu_msg_dmabuf_scanout) == 40, "");
+
+struct gpu_msg_dmabuf_scanout2 {
+	struct gpu_msg_dmabuf_scanout scanout;
+	uint64_t modifier;
+};
+static_assert(sizeof(struct gpu_msg_dmabuf_scanout2) == 48, "");
+
 struct gpu_msg_update {
 	uint32_t scanout_id;
 	uint32_t x;

@@ -72,6 +72,7 @@ static const struct wrong_use wrong_uses[] = {
 	{{"-s", "@SOCKET@", "--max-clients", "-1"}, {"--max-clients", "-1", "1 to"}},
 	{{"-s", "@SOCKET@", "--max-crashes", "many"}, {"--max-crashes", "many", "1 to"}},
 	{{"-s", "@SOCKET@", "--sandbox", "maybe"}, {"--sandbox", "maybe", "strict"}},
+	{{"-s", "@SOCKET@", "--dmabuf", "maybe"}, {"--dmabuf", "maybe", "auto"}},
 	{{"-s", "@SOCKET@", "-g", "2d", "--shader-cache", "/cache"},
 	 {"--shader-cache", "/cache", "virglrenderer"}},
 	{{"-s", "@SOCKET@", "--bogus"}, {"--bogus"}},
@@ -141,12 +142,16 @@ static void test_host_failure(const void *data)
 					     "--gpu-device", "/dev/null", NULL};
 	static const char *const no_dir[] = {"-s", "/nonexistent/gpu.sock", "-g", "null", NULL};
 	static const char *const gfxstream[] = {"-s", "@SOCKET@", "-g", "gfxstream", NULL};
+	static const char *const dmabuf[] = {"-s", "@SOCKET@", "--dmabuf", "on", NULL};
 
 	(void)data;
 	check_host_failure(no_device, NULL, "/nonexistent/renderD128");
 	check_host_failure(no_drm, NULL, "/dev/null");
 	check_host_failure(no_dir, NULL, "/nonexistent/gpu.sock");
 	check_host_failure(gfxstream, NULL, "gfxstream");
+	if (access("/dev/udmabuf", R_OK | W_OK) < 0) {
+		check_host_failure(dmabuf, NULL, "/dev/udmabuf");
+	}
 }
 
 static void test_no_egl(const void *data)
@@ -235,7 +240,7 @@ static void test_help(const void *data)
 		"--gpu-device",	 "--headless", "--virgl",    "--max-hostmem",
 		"--max-clients", "--max-crashes", "--sandbox",
 		"--shader-cache", "--hostmem",	  "--shmem-feature-bit",
-		"--version"};
+		"--dmabuf",	 "--version"};
 
 	(void)data;
 	struct daemon *daemon = daemon_spawn(help, NULL, -1);
@@ -291,6 +296,8 @@ static const struct right_use right_uses[] = {
 	{{"-s", "@SOCKET@", "-g", "2d", "--use-egl", "false", "--use-glx=true", "--use-gles=false"},
 	 false},
 	{{"-s", "@SOCKET@", "--use-surfaceless=true"}, false},
+	{{"-s", "@SOCKET@", "--dmabuf=auto"}, false},
+	{{"-s", "@SOCKET@", "-g", "null", "--dmabuf", "on"}, false},
 	{{"-s", "@SOCKET@", "--max-hostmem", "64M", "--max-clients=3", "--max-crashes", "2"},
 	 false},
 	{{"-s", "@SOCKET@", "--hostmem", "0"}, false},

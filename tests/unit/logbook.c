@@ -36,6 +36,24 @@ static bool logbook_update(struct display *d, uint32_t scanout_id,
 	return l->is_busy;
 }
 
+static enum dmabuf_kinds logbook_dmabufs(struct display *d)
+{
+	return logbook_from_base(d)->takes_dmabufs ? DMABUFS_ALL : DMABUFS_NONE;
+}
+
+static bool logbook_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
+				  uint32_t serial G_GNUC_UNUSED, const struct rect *damage)
+{
+	struct logbook *l = logbook_from_base(d);
+
+	g_assert_true(l->takes_dmabufs);
+	g_string_append_printf(l->log, "draw %u: %u,%u %ux%u of %ux%u/%u\n", scanout_id, damage->x,
+			       damage->y, damage->width, damage->height, dmabuf->layout.width,
+			       dmabuf->layout.height, dmabuf->layout.stride_bytes);
+	l->dmabuf_id = dmabuf->id;
+	return l->is_busy;
+}
+
 static void logbook_reclaim(struct display *d)
 {
 	struct logbook *l = logbook_from_base(d);
@@ -90,6 +108,8 @@ static const struct display_impl logbook_impl = {
 	.destroy = logbook_destroy,
 	.is_watched = logbook_is_watched,
 	.update = logbook_update,
+	.dmabufs = logbook_dmabufs,
+	.update_dmabuf = logbook_update_dmabuf,
 	.reclaim = logbook_reclaim,
 	.disable = logbook_disable,
 	.cursor_set = logbook_cursor_set,

@@ -9,6 +9,8 @@ struct logbook {
 	GString *log;
 	bool is_watched;
 	bool is_busy;  /* pictures have to wait */
+	bool takes_dmabufs;
+	uint64_t dmabuf_id; /* of the last buffer */
 	bool has_read; /* all of them: reclaim() lets go of the last */
 	unsigned int n_reclaims;
 	bool has_somebody_to_ask;

@@ -17,6 +17,7 @@ static int puppet_create(const struct renderer_options *options G_GNUC_UNUSED, s
 	renderer_init(&p->base, &puppet_impl, quota);
 	p->log = g_string_new(NULL);
 	p->export_fd = -1;
+	p->picture_fd = -1;
 	p->answer = p->fence_answer = GPU_RESP_OK_NODATA;
 	p->base.caps = (struct renderer_caps){
 		.features = 1u << VIRTIO_GPU_F_VIRGL,
@@ -173,6 +174,30 @@ static enum gpu_resp puppet_export(struct renderer *r, uint32_t id,
 	return GPU_RESP_OK_NODATA;
 }
 
+static enum gpu_resp puppet_export_picture(struct renderer *r, uint32_t id,
+					   struct dmabuf_layout *layout_out, int *fd_out)
+{
+	struct puppet *p = puppet_from_base(r);
+
+	g_string_append_printf(p->log, "export picture %u\n", id);
+	if (p->picture_fd < 0) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	*layout_out = p->picture_layout;
+	*fd_out = dup(p->picture_fd);
+	return GPU_RESP_OK_NODATA;
+}
+
+static void puppet_complete(struct renderer *r, uint32_t id)
+{
+	g_string_append_printf(puppet_from_base(r)->log, "complete %u\n", id);
+}
+
+static const struct renderer_dmabuf_impl puppet_dmabuf_impl = {
+	.export = puppet_export_picture,
+	.complete = puppet_complete,
+};
+
 static const struct renderer_blob_impl puppet_blob_impl = {
 	.create = puppet_blob_create,
 	.export = puppet_export,
@@ -200,6 +225,7 @@ const struct renderer_impl puppet_impl = {
 	.resource_read = puppet_resource_read,
 	.context = &puppet_context_impl,
 	.blob = &puppet_blob_impl,
+	.dmabuf = &puppet_dmabuf_impl,
 	.fence_create = puppet_fence_create,
 	.dispatch = puppet_dispatch,
 };

@@ -17,6 +17,8 @@ struct puppet {
 	struct frame *picture;		/* owned reference: of every resource; NULL: none */
 	int export_fd; /* borrowed: the memory of every blob; -1: none can be had */
 	uint64_t export_offset;
+	int picture_fd; /* borrowed: the memory of every texture; -1: none can be had */
+	struct dmabuf_layout picture_layout;
 	unsigned int n_reads, bad_read; /* that one fails; 0: none */
 };
 

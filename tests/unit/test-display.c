@@ -194,7 +194,7 @@ static void setup(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	*f = (struct fixture){ .peer = -1 };
 	g_mutex_init(&f->lock);
 	quota_init(&f->quota, QUOTA_BYTES);
-	g_assert_cmpint(display_create_vhost_user_gpu(&listener, f, &f->display), ==, 0);
+	g_assert_cmpint(display_create_vhost_user_gpu(&listener, f, false, &f->display), ==, 0);
 }
 
 static bool is_unused(void *data)

@@ -432,6 +432,43 @@ static void test_threads(void)
 	}
 }
 
+/* ---- files ---- */
+
+static uint64_t to_file(const struct guestmem *mem, uint64_t gpa, uint64_t length, int *fd_out,
+			uint64_t *offset_out)
+{
+	*fd_out = -1;
+	*offset_out = 0;
+	return guestmem_to_file(mem, (struct gpa){ gpa }, length, fd_out, offset_out);
+}
+
+/* For good: who keeps them is the last of these tests. */
+static void test_files(void)
+{
+	struct guestmem *mem = guestmem_create_empty();
+	struct guestmem_region_desc desc = describe(16 * PAGE, 2 * PAGE);
+	int fd = unit_memfd(REGION), found;
+	uint64_t offset;
+
+	g_assert_cmpint(add(&mem, 0, REGION), ==, 0);
+	g_assert_cmpuint(to_file(mem, 0, 1, &found, &offset), ==, 0); /* it was not kept */
+	guestmem_keep_files();
+	desc.mmap_offset_bytes = PAGE;
+	g_assert_cmpint(add_fd(&mem, &desc, fd), ==, 0);
+	g_assert_cmpuint(to_file(mem, 16 * PAGE, 2 * PAGE, &found, &offset), ==, 2 * PAGE);
+	g_assert_true(unit_is_same_file(found, fd));
+	g_assert_cmpuint(offset, ==, PAGE);
+	g_assert_cmpuint(to_file(mem, 16 * PAGE + 5, 7, &found, &offset), ==, 7);
+	g_assert_cmpuint(offset, ==, PAGE + 5);
+	/* As far as the region goes. */
+	g_assert_cmpuint(to_file(mem, 17 * PAGE, UINT64_MAX, &found, &offset), ==, PAGE);
+	g_assert_cmpuint(offset, ==, 2 * PAGE);
+	g_assert_cmpuint(to_file(mem, 18 * PAGE, 1, &found, &offset), ==, 0);
+	g_assert_cmpuint(to_file(mem, UINT64_MAX, 1, &found, &offset), ==, 0);
+	guestmem_unref(mem);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -454,5 +491,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/guestmem/mapping-lives-as-long-as-a-table-with-it",
 			test_mapping_lives_as_long_as_a_table_with_it);
 	g_test_add_func("/guestmem/threads", test_threads);
+	g_test_add_func("/guestmem/files", test_files);
 	return g_test_run();
 }

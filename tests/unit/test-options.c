@@ -121,6 +121,36 @@ static void test_sandbox(void)
 	}
 }
 
+static const struct {
+	const char *command_line;
+	bool with_dmabufs, with_udmabuf;
+} dmabufs[] = {
+	/* A display that shows none does not say so: nobody is given one who did not ask. */
+	{ "-s a", false, false },
+	{ "-s a --dmabuf auto", false, false },
+	{ "-s a --dmabuf=off", false, false },
+	{ "-s a --dmabuf on --dmabuf off", false, false },
+	{ "-s a --dmabuf on", true, true },
+	{ "-s a --virgl --dmabuf=on", true, false },
+	/* There are no pictures. */
+	{ "-s a --headless --dmabuf on", false, false },
+	{ "-s a -g null --dmabuf on", false, false },
+};
+
+static void test_dmabuf(void)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(dmabufs); i++) {
+		struct options options;
+		g_autofree char *complaint = NULL;
+
+		g_assert_cmpint(parse(dmabufs[i].command_line, &options, &complaint), ==,
+				OPTIONS_RUN);
+		g_assert_true(options_use_dmabufs(&options) == dmabufs[i].with_dmabufs);
+		g_assert_true(options_use_udmabuf(&options) == dmabufs[i].with_udmabuf);
+		options_finish(&options);
+	}
+}
+
 static const struct limits {
 	const char *command_line;
 	uint64_t hostmem_bytes;
@@ -274,6 +304,8 @@ static const struct wrong {
 	{ "-s a --sandbox maybe", OPTIONS_WRONG,
 	  { "--sandbox", "'maybe'", "on, off, strict, report" } },
 	{ "-s a --sandbox=", OPTIONS_WRONG, { "--sandbox", "''", "on, off, strict, report" } },
+	{ "-s a --dmabuf yes", OPTIONS_WRONG, { "--dmabuf", "'yes'", "auto, on, off" } },
+	{ "-s a --dmabuf=", OPTIONS_WRONG, { "--dmabuf", "''", "auto, on, off" } },
 	{ "-s a --shader-cache /cache", OPTIONS_WRONG,
 	  { "--shader-cache", "'/cache'", "virglrenderer" } },
 	{ "-s a --virgl --shader-cache=", OPTIONS_WRONG, { "--shader-cache", "''", "a folder" } },
@@ -384,6 +416,7 @@ static void test_help(void)
 		"--gpu-device",	 "--render-node",     "--headless",   "--virgl",
 		"--max-hostmem", "--max-clients",     "--max-crashes", "10 lines at once",
 		"--sandbox",	 "--shader-cache",    "--hostmem",    "--shmem-feature-bit",
+		"--dmabuf",
 		"--version",	 "Exit status",	      "VHOST_DEVICE_GPU_LOG", NULL,
 	};
 
@@ -418,6 +451,7 @@ int main(int argc, char **argv)
 		g_test_add_data_func(path, &wrongs[i], test_wrong);
 	}
 	g_test_add_func("/options/sandbox", test_sandbox);
+	g_test_add_func("/options/dmabuf", test_dmabuf);
 	g_test_add_func("/options/path-length", test_path_length);
 	g_test_add_func("/options/finish-twice", test_finish_twice);
 	g_test_add_func("/options/version", test_version);

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -279,6 +280,48 @@ static void test_own_code(void)
 	g_assert_cmpint(try(SANDBOX_BACKEND, &strict_2d, make_thread), ==, 0);
 }
 
+static bool reaches(enum sandbox_role role, const struct options *options, const char *path)
+{
+	g_autoptr(GArray) paths = sandbox_paths(role, options);
+
+	for (unsigned int i = 0; i < paths->len; i++) {
+		if (strcmp(g_array_index(paths, struct lockdown_path, i).path, path) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int make_other_ioctl(void)
+{
+	return made(ioctl(STDIN_FILENO, TIOCSTI, "x"));
+}
+
+/* One node and one call, and of nobody but who makes buffers of a guest's pages. */
+static void test_udmabuf(void)
+{
+	static const enum sandbox_role roles[] = { SANDBOX_LISTENER, SANDBOX_BACKEND,
+						   SANDBOX_KEEPER, SANDBOX_SPAWNER };
+	struct options options = strict_2d;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(roles); i++) {
+		bool is_ours = roles[i] == SANDBOX_LISTENER || roles[i] == SANDBOX_BACKEND;
+
+		options.dmabuf = DMABUF_AUTO;
+		g_assert_false(sandbox_allows(roles[i], &options, "ioctl(udmabuf)"));
+		g_assert_false(reaches(roles[i], &options, "/dev/udmabuf"));
+		options.dmabuf = DMABUF_ON;
+		g_assert_true(sandbox_allows(roles[i], &options, "ioctl(udmabuf)") == is_ours);
+		/* A backend opens it before it enters its role. */
+		g_assert_true(reaches(roles[i], &options, "/dev/udmabuf") ==
+			      (roles[i] == SANDBOX_LISTENER));
+	}
+	if (is_ready()) {
+		g_assert_cmpint(try(SANDBOX_BACKEND, &options, make_open), ==, EPERM);
+		g_assert_cmpint(try(SANDBOX_BACKEND, &options, make_other_ioctl), ==, EPERM);
+	}
+}
+
 /* One role, and the other in a child, as the processes do it. */
 static int enter_both(enum sandbox_role outer, enum sandbox_role inner, int (*make)(void))
 {
@@ -509,6 +552,7 @@ int main(int argc, char **argv)
 	}
 	g_test_add_func("/sandbox/server", test_server);
 	g_test_add_func("/sandbox/own-code", test_own_code);
+	g_test_add_func("/sandbox/udmabuf", test_udmabuf);
 	g_test_add_func("/sandbox/nested", test_nested);
 	g_test_add_func("/sandbox/off", test_off);
 	g_test_add_func("/sandbox/memory", test_memory);

@@ -63,6 +63,12 @@ static uint32_t payload_bytes(uint32_t request)
 		return sizeof(struct vug_update);
 	case VUG_GET_EDID:
 		return sizeof(struct vug_edid_request);
+	case VUG_DMABUF_SCANOUT:
+		return sizeof(struct vug_dmabuf_scanout);
+	case VUG_DMABUF_SCANOUT2:
+		return sizeof(struct vug_dmabuf_scanout2);
+	case VUG_DMABUF_UPDATE:
+		return sizeof(struct vug_update);
 	default:
 		g_error("a message %u on the display channel", request);
 	}
@@ -76,6 +82,7 @@ static void check_scanout(struct screen *screen, const struct vug_scanout *body)
 		      (body->width >= DISPLAY_MIN_SIDE && body->height >= DISPLAY_MIN_SIDE));
 	g_assert_cmpuint(body->width, <=, DISPLAY_MAX_SIDE);
 	g_assert_cmpuint(body->height, <=, DISPLAY_MAX_SIDE);
+	g_assert_false(screen->surfaces[body->scanout_id].is_dmabuf);
 	screen->surfaces[body->scanout_id].width = body->width;
 	screen->surfaces[body->scanout_id].height = body->height;
 	screen->surfaces[body->scanout_id].is_full_due = body->width > 0;
@@ -91,12 +98,42 @@ static void check_update(struct screen *screen, const struct vug_update *body)
 	g_assert_cmpuint(width, >, 0);
 	g_assert_false(rect_is_empty(&rect));
 	g_assert_true(rect_is_inside(&rect, width, height));
-	g_assert_cmpuint(screen->header.size, ==,
-			 sizeof(*body) + 4ull * body->width * body->height);
+	if (screen->header.request == VUG_DMABUF_UPDATE) {
+		g_assert_true(screen->surfaces[body->scanout_id].is_dmabuf);
+	} else {
+		g_assert_false(screen->surfaces[body->scanout_id].is_dmabuf);
+		g_assert_cmpuint(screen->header.size, ==,
+				 sizeof(*body) + 4ull * body->width * body->height);
+	}
 	if (screen->surfaces[body->scanout_id].is_full_due) {
 		g_assert_true(rect.width == width && rect.height == height);
 		screen->surfaces[body->scanout_id].is_full_due = false;
 	}
+}
+
+/* A second one before the first is answered may get one answer with it. */
+static void check_draw(struct screen *screen)
+{
+	screen->n_draws++;
+	g_assert_true(screen->has_lied || screen->n_draws <= screen->n_drawn + 1);
+}
+
+/* Without a descriptor what there was goes. */
+static void check_dmabuf(struct screen *screen, const struct vug_dmabuf_scanout *body)
+{
+	g_assert_cmpuint(body->scanout_id, <, DISPLAY_MAX_SCANOUTS);
+	g_assert_true(body->x == 0 && body->y == 0);
+	if (screen->has_fd) {
+		g_assert_true(body->width == body->fd_width && body->height == body->fd_height);
+		g_assert_cmpuint(body->width, >=, DISPLAY_MIN_SIDE);
+		g_assert_cmpuint(body->height, >=, DISPLAY_MIN_SIDE);
+	} else {
+		g_assert_true(screen->surfaces[body->scanout_id].is_dmabuf);
+	}
+	screen->surfaces[body->scanout_id].is_dmabuf = screen->has_fd;
+	screen->surfaces[body->scanout_id].width = screen->has_fd ? body->width : 0;
+	screen->surfaces[body->scanout_id].height = screen->has_fd ? body->height : 0;
+	screen->surfaces[body->scanout_id].is_full_due = screen->has_fd;
 }
 
 /* GTK, for one, has no cursor whose hot spot is outside of it. */
@@ -111,10 +148,22 @@ static void check_cursor(const struct vug_cursor_update *body)
 static void check_message(struct screen *screen)
 {
 	struct vug_cursor_update cursor;
+	struct vug_dmabuf_scanout dmabuf;
 	struct vug_scanout scanout;
 	struct vug_update update;
 
 	switch (screen->header.request) {
+	case VUG_DMABUF_SCANOUT:
+	case VUG_DMABUF_SCANOUT2:
+		memcpy(&dmabuf, screen->body, sizeof(dmabuf));
+		check_dmabuf(screen, &dmabuf);
+		break;
+	case VUG_DMABUF_UPDATE:
+		memcpy(&update, screen->body, sizeof(update));
+		check_update(screen, &update);
+		check_draw(screen);
+		g_queue_push_tail(&screen->questions, GUINT_TO_POINTER(screen->header.request));
+		break;
 	case VUG_SCANOUT:
 		memcpy(&scanout, screen->body, sizeof(scanout));
 		check_scanout(screen, &scanout);
@@ -139,10 +188,13 @@ static void check_message(struct screen *screen)
 	}
 }
 
-static void check_header(const struct vug_header *header)
+static void check_header(const struct screen *screen)
 {
+	const struct vug_header *header = &screen->header;
 	uint32_t size = payload_bytes(header->request);
 
+	g_assert_true(!screen->has_fd || header->request == VUG_DMABUF_SCANOUT ||
+		      header->request == VUG_DMABUF_SCANOUT2);
 	g_assert_cmphex(header->flags, ==, 0);
 	if (header->request == VUG_UPDATE) {
 		g_assert_cmpuint(header->size, >, size);
@@ -176,8 +228,16 @@ static size_t read_some(struct screen *screen, size_t max_bytes)
 	static char ignored[65536];
 	char *to;
 	size_t size = (size_t)MIN(next_part(screen, &to), MIN(max_bytes, sizeof(ignored)));
-	ssize_t n = recv(screen->fd, to != NULL ? to : ignored, size, MSG_DONTWAIT);
+	int fds[SOCK_MAX_FDS];
+	size_t n_fds = 0;
+	ssize_t n = sock_receive(screen->fd, to != NULL ? to : ignored, size, fds, &n_fds);
 
+	if (n > 0 && n_fds > 0) {
+		g_assert_cmpuint(n_fds, ==, 1);
+		g_assert_cmpuint(screen->got_bytes, ==, 0);
+		screen->has_fd = true;
+		close(fds[0]);
+	}
 	return n > 0 ? (size_t)n : 0;
 }
 
@@ -192,12 +252,13 @@ void screen_read(struct screen *screen, size_t max_bytes)
 		max_bytes -= n;
 		screen->got_bytes += n;
 		if (screen->got_bytes == sizeof(screen->header)) {
-			check_header(&screen->header);
+			check_header(screen);
 		}
 		if (screen->got_bytes >= sizeof(screen->header) &&
 		    screen->got_bytes == sizeof(screen->header) + screen->header.size) {
 			check_message(screen);
 			screen->got_bytes = 0;
+			screen->has_fd = false;
 		}
 	}
 }
@@ -244,6 +305,8 @@ static uint32_t reply_bytes(uint32_t request)
 		return sizeof(uint64_t);
 	case VUG_GET_DISPLAY_INFO:
 		return sizeof(struct virtio_gpu_resp_display_info);
+	case VUG_DMABUF_UPDATE:
+		return 0;
 	default:
 		return sizeof(struct virtio_gpu_resp_edid);
 	}
@@ -265,7 +328,7 @@ void screen_reply(struct screen *screen, struct fuzz_input *in)
 	}
 	message.header = (struct vug_header){ request, VUG_FLAG_REPLY, reply_bytes(request) };
 	if (request == VUG_GET_PROTOCOL_FEATURES) {
-		message.payload.protocol_features = how & 1;
+		message.payload.protocol_features = how & 3;
 	} else {
 		/* Behind the header that every virtio response has: what matters. */
 		fuzz_input_copy(in, (char *)&message.payload + sizeof(message.payload.info.hdr),
@@ -274,6 +337,8 @@ void screen_reply(struct screen *screen, struct fuzz_input *in)
 	if (how >= 0xf0) {
 		message.header.size = fuzz_input_u16(in) % (sizeof(message.payload) + 1);
 	}
+	/* Before it is sent, for the next one may come at once. */
+	screen->n_drawn += request == VUG_DMABUF_UPDATE;
 	screen_send(screen, &message.header, sizeof(message.header));
 	screen_send(screen, &message.payload, message.header.size);
 	screen_let_hear(screen);

@@ -18,11 +18,15 @@ struct screen {
 	int fd;			  /* owned; -1: none */
 	struct vug_header header; /* of the message that is being read */
 	uint64_t got_bytes;	  /* of it, header included */
-	uint8_t body[32];	  /* its first bytes */
+	uint8_t body[48];	  /* its first bytes */
+	bool has_fd;		  /* a descriptor came with it */
 	struct {
-		uint32_t width, height; /* 0: no surface */
+		uint32_t width, height; /* of the surface, or buffer; 0: none */
 		bool is_full_due;
+		bool is_dmabuf;
 	} surfaces[DISPLAY_MAX_SCANOUTS];
+	unsigned int n_draws, n_drawn; /* updates of buffers, and answers to them */
+	bool has_lied;		       /* it has sent bytes that may be any answer */
 	GQueue questions; /* requests that want a reply, oldest first */
 };
 

@@ -15,7 +15,6 @@
 
 #include "mock.h"
 
-#define FORMAT_B8G8R8A8 1
 /* More the test means not to be had. */
 #define MAX_BYTES (UINT64_C(1) << 32)
 
@@ -149,21 +148,6 @@ int virgl_renderer_resource_export_blob(uint32_t res_id, uint32_t *fd_type, int 
 	*fd_type = (uint32_t)blob->fd_type;
 	*fd = dup(blob->fd);
 	return *fd < 0 ? -errno : 0;
-}
-
-int virgl_renderer_resource_get_info(int res_handle, struct virgl_renderer_resource_info *info)
-{
-	const struct mock_resource *resource = mock_find_resource((uint32_t)res_handle);
-
-	if (resource == NULL) {
-		return EINVAL;
-	}
-	info->handle = (uint32_t)res_handle;
-	info->width = resource->width;
-	info->height = resource->height;
-	info->depth = resource->n_layers;
-	info->virgl_format = FORMAT_B8G8R8A8;
-	return 0;
 }
 
 static int op_blobs(const struct mock_command *command)

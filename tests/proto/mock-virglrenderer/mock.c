@@ -15,6 +15,8 @@
 #include "mock.h"
 
 #define CAPSET_BYTES 64
+#define FORMAT_B8G8R8A8 1
+#define Y_0_TOP 1u /* VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP */
 
 struct virgl_box { /* the library's own, which its public header only declares */
 	uint32_t x, y, z;
@@ -44,12 +46,20 @@ uint32_t mock_find_context(uint32_t ctx_id)
 	return GPOINTER_TO_UINT(g_hash_table_lookup(mock.contexts, GUINT_TO_POINTER(ctx_id)));
 }
 
+static size_t count_bytes(const struct mock_resource *resource)
+{
+	return (size_t)resource->width * resource->height * resource->n_layers *
+	       resource->pixel_bytes;
+}
+
 static void free_resource(void *data)
 {
 	struct mock_resource *resource = data;
 
 	if (resource->fd >= 0) {
 		mock_blob_finish(resource);
+	} else if (resource->is_shared) {
+		mock_unshare(resource->pixels, count_bytes(resource));
 	} else {
 		g_free(resource->pixels);
 	}
@@ -210,10 +220,10 @@ int virgl_renderer_resource_create(struct virgl_renderer_resource_create_args *a
 	resource->height = args->target == 0 ? 1 : args->height;
 	resource->n_layers = MAX(args->depth, 1) * MAX(args->array_size, 1);
 	resource->pixel_bytes = args->target == 0 ? 1 : 4;
+	resource->is_y_0_top = args->flags & Y_0_TOP;
 	resource->iov = iov;
 	resource->n_iov = (int)num_iovs;
-	resource->pixels = g_try_malloc0((size_t)resource->width * resource->height *
-					 resource->n_layers * resource->pixel_bytes);
+	resource->pixels = g_try_malloc0(count_bytes(resource));
 	if (resource->pixels == NULL) {
 		g_free(resource);
 		return ENOMEM;
@@ -291,7 +301,10 @@ static int transfer(const struct mock_resource *resource, const struct virgl_box
 	layer_stride = layer_stride != 0 ? layer_stride : stride * box->h;
 	for (uint32_t z = 0; z < box->d; z++) {
 		for (uint32_t y = 0; y < box->h; y++) {
-			size_t row = (size_t)(box->z + z) * resource->height + box->y + y;
+			uint32_t in_layer = resource->is_y_0_top
+						    ? resource->height - 1 - (box->y + y)
+						    : box->y + y;
+			size_t row = (size_t)(box->z + z) * resource->height + in_layer;
 			uint8_t *pixels = resource->pixels +
 					  (row * resource->width + box->x) * resource->pixel_bytes;
 
@@ -355,4 +368,55 @@ bool mock_fill(uint32_t resource_id, uint32_t colour)
 		memcpy(resource->pixels + i * sizeof(colour), &colour, sizeof(colour));
 	}
 	return true;
+}
+
+static bool is_texture(const struct mock_resource *resource)
+{
+	return resource->pixel_bytes == sizeof(uint32_t) && resource->n_layers == 1 &&
+	       resource->fd < 0;
+}
+
+/* As version 0.10 has it; a later one has more behind it. The name of a texture is its resource's. */
+int virgl_renderer_resource_get_info(int res_handle, struct virgl_renderer_resource_info *info)
+{
+	const struct mock_resource *resource = mock_find_resource((uint32_t)res_handle);
+
+	if (resource == NULL) {
+		return EINVAL;
+	}
+	info->handle = (uint32_t)res_handle;
+	info->width = resource->width;
+	info->height = resource->height;
+	info->depth = resource->n_layers;
+	info->virgl_format = FORMAT_B8G8R8A8;
+	if (is_texture(resource)) {
+		info->tex_id = (uint32_t)res_handle;
+		info->flags = resource->is_y_0_top ? Y_0_TOP : 0;
+		info->stride = resource->width * sizeof(uint32_t);
+		info->drm_fourcc = 'X' | 'R' << 8 | '2' << 16 | '4' << 24;
+	}
+	return 0;
+}
+
+int virgl_renderer_get_fd_for_texture2(uint32_t tex_id, int *fd, int *stride, int *offset)
+{
+	struct mock_resource *resource = mock_find_resource(tex_id);
+
+	if (resource == NULL || !is_texture(resource)) {
+		return EINVAL;
+	}
+	uint8_t *pixels = mock_share(resource->pixels, count_bytes(resource), fd);
+	if (pixels == NULL) {
+		return ENODEV;
+	}
+	if (resource->is_shared) {
+		mock_unshare(resource->pixels, count_bytes(resource));
+	} else {
+		g_free(resource->pixels);
+	}
+	resource->pixels = pixels;
+	resource->is_shared = true;
+	*stride = (int)resource->width * 4;
+	*offset = 0;
+	return 0;
 }

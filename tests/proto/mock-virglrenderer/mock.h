@@ -17,6 +17,8 @@ struct iovec;
 struct mock_resource { /* owned by mock.c */
 	uint32_t width, height, n_layers;
 	uint32_t pixel_bytes;
+	bool is_y_0_top; /* rows lie bottom up, as the library has them then */
+	bool is_shared;	 /* pixels are a mapping of a file that share.c made */
 	uint8_t *pixels;
 	struct iovec *iov; /* the caller's */
 	int n_iov;
@@ -73,6 +75,13 @@ struct mock_resource *mock_find_resource(uint32_t id);
 void mock_add_resource(uint32_t id, struct mock_resource *consume_resource);
 /* Capset of a context; 0: there is none. */
 uint32_t mock_find_context(uint32_t ctx_id);
+
+/*
+ * share.c: a copy in memory that can be passed on, *fd_out being a dma-buf of
+ * it; NULL where there is no /dev/udmabuf.
+ */
+uint8_t *mock_share(const uint8_t *bytes, size_t size_bytes, int *fd_out);
+void mock_unshare(uint8_t *bytes, size_t size_bytes);
 
 /* fences.c: what signals them is called on a thread of ours, or from mock_fences_poll(). */
 void mock_fences_start(void (*signal_fence)(uint32_t id));
