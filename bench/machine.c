@@ -16,7 +16,8 @@
 
 #define WANTED_FEATURES                                                                            \
 	(FEATURE(VIRTIO_F_GPU_VIRGL) | FEATURE(VIRTIO_F_GPU_EDID) |                                \
-	 FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB) | FEATURE(VIRTIO_F_INDIRECT) |                        \
+	 FEATURE(VIRTIO_F_GPU_RESOURCE_BLOB) | FEATURE(VIRTIO_F_GPU_CONTEXT_INIT) |                \
+	 FEATURE(VIRTIO_F_INDIRECT) |                                                              \
 	 FEATURE(VIRTIO_F_EVENT_INDEX) | FEATURE(VIRTIO_F_VHOST_PROTOCOL_FEATURES) |               \
 	 FEATURE(VIRTIO_F_V1))
 
@@ -43,7 +44,8 @@ static void share_memory(struct machine *machine)
 	}
 }
 
-struct machine *machine_create(const char *command, unsigned int max_updates_per_s)
+static struct machine *create(const char *command, unsigned int max_updates_per_s,
+			      struct window *consume_window)
 {
 	struct machine *machine = g_new0(struct machine, 1);
 
@@ -51,6 +53,7 @@ struct machine *machine_create(const char *command, unsigned int max_updates_per
 	machine->ram = guestram_create(REGION_BYTES);
 	machine->process = process_start(command);
 	machine->frontend = frontend_create(process_connect(machine->process));
+	machine->frontend->window = consume_window;
 	frontend_handshake(machine->frontend);
 	machine->features = machine->frontend->features & WANTED_FEATURES;
 	bool has_event_idx = machine->features & FEATURE(VIRTIO_F_EVENT_INDEX);
@@ -68,10 +71,21 @@ struct machine *machine_create(const char *command, unsigned int max_updates_per
 	return machine;
 }
 
+struct machine *machine_create(const char *command, unsigned int max_updates_per_s)
+{
+	return create(command, max_updates_per_s, NULL);
+}
+
 struct machine *machine_create_placed(const char *command)
 {
 	place_guest();
 	return machine_create(command, 0);
+}
+
+struct machine *machine_create_mapping(const char *command)
+{
+	place_guest();
+	return create(command, 0, window_create());
 }
 
 void machine_destroy(struct machine *machine)

@@ -28,6 +28,9 @@ struct machine {
 struct machine *machine_create(const char *command, unsigned int max_updates_per_s);
 /* The same, at full speed, with the guest's and the display's CPUs apart (place.h). */
 struct machine *machine_create_placed(const char *command);
+/* The same with a front-end that maps (window.h); frontend->window_bytes says if there is anything
+ * to map. */
+struct machine *machine_create_mapping(const char *command);
 void machine_destroy(struct machine *machine);
 
 /* Resource @id with one backing entry for each page of the picture. */

@@ -34,6 +34,7 @@ class Row:
     is_ours: bool = False   # no peers
     lets_sleep: bool = False
     is_guest: bool = False  # measured by guest.py
+    maps: bool = False      # memory of the host's, by a library of the tests and by Venus
 
     @property
     def command(self):
@@ -120,6 +121,14 @@ ROWS = (
            is_ours=True),
     frames('4k-blob', '4K out of three guest blobs in turn, no transfer', seconds=3,
            quick_seconds=0.6, is_ours=True),
+    Row('map-blob', 'Host memory, 16 MiB, into the window of a guest and out of it', (
+        *latency('create', 'blob created'),
+        *latency('map_new', 'and mapped'),
+        *latency('unmap_new', 'and unmapped'),
+        *latency('destroy', 'and destroyed'),
+        *latency('map', 'the same mapped again'),
+        *latency('unmap', 'and unmapped again'),
+    ), headline='map_p50_us', is_ours=True, maps=True, shows=False),
     frames('small-paced', '64×64, one frame at a time'),
     frames('1080p-paced', '1080p, one frame at a time', seconds=2),
     frames('4k-paced', '4K, one frame at a time', seconds=2, is_long=True),
