@@ -12,13 +12,15 @@ import signal
 import time
 
 from lab import (Picture, SLOW, SYSRQ_RESET, Skip, Stall, VKMARK, VM, check,
-                 note)
+                 grown, note)
 from scenarios import (GENERIC, KMSCUBE, QEMU11, Program,
                        check_no_gpu_messages, connectors, kms,
                        primary_formats, same_descriptors, scenario,
                        unload_driver)
 
 VIRGL, VIRGL2, VENUS = 1, 2, 4
+# virtgpu's blobs side by side.
+AT_ONCE = 4
 ON_GENERIC = [(QEMU11, GENERIC)]
 
 
@@ -351,6 +353,41 @@ def venus_reset(t):
         with t.check("no descriptor more"):
             same_descriptors(t, fds)
     t.finish(vm if vm.process.alive() else None)
+
+
+@scenario("venus-cycles", ON_GENERIC, mode="virglrenderer")
+def venus_cycles(t):
+    """Ten thousand blobs created, mapped, unmapped and destroyed; each tenth
+    of them by a program that is killed over it."""
+    rounds, blobs, held = 20, 448, 52
+    vm = t.boot()
+    vm.load_driver()
+    all_works(vm)
+    samples = []
+
+    def accounts():
+        return [*t.daemon.accounts(), *vm.process.accounts()]
+
+    def is_alike(now):
+        return not samples or [a[:2] for a in now] == [
+            a[:2] for a in samples[0]]
+
+    with t.check(f"{rounds * (blobs + held)} blobs"):
+        for _ in range(rounds):
+            out = vm.sh(f"virtgpu map {VENUS} {blobs // AT_ONCE} 64")
+            check("wrong words 0" in out, out)
+            with hold(vm, held, 64):
+                pass
+            without_blobs(vm)
+            samples.append(vm.process.settled(accounts, is_alike))
+    with t.check("no descriptor and no memory more, here and in QEMU"):
+        note(f"{t.name}: {samples[0]}, then {samples[-1]}")
+        # The first ones fill caches.
+        wrong = grown(samples[2:])
+        check(wrong is None, wrong)
+    with t.check("guest's kernel log"):
+        check_no_gpu_messages(vm)
+    t.finish(vm)
 
 
 def render_server(daemon):
