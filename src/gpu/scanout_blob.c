@@ -40,14 +40,16 @@ static struct frame *borrow(const struct blob_layout *layout, pixman_format_code
 			    struct blob_memory *memory)
 {
 	if (format != PIXMAN_a8r8g8b8 || frame_is_shared() ||
-	    layout->offset_bytes % PIXEL_BYTES != 0 || layout->stride_bytes % PIXEL_BYTES != 0) {
+	    layout->stride_bytes % PIXEL_BYTES != 0) {
 		return NULL;
 	}
 	const char *whole = blob_memory_whole(memory);
-	return whole == NULL ? NULL :
-			       frame_borrow(whole + layout->offset_bytes, layout->width,
-					    layout->height, layout->stride_bytes, &lender,
-					    blob_memory_ref(memory));
+	/* A backing of one piece begins at any address. */
+	if (whole == NULL || (uintptr_t)(whole + layout->offset_bytes) % PIXEL_BYTES != 0) {
+		return NULL;
+	}
+	return frame_borrow(whole + layout->offset_bytes, layout->width, layout->height,
+			    layout->stride_bytes, &lender, blob_memory_ref(memory));
 }
 
 /* ---- a copy ---- */

@@ -339,30 +339,35 @@ static void test_show_when_it_is_back(struct fixture *f, gconstpointer data G_GN
 /* Other formats, rows between pixels, pages off their boundary: a copy, of the damage. */
 static void test_show_copies(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
-	static const struct blob_layout layouts[] = {
-		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 16, 16, 64, 0 },
-		{ FORMAT, 16, 16, 65, 1 },
+	static const struct {
+		struct blob_layout layout;
+		uint32_t from; /* of the page: where the blob begins */
+	} cases[] = {
+		{ { VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 16, 16, 64, 0 }, 0 },
+		{ { FORMAT, 16, 16, 65, 1 }, 0 },
+		{ { FORMAT, 16, 16, 64, 4 }, 7 },
 	};
 	uint64_t gpa = alloc_pages(f, 1);
-	uint8_t *bytes = guestram_at(f->vm.ram, gpa, PAGE);
 
 	offer_blobs(f);
-	assert_ok(create_guest_blob(f, 1, gpa, PAGE));
-	for (size_t i = 0; i < G_N_ELEMENTS(layouts); i++) {
-		const struct blob_layout *layout = &layouts[i];
+	for (uint32_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		const struct blob_layout *layout = &cases[i].layout;
+		uint32_t size = PAGE - cases[i].from;
+		uint8_t *bytes = guestram_at(f->vm.ram, gpa + cases[i].from, size);
 		uint8_t *pixel = bytes + layout->offset_bytes + 2 * layout->stride_bytes + 3 * 4;
 		bool is_bgr = layout->format == FORMAT;
 
-		memset(bytes, 0, PAGE);
+		memset(bytes, 0, size);
 		memcpy(pixel, "\1\2\3", 3);
-		assert_ok(set_scanout_blob(f, 0, 1, RECT(0, 0, 16, 16), layout));
-		assert_ok(flush(f, 1, RECT(0, 0, 16, 16)));
+		assert_ok(create_guest_blob(f, 1 + i, gpa + cases[i].from, size));
+		assert_ok(set_scanout_blob(f, 0, 1 + i, RECT(0, 0, 16, 16), layout));
+		assert_ok(flush(f, 1 + i, RECT(0, 0, 16, 16)));
 		assert_pixel(f, 3, 2, is_bgr ? 0x030201 : 0x010203);
 		/* A copy stays as it was, but where it is flushed. */
 		memcpy(pixel, "\7\7\7", 3);
 		memcpy(pixel + 4, "\7\7\7", 3);
 		assert_pixel(f, 3, 2, is_bgr ? 0x030201 : 0x010203);
-		assert_ok(flush(f, 1, RECT(4, 0, 1, 16)));
+		assert_ok(flush(f, 1 + i, RECT(4, 0, 1, 16)));
 		assert_pixel(f, 3, 2, is_bgr ? 0x030201 : 0x010203);
 		assert_pixel(f, 4, 2, 0x070707);
 	}
