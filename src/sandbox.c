@@ -151,7 +151,7 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 		ADD(arena_calls, guestmem_calls);
 	}
 	if (role == SANDBOX_KEEPER) {
-		ADD(spawner_owner_calls, mappings_calls);
+		ADD(spawner_owner_calls, mappings_calls, dmabuf_calls);
 	}
 	if (server != NULL && forks(role)) {
 		ADD(companion_calls);

@@ -388,10 +388,28 @@ static void negotiate(struct vhost_user_gpu *gpu, uint64_t offered)
 	}
 }
 
+/* Which outputs there are, before the device hears of it. */
+static void note_outputs(struct vhost_user_gpu *gpu)
+{
+	const struct virtio_gpu_resp_display_info *info = &gpu->in.reply.info;
+	uint32_t outputs = 0;
+
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		outputs |= (uint32_t)(info->pmodes[i].enabled != 0) << i;
+	}
+	g_mutex_lock(&gpu->channel_lock);
+	gpu->channel.outputs = outputs;
+	g_mutex_unlock(&gpu->channel_lock);
+}
+
 static void handle_reply(struct vhost_user_gpu *gpu)
 {
 	const struct vug_header *header = &gpu->in.header;
 	bool is_negotiation = false;
+
+	if (header->request == VUG_GET_DISPLAY_INFO && header->size == sizeof(gpu->in.reply.info)) {
+		note_outputs(gpu);
+	}
 
 	if (header->request == VUG_DMABUF_UPDATE && handle_landing(gpu)) {
 		return;

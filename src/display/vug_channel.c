@@ -12,7 +12,6 @@
 #include "display/vug_channel.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -30,9 +29,16 @@
 /* A window that is hidden may leave a buffer unanswered until it is seen again: that is no loss. */
 #define MAX_UNANSWERED 3
 
+/* QEMU keeps a buffer beyond its channel, and through a reset: it shows it until it is told otherwise. */
+#define DMABUF_OF_BEFORE UINT64_MAX
+
 void vug_channel_init(struct vug_channel *channel, bool wants_dmabufs)
 {
-	*channel = (struct vug_channel){ .wants_dmabufs = wants_dmabufs, .socket = -1 };
+	*channel = (struct vug_channel){
+		.wants_dmabufs = wants_dmabufs,
+		.socket = -1,
+		.outputs = 1, /* each has the first one */
+	};
 	vug_out_init(&channel->out);
 }
 
@@ -55,7 +61,13 @@ void vug_channel_close(struct vug_channel *channel)
 		channel->socket = -1;
 	}
 	vug_out_clear(&channel->out);
-	memset(channel->surfaces, 0, sizeof(channel->surfaces));
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		channel->surfaces[i].width = 0;
+		channel->surfaces[i].height = 0;
+		if (channel->surfaces[i].dmabuf_id != 0) {
+			channel->surfaces[i].dmabuf_id = DMABUF_OF_BEFORE;
+		}
+	}
 	channel->is_negotiated = false;
 	channel->is_acceptance_due = false;
 	channel->protocol_features = 0;
@@ -222,6 +234,14 @@ static void add_dmabuf(struct vug_channel *channel, uint32_t scanout_id,
 	dmabuf_unref(dmabuf);
 }
 
+/* For outputs that it does not have QEMU has a line in its log, each time. */
+static bool is_wanted(const struct vug_channel *channel, uint32_t scanout_id,
+		      const struct dmabuf *dmabuf)
+{
+	return (channel->outputs & 1u << scanout_id) != 0 &&
+	       dmabuf_is_among(&dmabuf->layout, channel->dmabufs);
+}
+
 /* It was wished for when the front-end took them; now the device has been told better. */
 static void forgo_dmabuf(struct vug_wishes *wishes, const struct vug_picture_wish *consume_wish)
 {
@@ -240,8 +260,7 @@ static bool pick_picture(struct vug_channel *channel, struct vug_wishes *wishes)
 			add_picture(channel, scanout_id, &wish);
 			return true;
 		}
-		if (wish.dmabuf != NULL &&
-		    dmabuf_is_among(&wish.dmabuf->layout, channel->dmabufs)) {
+		if (wish.dmabuf != NULL && is_wanted(channel, scanout_id, wish.dmabuf)) {
 			add_dmabuf(channel, scanout_id, &wish);
 			return true;
 		}

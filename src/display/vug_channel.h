@@ -16,6 +16,7 @@
 
 struct vug_channel {
 	bool wants_dmabufs; /* for all channels */
+	uint32_t outputs;   /* a bit for each that the front-end said it has, for all channels */
 	int socket; /* owned, or -1 */
 	bool is_negotiated;
 	bool is_acceptance_due; /* SET_PROTOCOL_FEATURES */
@@ -27,7 +28,7 @@ struct vug_channel {
 	/* What the front-end has: a surface, or a buffer. */
 	struct {
 		uint32_t width, height; /* of the surface; 0: none that is shown */
-		uint64_t dmabuf_id;	/* 0: none */
+		uint64_t dmabuf_id;	/* 0: none; of a channel before this one it may have one, too */
 	} surfaces[DISPLAY_MAX_SCANOUTS];
 	struct vug_out out;
 };

@@ -89,7 +89,8 @@ bool vug_wishes_await(struct vug_wishes *w, uint32_t scanout_id)
 
 	g_mutex_lock(&w->lock);
 	bool is_waiting = is_picture(wish);
-	bool is_flying = w->flight.is_up && w->flight.scanout_id == scanout_id;
+	bool is_flying = w->flight.is_up && !w->flight.is_given_up &&
+			 w->flight.scanout_id == scanout_id;
 	wish->is_awaited = is_waiting;
 	if (!is_waiting && is_flying) {
 		w->flight.is_awaited = true;
@@ -152,7 +153,12 @@ static struct vug_picture_wish take(struct vug_wishes *w, uint32_t scanout_id)
 	struct vug_picture_wish taken = w->pictures[scanout_id];
 
 	if (taken.dmabuf != NULL) {
-		w->flight = (struct vug_flight){ true, taken.is_awaited, scanout_id, taken.serial };
+		w->flight = (struct vug_flight){
+			.is_up = true,
+			.is_awaited = taken.is_awaited,
+			.scanout_id = scanout_id,
+			.serial = taken.serial,
+		};
 		taken.is_awaited = false;
 	}
 	w->pictures[scanout_id].frame = NULL;
@@ -243,6 +249,7 @@ void vug_wishes_forget_dmabufs(struct vug_wishes *w)
 	g_mutex_lock(&w->lock);
 	struct vug_flight flight = w->flight;
 	w->flight.is_awaited = false;
+	w->flight.is_given_up = true;
 	g_mutex_unlock(&w->lock);
 	say_landed(w, &flight);
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {

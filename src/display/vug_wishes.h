@@ -33,6 +33,7 @@ struct vug_picture_wish {
 struct vug_flight {
 	bool is_up;
 	bool is_awaited; /* say when it has landed */
+	bool is_given_up;
 	uint32_t scanout_id, serial;
 };
 
@@ -83,7 +84,7 @@ bool vug_wishes_take_cursor(struct vug_wishes *w, enum vug_request *request_out,
 /* The front-end has drawn what was in flight. False: nothing was. */
 bool vug_wishes_land(struct vug_wishes *w);
 bool vug_wishes_are_flying(struct vug_wishes *w);
-/* Nobody wants buffers any more. What is in flight stays so until it lands, but unawaited. */
+/* Nobody wants buffers any more. What is in flight stays so until it lands, but nobody waits for it. */
 void vug_wishes_forget_dmabufs(struct vug_wishes *w);
 
 /* They were for a channel that is no more. */

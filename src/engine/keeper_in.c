@@ -133,6 +133,16 @@ static const void *check_picture(const struct process_engine *engine,
 	return arena_view_at(engine->view, picture->offset, size);
 }
 
+/* A channel that is lost is seen by who shows something. */
+static void note_display(struct process_engine *engine)
+{
+	if (!display_is_watched(engine->display)) {
+		g_mutex_lock(&engine->lock);
+		keeper_note_display(engine);
+		g_mutex_unlock(&engine->lock);
+	}
+}
+
 static bool handle_picture(struct process_engine *engine, struct link_message *message)
 {
 	const struct link_picture *picture = link_body(message, sizeof(*picture));
@@ -155,9 +165,7 @@ static bool handle_picture(struct process_engine *engine, struct link_message *m
 	if (!is_waiting) {
 		keeper_picture_went(engine, picture->scanout_id, picture->serial);
 	}
-	if (!display_is_watched(engine->display)) {
-		g_atomic_int_set(&engine->shared->is_watched, 0);
-	}
+	note_display(engine);
 	return true;
 }
 
@@ -205,6 +213,7 @@ static bool handle_draw(struct process_engine *engine, struct link_message *mess
 				   &draw->damage)) {
 		keeper_picture_went(engine, draw->scanout_id, draw->serial);
 	}
+	note_display(engine);
 	return true;
 }
 

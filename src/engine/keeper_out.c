@@ -232,13 +232,18 @@ void keeper_picture_went(struct process_engine *engine, uint32_t scanout_id, uin
 	leave_news(engine);
 }
 
+void keeper_note_display(struct process_engine *engine)
+{
+	g_atomic_int_set(&engine->shared->is_watched, display_is_watched(engine->display));
+	g_atomic_int_set(&engine->shared->dmabufs, (int)display_dmabufs(engine->display));
+}
+
 static void display_ready(void *data)
 {
 	struct process_engine *engine = data;
 
-	g_atomic_int_set(&engine->shared->is_watched, 1);
-	g_atomic_int_set(&engine->shared->dmabufs, (int)display_dmabufs(engine->display));
 	g_mutex_lock(&engine->lock);
+	keeper_note_display(engine);
 	engine->is_ready_due = true;
 	g_mutex_unlock(&engine->lock);
 	leave_news(engine);

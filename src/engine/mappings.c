@@ -20,12 +20,8 @@
 #include <unistd.h>
 
 #include "util/checked.h"
+#include "util/dmabuf.h"
 #include "util/log.h"
-
-/* Since Linux 5.3, and not in each libc's headers. */
-#ifndef DMA_BUF_MAGIC
-#define DMA_BUF_MAGIC 0x444d4142
-#endif
 
 lockdown_names mappings_calls = { "fstatfs", "fstatfs64", NULL };
 
@@ -166,24 +162,22 @@ static bool measure_file(int fd, uint64_t *end_out)
 	uint64_t mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 	struct statfs system;
 	struct stat info;
-	off_t end = -1;
+	uint64_t end;
 
 	if (fcntl(fd, F_GET_SEALS) >= 0) {
 		/* Refused where it has been sealed, or was not made to be. */
 		int ignored = fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK);
 		(void)ignored;
-		if (fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC &&
-		    fstat(fd, &info) == 0) {
-			end = info.st_size;
+		if (fstatfs(fd, &system) < 0 || system.f_type != TMPFS_MAGIC ||
+		    fstat(fd, &info) < 0) {
+			return false;
 		}
-	} else if (fstatfs(fd, &system) == 0 && system.f_type == DMA_BUF_MAGIC) {
-		end = lseek(fd, 0, SEEK_END);
-	}
-	if (end < 0) {
+		end = (uint64_t)info.st_size;
+	} else if (dmabuf_get_size(fd, &end) < 0) {
 		return false;
 	}
 	/* Behind the end of a file there is what is left of its last page. */
-	*end_out = ((uint64_t)end + mask) & ~mask;
+	*end_out = (end + mask) & ~mask;
 	return true;
 }
 

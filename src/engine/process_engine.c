@@ -208,11 +208,21 @@ static void clean_shared(struct process_engine *engine)
 	for (unsigned int i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		__atomic_store_n(&shared->awaited[i], 0, __ATOMIC_SEQ_CST);
 	}
+	g_mutex_lock(&engine->lock);
+	keeper_note_display(engine);
+	g_mutex_unlock(&engine->lock);
 	/* Our display may still read some of its pictures; all other slots are free. */
 	for (unsigned int i = 0; i < LINK_N_SLOTS; i++) {
 		g_atomic_int_set(&shared->slots[i], g_atomic_int_get(&engine->held[i])
 							    ? LINK_SLOT_SENT
 							    : LINK_SLOT_FREE);
+	}
+}
+
+static void forget_dmabufs(struct process_engine *engine)
+{
+	for (unsigned int i = 0; i < LINK_N_DMABUFS; i++) {
+		g_clear_pointer(&engine->dmabufs[i], dmabuf_unref);
 	}
 }
 
@@ -227,9 +237,7 @@ static void finish_one(struct process_engine *engine)
 	keeper_out_end(engine);
 	g_clear_pointer(&engine->view, arena_view_unref);
 	mappings_take_back(&engine->mappings);
-	for (unsigned int i = 0; i < LINK_N_DMABUFS; i++) {
-		g_clear_pointer(&engine->dmabufs[i], dmabuf_unref);
-	}
+	forget_dmabufs(engine);
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		virtq_recover(&engine->base.options.queues[i]);
 	}
@@ -586,6 +594,7 @@ static void process_engine_destroy(struct engine *base)
 	close_fd(engine->news_fd);
 	close_fd(engine->busy_fds[0]);
 	close_fd(engine->busy_fds[1]);
+	forget_dmabufs(engine);
 	arena_view_unref(engine->view);
 	guestmem_unref(engine->mem);
 	keepsakes_finish(&engine->keepsakes);

@@ -97,6 +97,8 @@ void keeper_out_end(struct process_engine *engine);
 void keeper_out_pump(struct process_engine *engine);
 /* That picture of that scanout, and those before it, wait no more: from any thread. */
 void keeper_picture_went(struct process_engine *engine, uint32_t scanout_id, uint32_t serial);
+/* With the lock held: the renderer process is to know what the display is like now. */
+void keeper_note_display(struct process_engine *engine);
 /* Ask the display, or answer "none". False: too many are waiting. */
 bool keeper_out_ask(struct process_engine *engine, enum link_type answer_type, uint64_t token,
 		    uint32_t scanout_id);

@@ -307,10 +307,13 @@ void device_set_memory(struct device *dev, struct guestmem *mem)
 	scanout_forget_dmabufs(dev, 0);
 	guestmem_unref(dev->mem);
 	dev->mem = guestmem_ref(mem);
+	/* Nothing is executed half way, though pages that go may have to be copied first. */
+	dev->holds_breath = true;
 	g_hash_table_iter_init(&iter, dev->resources);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		resource_remap(value, dev->renderer, mem);
 	}
+	dev->holds_breath = false;
 	scanout_catch_up(dev);
 }
 

@@ -49,7 +49,8 @@ struct scanout {
 	struct rect view;     /* in the resource */
 	bool is_flushed;      /* since it was set */
 	bool is_full_due;     /* the display has not seen all of view yet */
-	bool is_dmabuf;	      /* it was last shown as a buffer */
+	uint32_t dmabuf_of;   /* the resource whose buffer the display reads there; 0: none */
+	bool is_lent;	      /* what was shown last is the guest's own memory, or a buffer */
 };
 
 struct cursor {
@@ -115,6 +116,8 @@ void device_reset(struct device *dev);
 /* The display knows nothing: tell it all again. */
 void device_replay(struct device *dev);
 /* The display's answers; NULL: none. */
+/* Of the display, for itself: no guest waits for it. */
+void device_ask_info(struct device *dev);
 void device_take_info(struct device *dev, uint64_t token,
 		      const struct virtio_gpu_resp_display_info *info);
 void device_take_edid(struct device *dev, uint64_t token, const struct virtio_gpu_resp_edid *edid);

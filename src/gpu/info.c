@@ -42,6 +42,12 @@ enum gpu_resp handle_get_display_info(struct device *dev, struct command *comman
 	return GPU_RESP_OK_DISPLAY_INFO;
 }
 
+void device_ask_info(struct device *dev)
+{
+	bool ignored = display_request_info(dev->display, DISPLAY_NO_TOKEN);
+	(void)ignored; /* then there is none */
+}
+
 void device_take_info(struct device *dev, uint64_t token,
 		      const struct virtio_gpu_resp_display_info *info)
 {

@@ -7,7 +7,9 @@
  * soon as it may goes at its display's pace, and no frame is copied that
  * nobody will see. The wait is short, and once a display has let it pass it is
  * not waited for until it reads on: one that is slow or does not read at all
- * must not slow down the guest, it sees fewer frames instead.
+ * must not slow down the guest, it sees fewer frames instead. But where the
+ * display reads the guest's own memory each picture is waited for, because the
+ * guest draws into the next one then: at least 60 a second are no loss.
  */
 #include "gpu/device.h"
 #include "gpu/handlers.h"
@@ -29,8 +31,23 @@ void scanout_disable(struct device *dev, uint32_t scanout_id)
 	}
 }
 
+/* Another is set there, but was not flushed yet: what is gone is not to be seen meanwhile. */
+static void stop_reading(struct device *dev, uint32_t resource_id)
+{
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		struct scanout *scanout = &dev->scanouts[i];
+
+		if (scanout->dmabuf_of == resource_id && scanout->resource_id != resource_id) {
+			display_disable(dev->display, i);
+			scanout->dmabuf_of = 0;
+			scanout->is_full_due = true;
+		}
+	}
+}
+
 void scanout_disable_resource(struct device *dev, uint32_t resource_id)
 {
+	stop_reading(dev, resource_id);
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		if (dev->scanouts[i].resource_id == resource_id) {
 			scanout_disable(dev, i);
@@ -91,7 +108,7 @@ static enum gpu_resp set_scanout(struct device *dev, uint32_t scanout_id, uint32
 		.frame = frame,
 		.view = *view,
 		.is_full_due = true,
-		.is_dmabuf = dev->scanouts[scanout_id].is_dmabuf,
+		.dmabuf_of = dev->scanouts[scanout_id].dmabuf_of,
 	};
 	record_scanout(dev, scanout_id);
 	return GPU_RESP_OK_NODATA;
@@ -161,9 +178,10 @@ static enum gpu_resp show_frame(struct device *dev, uint32_t scanout_id, struct 
 		return resp;
 	}
 	*is_waiting_out = display_update(dev->display, scanout_id, &picture, on_scanout);
-	frame_unref(picture.frame);
 	scanout->is_full_due = false;
-	scanout->is_dmabuf = false;
+	scanout->dmabuf_of = 0;
+	scanout->is_lent = picture.frame->lender != NULL;
+	frame_unref(picture.frame);
 	return GPU_RESP_OK_NODATA;
 }
 
@@ -180,7 +198,7 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 	struct resource *resource = device_find_resource(dev, scanout->resource_id);
 	struct dmabuf *dmabuf = scanout_find_dmabuf(dev, scanout, resource);
 
-	if (scanout->is_dmabuf != (dmabuf != NULL)) {
+	if ((scanout->dmabuf_of != 0) != (dmabuf != NULL)) {
 		damage = &scanout->view;
 	}
 	const struct rect on_scanout = { damage->x - scanout->view.x, damage->y - scanout->view.y,
@@ -190,7 +208,9 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 	}
 	*is_waiting_out = display_update_dmabuf(dev->display, scanout_id, dmabuf, 0, &on_scanout);
 	scanout->is_full_due = false;
-	scanout->is_dmabuf = true;
+	scanout->dmabuf_of = scanout->resource_id;
+	scanout->is_lent = true;
+	g_clear_pointer(&scanout->frame, frame_unref);
 	return GPU_RESP_OK_NODATA;
 }
 
@@ -321,8 +341,8 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 			resp = one;
 		}
 		waiting |= (uint32_t)is_waiting << i;
-		if (!is_waiting) {
-			dev->slow_scanouts &= ~(1u << i); /* it reads on */
+		if (!is_waiting || dev->scanouts[i].is_lent) {
+			dev->slow_scanouts &= ~(1u << i); /* it reads on, or is waited for */
 		}
 	}
 	waiting &= ~dev->slow_scanouts;
@@ -331,8 +351,10 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 
 void scanout_leave_pages(struct device *dev, uint32_t resource_id)
 {
+	stop_reading(dev, resource_id);
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
-		if (dev->scanouts[i].resource_id == resource_id && dev->scanouts[i].is_dmabuf) {
+		if (dev->scanouts[i].resource_id == resource_id &&
+		    dev->scanouts[i].dmabuf_of == resource_id) {
 			scanout_replay(dev, i);
 		}
 	}
@@ -343,6 +365,10 @@ void scanout_replay(struct device *dev, uint32_t scanout_id)
 	struct scanout *scanout = &dev->scanouts[scanout_id];
 
 	scanout->is_full_due = true;
+	/* A front-end may still have a buffer of before a reset. */
+	if (scanout->resource_id == 0 && display_dmabufs(dev->display) != DMABUFS_NONE) {
+		display_disable(dev->display, scanout_id);
+	}
 	/* What was never flushed is not to be seen yet, and what is lost not any more. */
 	if (scanout->is_flushed && device_find_resource(dev, scanout->resource_id) != NULL) {
 		bool ignored;
@@ -382,5 +408,9 @@ bool scanout_restore(struct device *dev, uint32_t scanout_id, const struct scano
 	dev->scanouts[scanout_id] = *state;
 	dev->scanouts[scanout_id].frame = NULL;
 	dev->scanouts[scanout_id].is_full_due = true;
+	/* What the display may read meanwhile is of a resource that nobody knows any more. */
+	if (!state->is_flushed && display_dmabufs(dev->display) != DMABUFS_NONE) {
+		display_disable(dev->display, scanout_id);
+	}
 	return true;
 }

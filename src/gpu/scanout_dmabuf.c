@@ -194,16 +194,28 @@ static bool is_whole(const struct rect *view, uint32_t width, uint32_t height)
 	return rect_is_equal(view, &all);
 }
 
+static bool shows_all(const struct scanout *scanout, const struct resource *resource)
+{
+	return resource->is_blob ?
+		       is_whole(&scanout->view, scanout->layout.width, scanout->layout.height) :
+		       is_whole(&scanout->view, resource->desc.width, resource->desc.height);
+}
+
+/* *is_known_out: it is a texture, whatever the guest says of its memory. */
 static struct dmabuf *make_of_texture(struct device *dev, const struct scanout *scanout,
-				      const struct resource *resource)
+				      const struct resource *resource, bool *is_known_out)
 {
 	const struct renderer_dmabuf_impl *impl = dev->renderer->impl->dmabuf;
 	struct dmabuf_layout layout;
 	int fd;
 
-	if (impl == NULL ||
-	    !is_whole(&scanout->view, resource->desc.width, resource->desc.height) ||
-	    impl->export(dev->renderer, resource->id, &layout, &fd) != GPU_RESP_OK_NODATA) {
+	*is_known_out = impl != NULL;
+	if (impl == NULL || !shows_all(scanout, resource)) {
+		return NULL;
+	}
+	enum gpu_resp resp = impl->export(dev->renderer, resource->id, &layout, &fd);
+	*is_known_out = resp != GPU_RESP_ERR_INVALID_PARAMETER;
+	if (resp != GPU_RESP_OK_NODATA) {
 		return NULL;
 	}
 	if (layout.width != scanout->view.width || layout.height != scanout->view.height) {
@@ -213,7 +225,7 @@ static struct dmabuf *make_of_texture(struct device *dev, const struct scanout *
 	return dmabuf_create(&layout, fd);
 }
 
-/* The guest says how its pixels lie, and that they lie in rows. */
+/* Of no texture, so the guest says how its pixels lie, and that they lie in rows. */
 static struct dmabuf *make_of_blob(struct device *dev, const struct scanout *scanout,
 				   const struct resource *resource)
 {
@@ -264,21 +276,26 @@ static struct scanout_dmabuf *find(struct device *dev, const struct scanout *sca
 }
 
 static struct dmabuf *make(struct device *dev, const struct scanout *scanout,
-			   const struct resource *resource, bool *is_of_pages_out)
+			   const struct resource *resource, enum scanout_dmabuf_kind *kind_out)
 {
-	*is_of_pages_out = dev->exporter != NULL && is_in_guest_pages(dev, resource);
-	if (*is_of_pages_out) {
+	bool is_known;
+
+	*kind_out = SCANOUT_DMABUF_PAGES;
+	if (dev->exporter != NULL && is_in_guest_pages(dev, resource)) {
 		return make_of_pages(dev, scanout, resource);
 	}
-	if (!resource->is_made) {
-		return NULL; /* the renderer does not know it */
+	/* The renderer does not know it; or it is the guest's memory and no buffer. */
+	if (!resource->is_made ||
+	    (resource->is_blob && resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST)) {
+		return NULL;
 	}
-	if (!resource->is_blob) {
-		return make_of_texture(dev, scanout, resource);
+	*kind_out = SCANOUT_DMABUF_TEXTURE;
+	struct dmabuf *dmabuf = make_of_texture(dev, scanout, resource, &is_known);
+	if (is_known || !resource->is_blob) {
+		return dmabuf;
 	}
-	return resource->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST
-		       ? NULL
-		       : make_of_blob(dev, scanout, resource);
+	*kind_out = SCANOUT_DMABUF_MEMORY;
+	return make_of_blob(dev, scanout, resource);
 }
 
 static struct scanout_dmabuf *add(struct device *dev, const struct scanout *scanout,
@@ -291,7 +308,7 @@ static struct scanout_dmabuf *add(struct device *dev, const struct scanout *scan
 		.layout = scanout->layout,
 		.view = scanout->view,
 	};
-	kept->dmabuf = make(dev, scanout, resource, &kept->is_of_pages);
+	kept->dmabuf = make(dev, scanout, resource, &kept->kind);
 	if (dev->dmabufs.length >= SCANOUT_MAX_DMABUFS) {
 		scanout_dmabuf_free(g_queue_pop_tail(&dev->dmabufs));
 	}
@@ -302,7 +319,8 @@ static struct scanout_dmabuf *add(struct device *dev, const struct scanout *scan
 struct dmabuf *scanout_find_dmabuf(struct device *dev, const struct scanout *scanout,
 				   const struct resource *resource)
 {
-	if (dev->renderer->impl->is_blind || display_dmabufs(dev->display) == DMABUFS_NONE) {
+	if (dev->renderer->impl->is_blind || display_dmabufs(dev->display) == DMABUFS_NONE ||
+	    dev->info.pmodes[scanout - dev->scanouts].enabled == 0) {
 		return NULL;
 	}
 	struct scanout_dmabuf *kept = find(dev, scanout);
@@ -312,7 +330,7 @@ struct dmabuf *scanout_find_dmabuf(struct device *dev, const struct scanout *sca
 	if (kept->dmabuf == NULL || !display_takes_dmabuf(dev->display, &kept->dmabuf->layout)) {
 		return NULL;
 	}
-	if (!kept->is_of_pages && !resource->is_blob) {
+	if (kept->kind == SCANOUT_DMABUF_TEXTURE) {
 		dev->renderer->impl->dmabuf->complete(dev->renderer, resource->id);
 	}
 	return kept->dmabuf;
@@ -344,7 +362,7 @@ static bool is_seen(struct device *dev, const struct resource *resource)
 	for (GList *link = dev->dmabufs.head; link != NULL; link = link->next) {
 		const struct scanout_dmabuf *kept = link->data;
 
-		if (kept->resource_id == resource->id && kept->is_of_pages &&
+		if (kept->resource_id == resource->id && kept->kind == SCANOUT_DMABUF_PAGES &&
 		    kept->dmabuf != NULL) {
 			return display_takes_dmabuf(dev->display, &kept->dmabuf->layout);
 		}
@@ -357,6 +375,15 @@ static bool may_be_cursor(const struct resource *resource)
 {
 	return resource->desc.width <= DISPLAY_CURSOR_SIDE &&
 	       resource->desc.height <= DISPLAY_CURSOR_SIDE;
+}
+
+/* Two rectangles that are may have a union that is not. */
+static bool is_backed(const struct resource *resource, const struct rect *rect)
+{
+	uint64_t last_row = (uint64_t)rect->y + rect->height - 1;
+	uint64_t end = last_row * resource->desc.width + rect->x + rect->width;
+
+	return end * PIXEL_BYTES <= resource->backing.size_bytes;
 }
 
 bool scanout_spares_transfer(struct device *dev, struct resource *resource, const struct rect *rect,
@@ -374,9 +401,10 @@ bool scanout_spares_transfer(struct device *dev, struct resource *resource, cons
 			resource->spared = (struct rect){ 0 };
 		}
 	}
-	if (may_be_cursor(resource) || !is_seen(dev, resource)) {
+	struct rect all = rect_union(&resource->spared, rect);
+	if (may_be_cursor(resource) || !is_backed(resource, &all) || !is_seen(dev, resource)) {
 		return false;
 	}
-	resource->spared = rect_union(&resource->spared, rect);
+	resource->spared = all;
 	return true;
 }

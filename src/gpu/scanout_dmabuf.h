@@ -7,12 +7,18 @@
 /* That are kept at a time: for each scanout what a guest goes through in turn. */
 #define SCANOUT_MAX_DMABUFS 64
 
+enum scanout_dmabuf_kind {
+	SCANOUT_DMABUF_PAGES,	/* the guest's */
+	SCANOUT_DMABUF_TEXTURE, /* the renderer's, who says how it lies and when it is complete */
+	SCANOUT_DMABUF_MEMORY,	/* the renderer's, laid out as the guest says */
+};
+
 /* Owned by device.dmabufs. */
 struct scanout_dmabuf {
 	uint32_t resource_id;
 	struct blob_layout layout;
 	struct rect view;
-	bool is_of_pages;      /* the guest's; else it is memory of the renderer's */
+	enum scanout_dmabuf_kind kind;
 	struct dmabuf *dmabuf; /* owned reference; NULL: it can't be had */
 };
 

@@ -222,7 +222,9 @@ struct renderer_server {
 struct renderer_dmabuf_impl {
 	/*
 	 * All of a 2D texture's level 0, as it lies; *fd_out is the caller's. The
-	 * memory stays the resource's. An error: it can't be had, now or later.
+	 * memory stays the resource's. ERR_INVALID_PARAMETER: it is a blob of which
+	 * the guest alone knows what lies there, and how. Another error: it can't be
+	 * had, now or later.
 	 */
 	enum gpu_resp (*export)(struct renderer *r, uint32_t id, struct dmabuf_layout *layout_out,
 				int *fd_out);

@@ -22,14 +22,14 @@ static bool describe(uint32_t id, struct virgl_library_info *info_out, uint64_t 
 {
 	*modifier_out = DMABUF_MODIFIER_INVALID;
 	if (virgl_library.resource_get_info_ext != NULL) {
-		struct virgl_library_info_ext info = { .version = 0 };
+		union virgl_library_info_ext_room ext = { .room = { 0 } };
 
-		if (virgl_library.resource_get_info_ext((int)id, &info) != 0 ||
-		    !info.has_dmabuf_export || info.planes != 1) {
+		if (virgl_library.resource_get_info_ext((int)id, &ext.info) != 0 ||
+		    !ext.info.has_dmabuf_export || ext.info.planes != 1) {
 			return false;
 		}
-		*info_out = info.base;
-		*modifier_out = info.modifiers;
+		*info_out = ext.info.base;
+		*modifier_out = ext.info.modifiers;
 		return true;
 	}
 	union virgl_library_info_room of = { .room = { 0 } };
@@ -41,13 +41,17 @@ static bool describe(uint32_t id, struct virgl_library_info *info_out, uint64_t 
 	return true;
 }
 
-static enum gpu_resp virgl_export(struct renderer *r G_GNUC_UNUSED, uint32_t id,
+static enum gpu_resp virgl_export(struct renderer *r, uint32_t id,
 				  struct dmabuf_layout *layout_out, int *fd_out)
 {
+	const struct virgl_resource *resource = virgl_resource_find(virgl_from_base(r), id);
 	struct virgl_library_info info = { 0 };
 	int fd = -1, stride = 0, offset = 0;
 	uint64_t modifier;
 
+	if (resource == NULL || (resource->is_blob && resource->desc.width == 0)) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
 	if (virgl_library.get_fd_for_texture2 == NULL || !describe(id, &info, &modifier) ||
 	    virgl_library.get_fd_for_texture2(info.tex_id, &fd, &stride, &offset) != 0 || fd < 0) {
 		return GPU_RESP_ERR_UNSPEC;

@@ -88,13 +88,19 @@ union virgl_library_info_room {
 	char room[256];
 };
 
-struct virgl_library_info_ext {
+struct virgl_library_info_ext { /* see the room below */
 	int version; /* of this, set by the caller: 0 */
 	struct virgl_library_info base;
 	bool has_dmabuf_export;
 	int planes;
 	uint64_t modifiers;
 	void *d3d_tex2d;
+};
+
+/* 1.0 has a driver fill in a modifier for each plane, where it has room for one. */
+union virgl_library_info_ext_room {
+	struct virgl_library_info_ext info;
+	char room[256];
 };
 
 typedef void (*virgl_library_log_fn)(enum virgl_library_log_level level, const char *message,

@@ -66,13 +66,10 @@ static bool is_sane(const struct dmabuf_layout *layout)
 	       layout->stride_bytes >= layout->width * PIXEL_BYTES;
 }
 
-int dmabuf_check(int fd, const struct dmabuf_layout *layout)
+int dmabuf_get_size(int fd, uint64_t *size_bytes_out)
 {
 	struct statfs fs;
 
-	if (!is_sane(layout)) {
-		return -EINVAL;
-	}
 	if (fstatfs(fd, &fs) < 0) {
 		return -errno;
 	}
@@ -83,9 +80,24 @@ int dmabuf_check(int fd, const struct dmabuf_layout *layout)
 	if (size < 0) {
 		return -errno;
 	}
+	*size_bytes_out = (uint64_t)size;
+	return 0;
+}
+
+int dmabuf_check(int fd, const struct dmabuf_layout *layout)
+{
+	uint64_t size;
+
+	if (!is_sane(layout)) {
+		return -EINVAL;
+	}
+	int error = dmabuf_get_size(fd, &size);
+	if (error < 0) {
+		return error;
+	}
 	/* A GPU's own order of pixels takes no less. */
 	return checked_range(layout->offset_bytes, (uint64_t)layout->stride_bytes * layout->height,
-			     (uint64_t)size)
+			     size)
 		       ? 0
 		       : -EFBIG;
 }

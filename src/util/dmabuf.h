@@ -53,6 +53,9 @@ void dmabuf_unref(struct dmabuf *dmabuf); /* NULL is fine */
 
 bool dmabuf_is_among(const struct dmabuf_layout *layout, enum dmabuf_kinds kinds);
 
+/* 0, -EBADF: it is another kind of file; or another -errno. */
+int dmabuf_get_size(int fd, uint64_t *size_bytes_out) G_GNUC_WARN_UNUSED_RESULT;
+
 /*
  * Of what another process says: is that a dma-buf, and do all rows lie in it?
  * Returns 0; -EINVAL, -EFBIG: the layout makes no sense, or not of that
@@ -60,5 +63,5 @@ bool dmabuf_is_among(const struct dmabuf_layout *layout, enum dmabuf_kinds kinds
  */
 int dmabuf_check(int fd, const struct dmabuf_layout *layout) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Of dmabuf_check(). */
+/* Of both. */
 extern lockdown_names dmabuf_calls;

@@ -648,9 +648,10 @@ int display_connect(struct display *display)
 	display->has_acked_features = false;
 	display->has_offered_features = false;
 	for (unsigned int i = 0; i < DISPLAY_SCANOUTS; i++) {
-		display_drop_dmabuf(&display->surfaces[i]);
+		/* QEMU has its buffers beyond the channel. */
+		struct display_dmabuf kept = display->surfaces[i].dmabuf;
 		g_clear_pointer(&display->surfaces[i].pixels, g_free);
-		display->surfaces[i] = (struct display_surface){0};
+		display->surfaces[i] = (struct display_surface){.dmabuf = kept};
 		display->cursors[i] = (struct display_cursor){0};
 	}
 	g_array_set_size(display->messages, 0);

@@ -4,6 +4,7 @@
  *   x or y not 0, size not the buffer's    shows another part of it (10), or all of it (7.2)
  *   shorter than its rows, not a dma-buf   an import that fails: nothing is shown
  *   update of what there is not            answered at once, and nothing is shown
+ *   an output that there is not            a line in its log, each time
  *   off, and a surface from before it      the old picture is back
  */
 #include <string.h>
@@ -135,6 +136,10 @@ void display_take_dmabuf(struct display *display, const struct gpu_msg_dmabuf_sc
 	if (scanout->scanout_id >= DISPLAY_SCANOUTS) {
 		display_add_breach(display, "DMABUF_SCANOUT(%u)", scanout->scanout_id);
 		return;
+	}
+	if (scanout->scanout_id >= display->config.n_outputs) {
+		display_add_breach(display, "DMABUF_SCANOUT(%u) of %u outputs", scanout->scanout_id,
+				   display->config.n_outputs);
 	}
 	if (fds->n > 0) {
 		check_layout(display, message);

@@ -84,7 +84,7 @@ static bool is_off(const struct display *display, const struct goal *goal)
 {
 	const struct display_surface *surface = &display->surfaces[goal->scanout_id];
 
-	return !surface->is_set && !surface->is_off_due &&
+	return !surface->is_set && !surface->is_off_due && !surface->dmabuf.bytes &&
 	       surface->n_scanouts + surface->n_dmabufs > 0;
 }
 

@@ -103,6 +103,7 @@ enum mock_blob_kind {
 	MOCK_BLOBS_SHORT,	 /* value: bytes that the file is too short by */
 	MOCK_BLOBS_PIPE,	 /* the descriptor is a pipe's */
 	MOCK_BLOBS_PICTURE,	 /* value: width, and height << 16, of B8G8R8A8 pixels */
+	MOCK_BLOBS_DMABUF,	 /* of /dev/udmabuf, in rows as the guest says */
 };
 
 enum mock_ring_kind {

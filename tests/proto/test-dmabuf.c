@@ -254,15 +254,22 @@ static void test_parts(const void *mode)
 }
 
 /* Two scanouts of one resource, and one of another: one update at a time, of all. */
+/* On an output that the front-end has not got it is no buffer: QEMU would log each of them. */
 static void test_scanouts(const void *mode)
 {
-	struct rig *rig = start_default(mode);
+	struct display_config config = display_config_default();
+	struct virtio_gpu_resp_display_info info;
+
+	config.n_outputs = 3;
+	struct rig *rig = start(mode, &config);
 	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 7);
 	g_autofree uint32_t *other = rig_make_pattern(WIDTH, HEIGHT, 8);
 
+	g_assert_resp(vgpu_get_display_info(rig->vgpu, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
 	rig_make_resource(rig, 2, FORMAT, WIDTH, HEIGHT, other);
 	g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 2, 0, 0, 0, WIDTH, HEIGHT));
 	g_assert_ok(vgpu_set_scanout(rig->vgpu, 2, 2, 0, 0, WIDTH, HEIGHT));
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 3, 2, 0, 0, WIDTH, HEIGHT));
 	uint64_t gpa = rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
 	g_assert_ok(vgpu_set_scanout(rig->vgpu, 1, 1, 0, 0, WIDTH, HEIGHT));
 	for (uint32_t i = 0; i < 10; i++) {
@@ -275,43 +282,18 @@ static void test_scanouts(const void *mode)
 	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
 	display_wait_pixels(rig->display, 1, pixels, WIDTH, HEIGHT);
 	display_wait_pixels(rig->display, 2, other, WIDTH, HEIGHT);
+	display_wait_pixels(rig->display, 3, other, WIDTH, HEIGHT);
+	g_assert_cmpuint(count(rig, VHOST_USER_GPU_DMABUF_SCANOUT2), ==, 3);
 	rig_destroy(rig);
 }
 
 /* ---- blobs ---- */
 
-static void create_blob(struct rig *rig, uint32_t id, uint64_t gpa, uint32_t size)
-{
-	const struct {
-		struct virtio_gpu_resource_create_blob blob;
-		struct virtio_gpu_mem_entry entry;
-	} cmd = {
-		.blob = {.hdr = vgpu_take_hdr(rig->vgpu, VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB),
-			 .resource_id = id,
-			 .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST,
-			 .blob_flags = VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE,
-			 .nr_entries = 1,
-			 .size = size},
-		.entry = {.addr = gpa, .length = size},
-	};
-
-	g_assert_ok(vgpu_call(rig->vgpu, &cmd, sizeof(cmd), sizeof(struct virtio_gpu_ctrl_hdr)));
-}
-
 static void show_blob(struct rig *rig, uint32_t id, uint32_t stride, uint32_t offset)
 {
-	const struct virtio_gpu_set_scanout_blob cmd = {
-		.hdr = vgpu_take_hdr(rig->vgpu, VIRTIO_GPU_CMD_SET_SCANOUT_BLOB),
-		.r = {0, 0, WIDTH, HEIGHT},
-		.resource_id = id,
-		.width = WIDTH,
-		.height = HEIGHT,
-		.format = FORMAT,
-		.strides = {stride},
-		.offsets = {offset},
-	};
+	const struct vgpu_layout layout = {FORMAT, WIDTH, HEIGHT, stride, offset};
 
-	g_assert_ok(vgpu_call(rig->vgpu, &cmd, sizeof(cmd), sizeof(struct virtio_gpu_ctrl_hdr)));
+	g_assert_ok(vgpu_set_scanout_blob(rig->vgpu, 0, id, &layout));
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDTH, HEIGHT));
 }
 
@@ -329,7 +311,7 @@ static void test_blob(const void *mode)
 		memcpy(guestram_at(rig->ram, gpa + GUESTRAM_PAGE + (uint64_t)y * stride, WIDTH * 4),
 		       pixels + (size_t)y * WIDTH, WIDTH * 4);
 	}
-	create_blob(rig, 1, gpa, size);
+	g_assert_ok(vgpu_resource_create_guest_blob(rig->vgpu, 1, gpa, size));
 	show_blob(rig, 1, stride, GUESTRAM_PAGE);
 	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
 	g_assert_cmpuint(count(rig, VHOST_USER_GPU_DMABUF_SCANOUT2), ==, 1);
@@ -338,6 +320,39 @@ static void test_blob(const void *mode)
 	*(uint32_t *)guestram_at(rig->ram, gpa + GUESTRAM_PAGE, 4) = pixels[0] = 0x123456;
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, 1, 1));
 	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	rig_destroy(rig);
+}
+
+/* Of the host's memory, which is no texture: as the guest says. */
+static void test_host_blob(const void *mode)
+{
+	struct rig *rig = start_default(mode);
+	const struct vgpu_blob blob = {
+		.mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
+		.flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+		.blob_id = 1,
+		.size_bytes = SIZE_BYTES,
+	};
+	g_autofree uint32_t *pixels = g_new0(uint32_t, WIDTH * HEIGHT);
+
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
+	g_assert_ok(mock_virgl_run(rig->vgpu, 1, MOCK_BLOBS, 0,
+				   (const uint32_t[]){MOCK_BLOBS_DMABUF, 0}, 2));
+	rig->vgpu->next_hdr.ctx_id = 1;
+	g_assert_ok(vgpu_resource_create_blob(rig->vgpu, 1, &blob));
+	for (uint32_t i = 0; i < 10; i++) {
+		const uint32_t args[] = {1, i * 20011, 0x10101 * i};
+
+		g_assert_ok(mock_virgl_run(rig->vgpu, 1, MOCK_BLOB_WRITE, 0, args, 3));
+		pixels[args[1]] = args[2];
+	}
+	show_blob(rig, 1, WIDTH * 4, 0);
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	g_assert_cmpuint(count(rig, VHOST_USER_GPU_DMABUF_SCANOUT2), ==, 1);
+	g_assert_cmpuint(count(rig, VHOST_USER_GPU_UPDATE), ==, 0);
+	g_assert_cmpuint(held_dmabufs(rig), !=, 0);
+	g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
+	display_wait_off(rig->display, 0);
 	rig_destroy(rig);
 }
 
@@ -536,6 +551,7 @@ int main(int argc, char **argv)
 	add_2d("parts", test_parts);
 	add_2d("detach", test_detach);
 	add_2d("without_the_feature", test_without_the_feature);
+	proto_add_virgl("dmabuf", "host_blob", test_host_blob);
 	proto_add_virgl("dmabuf", "crash", test_crash);
 	suite_add(test_gl, PROTO_VIRGL, "/proto/dmabuf/gl");
 	return suite_run();

@@ -19,6 +19,7 @@ static int puppet_create(const struct renderer_options *options G_GNUC_UNUSED, s
 	p->export_fd = -1;
 	p->picture_fd = -1;
 	p->answer = p->fence_answer = GPU_RESP_OK_NODATA;
+	p->picture_answer = GPU_RESP_ERR_UNSPEC;
 	p->base.caps = (struct renderer_caps){
 		.features = 1u << VIRTIO_GPU_F_VIRGL,
 		.n_capsets = 2,
@@ -181,7 +182,7 @@ static enum gpu_resp puppet_export_picture(struct renderer *r, uint32_t id,
 
 	g_string_append_printf(p->log, "export picture %u\n", id);
 	if (p->picture_fd < 0) {
-		return GPU_RESP_ERR_UNSPEC;
+		return p->picture_answer;
 	}
 	*layout_out = p->picture_layout;
 	*fd_out = dup(p->picture_fd);

@@ -19,6 +19,7 @@ struct puppet {
 	uint64_t export_offset;
 	int picture_fd; /* borrowed: the memory of every texture; -1: none can be had */
 	struct dmabuf_layout picture_layout;
+	enum gpu_resp picture_answer; /* where there is none */
 	unsigned int n_reads, bad_read; /* that one fails; 0: none */
 };
 

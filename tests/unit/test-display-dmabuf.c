@@ -8,6 +8,7 @@
  *
  * The descriptors are of memory files, as the channel does not look at them.
  */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,7 +37,7 @@ struct fixture {
 	char *line;			  /* the last message, owned */
 
 	GMutex lock; /* the rest */
-	unsigned int n_ready, n_taken;
+	unsigned int n_ready, n_taken, n_infos;
 	uint32_t last_taken, last_serial;
 	unsigned int wanted; /* for the conditions below */
 };
@@ -63,9 +64,14 @@ static void taken(void *data, uint32_t scanout_id, uint32_t serial)
 	g_mutex_unlock(&f->lock);
 }
 
-static void info(void *data G_GNUC_UNUSED, uint64_t token G_GNUC_UNUSED,
+static void info(void *data, uint64_t token G_GNUC_UNUSED,
 		 const struct virtio_gpu_resp_display_info *answer G_GNUC_UNUSED)
 {
+	struct fixture *f = data;
+
+	g_mutex_lock(&f->lock);
+	f->n_infos++;
+	g_mutex_unlock(&f->lock);
 }
 
 static void edid(void *data G_GNUC_UNUSED, uint64_t token G_GNUC_UNUSED,
@@ -97,6 +103,13 @@ static bool has_taken(void *data)
 	struct fixture *f = data;
 
 	return count(f, &f->n_taken) >= f->wanted;
+}
+
+static bool has_infos(void *data)
+{
+	struct fixture *f = data;
+
+	return count(f, &f->n_infos) >= f->wanted;
 }
 
 static void wait_ready(struct fixture *f, unsigned int n)
@@ -300,12 +313,31 @@ static void connect_peer(struct fixture *f)
 	if (f->peer >= 0) {
 		close(f->peer);
 	}
-	memset(f->surfaces, 0, sizeof(f->surfaces));
+	for (unsigned int i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		/* QEMU keeps buffers beyond their channel. */
+		f->surfaces[i].width = f->surfaces[i].height = 0;
+	}
 	f->is_unanswered = false;
 	unit_socketpair(pair);
 	f->peer = pair[1];
 	display_set_socket(f->display, pair[0]);
 	expect(f, "message 1");
+}
+
+/* Says which outputs there are, a bit each. */
+static void say_outputs(struct fixture *f, uint32_t outputs)
+{
+	struct virtio_gpu_resp_display_info answer = { 0 };
+	unsigned int n = count(f, &f->n_infos);
+
+	for (unsigned int i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		answer.pmodes[i].enabled = htole32(outputs >> i & 1);
+	}
+	g_assert_true(display_request_info(f->display, 1));
+	expect(f, "message 3");
+	reply(f, VUG_GET_DISPLAY_INFO, &answer, sizeof(answer));
+	f->wanted = n + 1;
+	g_assert_true(unit_wait(has_infos, f));
 }
 
 /* Twice is said that it is there: to get frames, and to get buffers. */
@@ -317,6 +349,7 @@ static void negotiate(struct fixture *f, uint64_t features)
 	reply(f, VUG_GET_PROTOCOL_FEATURES, &features, sizeof(features));
 	expect(f, "message 2");
 	wait_ready(f, n + 2);
+	say_outputs(f, 0xffff);
 }
 
 static void create(struct fixture *f, bool with_dmabufs)
@@ -588,6 +621,55 @@ static void test_replaced(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	wait_taken(f, 2, 0, 2);
 }
 
+/* What QEMU has of the channel before it shows until it hears that it is to stop. */
+static void test_left_over(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		g_autofree char *scanout = g_strdup_printf(
+			"dmabuf2 %u A 64x32/256 XR24 flags 0 modifier 0", i);
+		g_autofree char *drawn = g_strdup_printf("draw %u 64x32+0+0", i);
+
+		g_assert_true(show(f, i, 0, 1));
+		expect(f, scanout);
+		expect(f, drawn);
+		draw(f);
+	}
+	negotiate(f, 3);
+	show_frame(f, 0);
+	expect(f, "no-dmabuf 0");
+	expect(f, "scanout 0 64x32");
+	expect(f, "update 0 64x32+0+0");
+	display_disable(f->display, 1);
+	expect(f, "no-dmabuf 1");
+	expect(f, "scanout 1 0x0");
+	display_disable(f->display, 1);
+	/* It may have been closed there. */
+	g_assert_true(show(f, 2, 0, 1));
+	expect(f, "dmabuf2 2 A 64x32/256 XR24 flags 0 modifier 0");
+	expect(f, "draw 2 64x32+0+0");
+	assert_quiet(f);
+}
+
+/* There QEMU would only write a line into its log. */
+static void test_no_output(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	negotiate(f, 3);
+	say_outputs(f, 1);
+	g_assert_false(show(f, 1, 0, 1));
+	assert_quiet(f);
+	g_assert_true(show(f, 0, 0, 2));
+	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
+	expect(f, "draw 0 64x32+0+0");
+	/* One that goes while another is drawn. */
+	say_outputs(f, 3);
+	g_assert_true(show(f, 1, 0, 3));
+	say_outputs(f, 1);
+	draw(f);
+	wait_taken(f, 2, 1, 3);
+	assert_quiet(f);
+}
+
 /* ---- no answer ---- */
 
 /* It costs that update: then there are frames, and buffers again if it answers after all. */
@@ -603,7 +685,8 @@ static void test_no_answer(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(g_get_monotonic_time() - start_us, >, G_USEC_PER_SEC);
 	g_assert_cmpuint(count(f, &f->n_taken), ==, 2);
 	g_assert_false(takes(f, 0));
-	show_frame(f, 0);
+	/* Which wait for nothing. */
+	g_assert_false(show_frame(f, 0));
 	expect(f, "no-dmabuf 0");
 	expect(f, "scanout 0 64x32");
 	expect(f, "update 0 64x32+0+0");
@@ -715,6 +798,8 @@ int main(int argc, char **argv)
 		{ "/display-dmabuf/off", test_off },
 		{ "/display-dmabuf/hang-up", test_hang_up },
 		{ "/display-dmabuf/replaced", test_replaced },
+		{ "/display-dmabuf/left-over", test_left_over },
+		{ "/display-dmabuf/no-output", test_no_output },
 		{ "/display-dmabuf/no-answer", test_no_answer },
 		{ "/display-dmabuf/late-answers", test_late_answers },
 		{ "/display-dmabuf/odd-answers", test_odd_answers },

@@ -3,6 +3,7 @@
  * Pictures that the display reads from the guest's own pages: what is made a
  * buffer of and how often, and that a copy is there as soon as one is wanted.
  */
+#include <endian.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -136,6 +137,17 @@ static unsigned int count_kept(const struct fixture *f)
 #define DRAWN "draw 0: 0,0 128x32 of 128x32/512\n"
 #define SENT "update 0: 0,0 128x32 of 128x32 at 0,0\n"
 
+/* So is scanout 0 shown, and the others are off: a front-end may have a buffer there of before. */
+static void assert_replayed(struct fixture *f, const char *shown)
+{
+	g_autoptr(GString) expected = g_string_new(shown);
+
+	for (unsigned int i = 1; i < DISPLAY_MAX_SCANOUTS; i++) {
+		g_string_append_printf(expected, "off %u\n", i);
+	}
+	assert_shown(f, expected->str);
+}
+
 /* ---- 2D resources ---- */
 
 static void test_2d(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -251,7 +263,7 @@ static void test_memory_goes(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	g_assert_cmpuint(f->dev.dmabufs.length, ==, 0);
 	g_string_truncate(f->display->log, 0);
 	device_replay(&f->dev);
-	assert_shown(f, SENT);
+	assert_replayed(f, SENT);
 	assert_frame(f, 0xa000000);
 	struct guestmem *again = vm_build_table(f->vm.ram, 0, f->vm.ram->n_regions);
 	device_set_memory(&f->dev, again);
@@ -261,6 +273,67 @@ static void test_memory_goes(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	device_set_memory(&f->dev, f->vm.mem);
 	guestmem_unref(again);
 	guestmem_unref(none);
+}
+
+/* Another is set, and has nothing to show yet: what it was given is not read any longer. */
+static void test_not_shown_yet(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	for (uint32_t id = 1; id <= 3; id++) {
+		make_picture(f, id);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_ok(set_scanout(f, 0, 1, ALL));
+		assert_ok(flush(f, 1, ALL));
+		assert_shown(f, DRAWN);
+		assert_ok(set_scanout(f, 0, 2, ALL));
+		assert_ok(set_scanout(f, 0, 3, ALL));
+		assert_shown(f, "");
+		assert_ok(i == 0 ? detach(f, 1) : unref(f, 1));
+		assert_shown(f, "off 0\n");
+		assert_ok(flush(f, 3, RECT(0, 0, 1, 1)));
+		assert_shown(f, DRAWN);
+		if (i == 0) {
+			assert_ok(attach_one(f, 1, alloc_pages(f, SIZE / PAGE), SIZE));
+		}
+	}
+	/* A frame is a copy that the front-end has. */
+	f->display->takes_dmabufs = false;
+	assert_ok(flush(f, 3, ALL));
+	assert_shown(f, SENT);
+	assert_ok(set_scanout(f, 0, 2, ALL));
+	assert_ok(unref(f, 3));
+	assert_shown(f, "");
+}
+
+/* A front-end may have a buffer of before a reset, of which the device knows nothing. */
+static void test_left_over(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	make_picture(f, 1);
+	assert_ok(set_scanout(f, 0, 1, ALL));
+	assert_ok(flush(f, 1, ALL));
+	g_string_truncate(f->display->log, 0);
+	device_replay(&f->dev);
+	assert_replayed(f, DRAWN);
+	f->display->takes_dmabufs = false;
+	g_string_truncate(f->display->log, 0);
+	device_replay(&f->dev);
+	assert_shown(f, SENT);
+}
+
+/* For an output that there is not. */
+static void test_no_output(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct virtio_gpu_resp_display_info info = { 0 };
+
+	make_picture(f, 1);
+	assert_ok(set_scanout(f, 0, 1, ALL));
+	assert_ok(set_scanout(f, 1, 1, ALL));
+	assert_ok(flush(f, 1, ALL));
+	assert_shown(f, DRAWN "update 1: 0,0 128x32 of 128x32 at 0,0\n");
+	info.pmodes[1].enabled = htole32(1);
+	device_take_info(&f->dev, DISPLAY_NO_TOKEN, &info);
+	assert_ok(flush(f, 1, ALL));
+	assert_shown(f, SENT "draw 1: 0,0 128x32 of 128x32/512\n");
 }
 
 /* Pixels that don't lie where they are seen: what a transfer makes of them counts. */
@@ -306,6 +379,7 @@ static void test_parts(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	assert_ok(flush(f, 1, ALL));
 	assert_shown(f, "update 0: 0,0 64x16 of 64x16 at 64,8\n");
 	/* Two scanouts of one resource. */
+	f->dev.info.pmodes[1].enabled = 1;
 	assert_ok(set_scanout(f, 0, 1, ALL));
 	assert_ok(set_scanout(f, 1, 1, RECT(0, 0, 64, 32)));
 	assert_ok(flush(f, 1, ALL));
@@ -557,6 +631,32 @@ static void test_texture(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	close(fd);
 }
 
+/* A blob that is one, however it lies. */
+static void test_texture_blob(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct puppet *p = puppet_from_base(f->renderer);
+	int fd = unit_memfd(PAGE);
+
+	p->picture_fd = fd;
+	p->picture_layout = (struct dmabuf_layout){
+		.width = WIDTH,
+		.height = HEIGHT,
+		.stride_bytes = 2048,
+		.modifier = 5,
+		.fourcc = DMABUF_FOURCC_XBGR8888,
+	};
+	assert_ok(create_context(f, 1, 0, "", 0));
+	assert_ok(create_blob(f, 1, VIRTIO_GPU_BLOB_MEM_HOST3D, SIZE, NULL, 0));
+	g_string_truncate(p->log, 0);
+	show_blob(f, 1, WIDTH, 512, 0);
+	assert_ok(flush(f, 1, ALL));
+	assert_shown(f, "draw 0: 0,0 128x32 of 128x32/2048\n");
+	assert_rendered(f, "export picture 1\ncomplete 1\n");
+	assert_ok(unref(f, 1));
+	assert_shown(f, "off 0\n");
+	close(fd);
+}
+
 /* It can't be exported, or is another size: read back, and not asked again. */
 static void test_no_texture(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
@@ -587,6 +687,7 @@ static void test_no_host_blob(struct fixture *f, gconstpointer data G_GNUC_UNUSE
 	int fd = unit_memfd(SIZE);
 
 	p->export_fd = fd;
+	p->picture_answer = GPU_RESP_ERR_INVALID_PARAMETER;
 	p->picture = frame_create(&f->quota, WIDTH, HEIGHT);
 	assert_ok(create_context(f, 1, 0, "", 0));
 	assert_ok(create_blob(f, 1, VIRTIO_GPU_BLOB_MEM_HOST3D, SIZE, NULL, 0));
@@ -610,6 +711,9 @@ int main(int argc, char **argv)
 		{ "/scanout-dmabuf/display-changes", &soft_impl, test_display_changes },
 		{ "/scanout-dmabuf/detach", &soft_impl, test_detach },
 		{ "/scanout-dmabuf/memory-goes", &soft_impl, test_memory_goes },
+		{ "/scanout-dmabuf/not-shown-yet", &soft_impl, test_not_shown_yet },
+		{ "/scanout-dmabuf/left-over", &soft_impl, test_left_over },
+		{ "/scanout-dmabuf/no-output", &soft_impl, test_no_output },
 		{ "/scanout-dmabuf/rearranged", &soft_impl, test_rearranged },
 		{ "/scanout-dmabuf/parts", &soft_impl, test_parts },
 		{ "/scanout-dmabuf/other-forms", &soft_impl, test_other_forms },
@@ -622,6 +726,7 @@ int main(int argc, char **argv)
 		{ "/scanout-dmabuf/blob", &soft_impl, test_blob },
 		{ "/scanout-dmabuf/blob-of-contexts", &puppet_impl, test_blob },
 		{ "/scanout-dmabuf/texture", &puppet_impl, test_texture },
+		{ "/scanout-dmabuf/texture-blob", &puppet_impl, test_texture_blob },
 		{ "/scanout-dmabuf/no-texture", &puppet_impl, test_no_texture },
 		{ "/scanout-dmabuf/no-host-blob", &puppet_impl, test_no_host_blob },
 	};

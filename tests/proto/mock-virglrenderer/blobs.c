@@ -45,6 +45,10 @@ static bool make_memory(struct mock_resource *blob)
 		blob->fd = make_pipe();
 		return blob->fd >= 0;
 	}
+	if (kind == MOCK_BLOBS_DMABUF) {
+		blob->pixels = mock_share(NULL, blob->size_bytes, &blob->fd);
+		return blob->pixels != NULL;
+	}
 	blob->fd = memfd_create("mock-blob", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (blob->fd < 0 || ftruncate(blob->fd, (off_t)(blob->size_bytes - short_bytes)) < 0) {
 		return false;
@@ -84,6 +88,9 @@ static void apply_kind(struct mock_resource *blob)
 		break;
 	case MOCK_BLOBS_FD_TYPE:
 		blob->fd_type = (int)value;
+		break;
+	case MOCK_BLOBS_DMABUF:
+		blob->fd_type = VIRGL_RENDERER_BLOB_FD_TYPE_DMABUF;
 		break;
 	case MOCK_BLOBS_PICTURE:
 		blob->width = value & 0xffff;

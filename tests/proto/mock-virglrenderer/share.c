@@ -61,7 +61,9 @@ uint8_t *mock_share(const uint8_t *bytes, size_t size_bytes, int *fd_out)
 		}
 		return NULL;
 	}
-	memcpy(shared, bytes, size_bytes);
+	if (bytes != NULL) {
+		memcpy(shared, bytes, size_bytes);
+	}
 	*fd_out = fd;
 	return shared;
 }
