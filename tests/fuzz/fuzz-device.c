@@ -10,6 +10,8 @@
  * the end: each was answered, and nothing is held of the memory that a guest
  * can ask for.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@
 #include "input.h"
 #include "model.h"
 #include "recorder.h"
+#include "util/checked.h"
 #include "window.h"
 
 #define QUOTA_BYTES (UINT64_C(16) << 20)
@@ -110,6 +113,7 @@ const char *fuzz_prepare(void)
 		}
 	}
 	g_assert_nonnull(which);
+	guestmem_keep_files();
 	if (which->is_kept && start_renderer(which->name, &kept) < 0) {
 		return FUZZ_RENDERER " does not start on this host";
 	}
@@ -533,6 +537,7 @@ static void do_set_display(struct fuzz *fuzz)
 	fuzz->display->is_busy = byte & 2;
 	fuzz->display->has_read = byte & 4;
 	fuzz->display->answers = byte & 8;
+	fuzz->display->dmabufs = byte & 16 ? (byte & 32 ? DMABUFS_ALL : DMABUFS_LINEAR) : DMABUFS_NONE;
 }
 
 static void answer(struct fuzz *fuzz, const struct recorder_question *question, bool is_none)
@@ -655,6 +660,46 @@ static void do_scribble(struct fuzz *fuzz)
 	}
 }
 
+/* ---- buffers of the guest's pages ---- */
+
+#define MAX_RUNS 1024
+#define MAX_BUFFER_BYTES (UINT64_C(64) << 20)
+
+/* As the kernel does it, but that the buffer is none. */
+static int export(void *data G_GNUC_UNUSED, const struct exporter_run *runs, size_t n_runs)
+{
+	uint64_t mask = (uint64_t)sysconf(_SC_PAGESIZE) - 1, sum = 0;
+
+	for (size_t i = 0; i < n_runs; i++) {
+		off_t end = lseek(runs[i].fd, 0, SEEK_END);
+
+		g_assert_cmpint(end, >=, 0);
+		g_assert_cmpuint((runs[i].offset_bytes | runs[i].size_bytes) & mask, ==, 0);
+		g_assert_cmpuint(runs[i].size_bytes, >, 0);
+		g_assert_true(checked_range(runs[i].offset_bytes, runs[i].size_bytes,
+					    (uint64_t)end));
+		sum += runs[i].size_bytes;
+	}
+	g_assert_cmpuint(n_runs, >, 0);
+	if (n_runs > MAX_RUNS || sum > MAX_BUFFER_BYTES) {
+		return -EINVAL;
+	}
+	return fcntl(runs[0].fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static const struct exporter exporter = { .export = export };
+
+/* What is read is a resource's that there is. */
+static void assert_shown(struct fuzz *fuzz)
+{
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		uint32_t id = fuzz->dev.scanouts[i].dmabuf_of;
+
+		g_assert_true((id != 0) == (fuzz->display->shown[i] != NULL));
+		g_assert_true(id == 0 || device_find_resource(&fuzz->dev, id) != NULL);
+	}
+}
+
 /* ---- another device ---- */
 
 /* What a foreign renderer has in its blobs, and when, no model knows. */
@@ -668,6 +713,7 @@ static void start_device(struct fuzz *fuzz, uint64_t last_seq)
 	device_init(&fuzz->dev, fuzz->renderer, &fuzz->display->base, &quota);
 	fuzz->dev.fences.last_seq = last_seq;
 	device_set_breather(&fuzz->dev, breathe, fuzz);
+	device_set_exporter(&fuzz->dev, &exporter, NULL);
 	device_set_recorder(&fuzz->dev, &archive_recorder, fuzz->archive);
 	if (has_window()) {
 		device_set_mapper(&fuzz->dev, &window_mapper, &fuzz->window, WINDOW_BYTES);
@@ -868,6 +914,7 @@ void fuzz_one(const uint8_t *bytes, size_t size_bytes)
 		if (i < G_N_ELEMENTS(operations)) {
 			operations[i](&fuzz);
 			take_answers(&fuzz);
+			assert_shown(&fuzz);
 		}
 	}
 	settle(&fuzz);

@@ -18,6 +18,9 @@ static void recorder_destroy(struct display *d)
 {
 	struct witness *recorder = from_base(d);
 
+	for (unsigned int i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		dmabuf_unref(recorder->shown[i]);
+	}
 	g_ptr_array_free(recorder->frames, TRUE);
 	g_array_free(recorder->questions, TRUE);
 	g_free(recorder);
@@ -38,7 +41,7 @@ static void look_at(const struct display_picture *picture, const struct rect *da
 	(void)sum;
 }
 
-static bool recorder_update(struct display *d, uint32_t scanout_id G_GNUC_UNUSED,
+static bool recorder_update(struct display *d, uint32_t scanout_id,
 			    const struct display_picture *picture, const struct rect *damage)
 {
 	struct witness *recorder = from_base(d);
@@ -48,6 +51,7 @@ static bool recorder_update(struct display *d, uint32_t scanout_id G_GNUC_UNUSED
 	g_assert_cmpuint(picture->view.height, >=, DISPLAY_MIN_SIDE);
 	g_assert_false(rect_is_empty(damage));
 	look_at(picture, damage);
+	g_clear_pointer(&recorder->shown[scanout_id], dmabuf_unref);
 	if (recorder->frames->len == MAX_FRAMES) {
 		g_ptr_array_remove_index(recorder->frames, 0);
 	}
@@ -62,8 +66,33 @@ static void recorder_reclaim(struct display *d)
 	}
 }
 
-static void recorder_disable(struct display *d G_GNUC_UNUSED, uint32_t scanout_id G_GNUC_UNUSED)
+static enum dmabuf_kinds recorder_dmabufs(struct display *d)
 {
+	return from_base(d)->dmabufs;
+}
+
+static bool recorder_update_dmabuf(struct display *d, uint32_t scanout_id, struct dmabuf *dmabuf,
+				   uint32_t serial G_GNUC_UNUSED, const struct rect *damage)
+{
+	struct witness *recorder = from_base(d);
+	const struct dmabuf_layout *layout = &dmabuf->layout;
+
+	g_assert_true(recorder->is_watched);
+	g_assert_true(dmabuf_is_among(layout, recorder->dmabufs));
+	g_assert_cmpuint(layout->width, >=, DISPLAY_MIN_SIDE);
+	g_assert_cmpuint(layout->height, >=, DISPLAY_MIN_SIDE);
+	g_assert_cmpuint(layout->stride_bytes / sizeof(uint32_t), >=, layout->width);
+	g_assert_cmpuint(layout->offset_bytes, ==, 0);
+	g_assert_false(rect_is_empty(damage));
+	g_assert_true(rect_is_inside(damage, layout->width, layout->height));
+	dmabuf_unref(recorder->shown[scanout_id]);
+	recorder->shown[scanout_id] = dmabuf_ref(dmabuf);
+	return recorder->is_busy;
+}
+
+static void recorder_disable(struct display *d, uint32_t scanout_id)
+{
+	g_clear_pointer(&from_base(d)->shown[scanout_id], dmabuf_unref);
 }
 
 static void recorder_cursor_set(struct display *d G_GNUC_UNUSED,
@@ -106,6 +135,8 @@ static const struct display_impl recorder_impl = {
 	.destroy = recorder_destroy,
 	.is_watched = recorder_is_watched,
 	.update = recorder_update,
+	.dmabufs = recorder_dmabufs,
+	.update_dmabuf = recorder_update_dmabuf,
 	.reclaim = recorder_reclaim,
 	.disable = recorder_disable,
 	.cursor_set = recorder_cursor_set,

@@ -22,8 +22,10 @@ struct witness {
 	bool is_busy;	   /* pictures have to wait */
 	bool has_read;	   /* nobody reads the frames any more: reclaim() lets go of them */
 	bool answers;	   /* there is somebody to ask */
+	enum dmabuf_kinds dmabufs;
 	GArray *questions; /* of struct recorder_question, not yet answered */
 	GPtrArray *frames; /* owned references, held as a slow reader does */
+	struct dmabuf *shown[DISPLAY_MAX_SCANOUTS]; /* owned references: what is read at any time */
 };
 
 struct witness *recorder_create(void); /* display_destroy() ends it */
