@@ -27,6 +27,7 @@
 #define END_LIMIT_MS 15000
 #define PASSED_FD 3
 #define LAST_WORDS_MS 100
+#define FDS_WAIT_MS 5000
 
 static int shown_fd = -1;
 
@@ -407,6 +408,25 @@ pid_t daemon_find_process(const struct daemon *daemon, const char *name)
 unsigned int daemon_count_fds(const struct daemon *daemon)
 {
 	return proctree_count_fds(daemon->pid);
+}
+
+struct expected_fds {
+	const struct daemon *daemon;
+	unsigned int n;
+};
+
+static bool has_no_more_fds(void *data)
+{
+	const struct expected_fds *expected = data;
+
+	return daemon_count_fds(expected->daemon) <= expected->n;
+}
+
+bool daemon_wait_fds(const struct daemon *daemon, unsigned int n_at_most)
+{
+	struct expected_fds expected = {daemon, n_at_most};
+
+	return suite_wait(has_no_more_fds, &expected, FDS_WAIT_MS);
 }
 
 unsigned int daemon_count_children(const struct daemon *daemon)

@@ -131,18 +131,6 @@ static void test_work(const void *mode)
 	rig_destroy(rig);
 }
 
-struct expected_fds {
-	const struct daemon *daemon;
-	unsigned int n;
-};
-
-static bool has_no_more_fds(void *data)
-{
-	const struct expected_fds *expected = data;
-
-	return daemon_count_fds(expected->daemon) <= expected->n;
-}
-
 /* Within one session: what is made and dropped leaves nothing, once it is with its process. */
 static void test_session(const void *mode)
 {
@@ -157,8 +145,7 @@ static void test_session(const void *mode)
 		if (i == 5) {
 			n_fds = daemon_count_fds(rig->daemon);
 		} else if (i > 5) {
-			struct expected_fds expected = {rig->daemon, n_fds};
-			g_assert_true(suite_wait(has_no_more_fds, &expected, 5000));
+			g_assert_true(daemon_wait_fds(rig->daemon, n_fds));
 		}
 	}
 	rig_destroy(rig);
