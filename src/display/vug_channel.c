@@ -64,9 +64,9 @@ void vug_channel_close(struct vug_channel *channel)
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		channel->surfaces[i].width = 0;
 		channel->surfaces[i].height = 0;
-		if (channel->surfaces[i].dmabuf_id != 0) {
-			channel->surfaces[i].dmabuf_id = DMABUF_OF_BEFORE;
-		}
+		/* It may not have heard that it was off. */
+		channel->surfaces[i].dmabuf_id =
+			channel->surfaces[i].had_dmabuf ? DMABUF_OF_BEFORE : 0;
 	}
 	channel->is_negotiated = false;
 	channel->is_acceptance_due = false;
@@ -213,6 +213,7 @@ static void add_dmabuf_scanout(struct vug_channel *channel, uint32_t scanout_id,
 				   sizeof(body.scanout), dmabuf);
 	}
 	channel->surfaces[scanout_id].dmabuf_id = dmabuf->id;
+	channel->surfaces[scanout_id].had_dmabuf = true;
 	channel->surfaces[scanout_id].width = 0;
 	channel->surfaces[scanout_id].height = 0;
 }

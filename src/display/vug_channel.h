@@ -28,7 +28,8 @@ struct vug_channel {
 	/* What the front-end has: a surface, or a buffer. */
 	struct {
 		uint32_t width, height; /* of the surface; 0: none that is shown */
-		uint64_t dmabuf_id;	/* 0: none; of a channel before this one it may have one, too */
+		uint64_t dmabuf_id;	/* 0: none; it may have one of a channel before this one */
+		bool had_dmabuf;	/* on any channel */
 	} surfaces[DISPLAY_MAX_SCANOUTS];
 	struct vug_out out;
 };

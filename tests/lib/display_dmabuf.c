@@ -40,7 +40,7 @@ static bool is_swapped(uint32_t fourcc)
 	return fourcc == XB24 || fourcc == AB24;
 }
 
-static bool is_known(uint32_t fourcc)
+static bool is_known_fourcc(uint32_t fourcc)
 {
 	return fourcc == XR24 || fourcc == AR24 || is_swapped(fourcc);
 }
@@ -60,7 +60,7 @@ static void check_layout(struct display *display, const struct gpu_msg_dmabuf_sc
 		display_add_breach(display, "DMABUF_SCANOUT(%u) of %ux%u", scanout->scanout_id,
 				   scanout->width, scanout->height);
 	}
-	if (!is_known(scanout->fd_drm_fourcc) ||
+	if (!is_known_fourcc(scanout->fd_drm_fourcc) ||
 	    (message->modifier != MOD_LINEAR && message->modifier != MOD_INVALID) ||
 	    (scanout->fd_flags & ~Y_0_TOP)) {
 		display_add_breach(display,
@@ -126,6 +126,14 @@ static void replace(struct display *display, const struct gpu_msg_dmabuf_scanout
 	g_mutex_unlock(&display->lock);
 }
 
+/* On this channel: of one before it the daemon can't tell what has arrived. */
+static bool was_shown(const struct display *display, uint32_t scanout_id)
+{
+	const struct display_surface *surface = &display->surfaces[scanout_id];
+
+	return surface->n_scanouts + surface->n_dmabufs > 0;
+}
+
 void display_take_dmabuf(struct display *display, const struct gpu_msg_dmabuf_scanout2 *message,
 			 const struct incoming_fds *fds)
 {
@@ -144,7 +152,8 @@ void display_take_dmabuf(struct display *display, const struct gpu_msg_dmabuf_sc
 	if (fds->n > 0) {
 		check_layout(display, message);
 		bytes = map(display, scanout, fds->last, &size);
-	} else if (!display->surfaces[scanout->scanout_id].dmabuf.bytes) {
+	} else if (!display->surfaces[scanout->scanout_id].dmabuf.bytes &&
+		   was_shown(display, scanout->scanout_id)) {
 		display_add_breach(display, "DMABUF_SCANOUT(%u) off, and there was no buffer",
 				   scanout->scanout_id);
 	}

@@ -23,9 +23,10 @@ struct screen {
 	struct {
 		uint32_t width, height; /* of the surface, or buffer; 0: none */
 		bool is_full_due;
-		bool is_dmabuf;
+		bool is_dmabuf; /* kept beyond its channel, as QEMU does */
 	} surfaces[DISPLAY_MAX_SCANOUTS];
 	unsigned int n_draws, n_drawn; /* updates of buffers, and answers to them */
+	bool is_later;		       /* there was a channel before this one */
 	bool has_lied;		       /* it has sent bytes that may be any answer */
 	GQueue questions; /* requests that want a reply, oldest first */
 };
