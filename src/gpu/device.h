@@ -116,7 +116,7 @@ void device_reset(struct device *dev);
 /* The display knows nothing: tell it all again. */
 void device_replay(struct device *dev);
 /* The display's answers; NULL: none. */
-/* Of the display, for itself: no guest waits for it. */
+/* Of the display, for itself, if it needs to know: no guest waits for it. */
 void device_ask_info(struct device *dev);
 void device_take_info(struct device *dev, uint64_t token,
 		      const struct virtio_gpu_resp_display_info *info);

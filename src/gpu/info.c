@@ -44,8 +44,11 @@ enum gpu_resp handle_get_display_info(struct device *dev, struct command *comman
 
 void device_ask_info(struct device *dev)
 {
-	bool ignored = display_request_info(dev->display, DISPLAY_NO_TOKEN);
-	(void)ignored; /* then there is none */
+	/* Buffers go to outputs that there are, and frames to any. */
+	if (display_dmabufs(dev->display) != DMABUFS_NONE) {
+		bool ignored = display_request_info(dev->display, DISPLAY_NO_TOKEN);
+		(void)ignored; /* then there is none */
+	}
 }
 
 void device_take_info(struct device *dev, uint64_t token,
