@@ -766,24 +766,31 @@ class Lab:
     def vm(self, frontend, device, daemon, name="vm", **kwargs):
         return VM(self, name, frontend, device, daemon, **kwargs)
 
-    def drive(self, frontend, programs, libraries=(), name="programs"):
+    def drive(self, frontend, programs, libraries=(), name="programs", files=(),
+              without=(), size_mib=128):
         """An image with programs that the back-end for this front-end was
         built with, and the libraries that they need, but for the C library's
-        own, which is as old as the guest's or older."""
+        own, which is as old as the guest's or older, and those named in
+        without, which the guest has to have. files: what else of that system
+        is to be there."""
         prefix = self.settings.prefix(frontend) if self.settings.enter_13 else []
         folder, image = self.path(name), self.path(name + ".img")
         os.makedirs(os.path.join(folder, "lib"))
+        own = "\\|".join(("c", "m", "dl", "rt", "pthread", *without))
         script = ("cp -L \"$@\" " + shlex.quote(folder) + " && "
                   "for p in \"$@\"; do ldd \"$p\"; done | "
                   "sed -n 's/.* => \\(.*\\) (0x.*/\\1/p' | sort -u | "
-                  "grep -v '/lib\\(c\\|m\\|dl\\|rt\\|pthread\\)\\.so' | "
+                  f"grep -v '/lib\\({own}\\)\\.so' | "
                   "xargs cp -L -t " + shlex.quote(folder + "/lib"))
         subprocess.run([*prefix, "sh", "-euc", script, "sh", *programs],
                        check=True, stdin=subprocess.DEVNULL)
+        if files:
+            subprocess.run([*prefix, "cp", "-L", "-t", folder, *files],
+                           check=True, stdin=subprocess.DEVNULL)
         for library in libraries:
             shutil.copy(library, os.path.join(folder, "lib"))
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal",
-                        "-d", folder, image, "128M"], check=True,
+                        "-d", folder, image, f"{size_mib}M"], check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         return image
 
