@@ -596,6 +596,8 @@ def lifecycle(t):
     stops, reloads, reboots = (100, 20, 10) if full else (25, 5, 4)
     vm = t.boot()
     vm.load_driver()
+    # The first large picture has the daemon make the pipe that it lends by.
+    console_shows(vm, "the first picture")
     fds = t.daemon.fd_count()
     with t.check(f"stop and cont {stops} times"):
         for i in range(stops):
