@@ -28,6 +28,8 @@ static const struct {
 	{"4k", row_4k, false},
 	{"1080p-blob", row_1080p_blob, false},
 	{"4k-blob", row_4k_blob, false},
+	{"1080p-blob-paced", row_1080p_blob_paced, false},
+	{"4k-blob-paced", row_4k_blob_paced, false},
 	{"map-blob", row_map_blob, false},
 	{"small-paced", row_small_paced, false},
 	{"1080p-paced", row_1080p_paced, false},

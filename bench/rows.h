@@ -27,6 +27,8 @@ void row_4k(const struct row_options *options);
 /* The same without a transfer: out of three blobs in turn. */
 void row_1080p_blob(const struct row_options *options);
 void row_4k_blob(const struct row_options *options);
+void row_1080p_blob_paced(const struct row_options *options);
+void row_4k_blob_paced(const struct row_options *options);
 /* 16 MiB of the renderer's memory into the guest's window and out of it. */
 void row_map_blob(const struct row_options *options);
 /* A guest that draws a frame when the last one is on the display. */

@@ -261,39 +261,55 @@ void row_4k_paced(const struct row_options *options)
 #define FIRST_BLOB 100u
 
 /* Frames that the guest has drawn into memory that they are shown from. */
-static void blob_frames(const struct row_options *options, const struct virtio_gpu_rect *screen)
+static void blob_frames(const struct row_options *options, const struct virtio_gpu_rect *screen,
+			bool is_paced)
 {
 	struct machine *machine = machine_create_placed(options->command);
 	struct picture *first =
 		machine_show_picture(machine, 0, screen->width, screen->height, screen);
 	struct picture *blobs[STREAM_BLOBS];
+	/* One at a time is drawn where the last one was, as a transfer's is. */
+	uint32_t n_pictures = is_paced ? 1 : STREAM_BLOBS;
 	struct stream stream;
 
 	for (uint32_t i = 0; i < STREAM_BLOBS; i++) {
-		blobs[i] = picture_create(machine->ram, screen->width, screen->height, screen);
+		blobs[i] = i < n_pictures ? picture_create(machine->ram, screen->width,
+							   screen->height, screen)
+					  : blobs[0];
 		if (!machine_add_blob(machine, FIRST_BLOB + i, blobs[i])) {
 			g_error("this back-end has no blobs");
 		}
 	}
+	machine->reader->shown_fd = is_paced ? eventfd(0, EFD_CLOEXEC) : -1;
 	stream_init_blobs(&stream, machine, FIRST_BLOB, blobs);
-	draw(&stream, false, 0, after_seconds(WARM_UP_S), UINT64_MAX);
-	measure_frames(&stream, false, options->seconds);
+	draw(&stream, is_paced, 0, after_seconds(WARM_UP_S), UINT64_MAX);
+	measure_frames(&stream, is_paced, options->seconds);
 	check_last_frame(&stream);
 	machine_destroy(machine);
 	picture_destroy(first);
-	for (uint32_t i = 0; i < STREAM_BLOBS; i++) {
+	for (uint32_t i = 0; i < n_pictures; i++) {
 		picture_destroy(blobs[i]);
 	}
 }
 
 void row_1080p_blob(const struct row_options *options)
 {
-	blob_frames(options, &full_1080p);
+	blob_frames(options, &full_1080p, false);
 }
 
 void row_4k_blob(const struct row_options *options)
 {
-	blob_frames(options, &full_4k);
+	blob_frames(options, &full_4k, false);
+}
+
+void row_1080p_blob_paced(const struct row_options *options)
+{
+	blob_frames(options, &full_1080p, true);
+}
+
+void row_4k_blob_paced(const struct row_options *options)
+{
+	blob_frames(options, &full_4k, true);
 }
 
 /* ---- the first flush of a picture ---- */
