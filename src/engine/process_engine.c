@@ -572,7 +572,9 @@ static void process_engine_stop(struct engine *base)
 	spawner_finish(&engine->spawner);
 	relay_end_process(&engine->relay);
 	relay_finish(&engine->relay, loop);
-	g_clear_pointer(&engine->display, display_destroy);
+	/* Until its thread has ended it may say that it is ready, and is looked at then. */
+	display_destroy(engine->display);
+	engine->display = NULL;
 }
 
 static void close_fd(int fd)
