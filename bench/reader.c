@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_gpu.h>
 #include <poll.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #define WAIT_LIMIT_NS (5 * NS_PER_S)
 #define STALL_US 50000
 #define HALF_NUMBERS 0x800000u
+/* The first pixel has the frame's number. */
+#define SKIMMED_BYTES sizeof(uint32_t)
 
 struct message {
 	struct gpu_msg_header header;
@@ -75,9 +78,38 @@ static void free_message(struct message *message)
 	g_free(message);
 }
 
-/* Three reads and an allocation, as QEMU does. */
-static struct message *receive(int fd)
+/* Without a copy. */
+static bool drop(struct reader *reader, size_t size)
 {
+	while (size > 0) {
+		ssize_t n = splice(reader->fd, NULL, reader->null_pipe[1], NULL, size, 0);
+
+		if (n <= 0) {
+			return false;
+		}
+		size -= (size_t)n;
+		while (n > 0) {
+			ssize_t gone =
+				splice(reader->null_pipe[0], NULL, reader->null_fd, NULL, (size_t)n, 0);
+			g_assert_cmpint(gone, >, 0);
+			n -= gone;
+		}
+	}
+	return true;
+}
+
+/* How much of an update's payload is read; of others all. */
+static size_t count_wanted(const struct reader *reader, const struct gpu_msg_header *header)
+{
+	return reader->skims && header->request == VHOST_USER_GPU_UPDATE
+		       ? MIN(header->size, sizeof(struct gpu_msg_update) + SKIMMED_BYTES)
+		       : header->size;
+}
+
+/* Three reads and an allocation, as QEMU does. */
+static struct message *receive(struct reader *reader)
+{
+	int fd = reader->fd;
 	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 	struct gpu_msg_header header;
 	int passed_fd = -1;
@@ -88,9 +120,11 @@ static struct message *receive(int fd)
 	    !read_all(fd, &header.size, sizeof(header.size), &passed_fd)) {
 		return NULL;
 	}
-	struct message *message = g_malloc(sizeof(*message) + header.size);
+	size_t wanted = count_wanted(reader, &header);
+	struct message *message = g_malloc(sizeof(*message) + wanted);
 	message->header = header;
-	bool is_whole = read_all(fd, message->payload, header.size, &passed_fd);
+	bool is_whole = read_all(fd, message->payload, wanted, &passed_fd) &&
+			drop(reader, header.size - wanted);
 	message->fd = passed_fd;
 	if (!is_whole) {
 		free_message(message);
@@ -185,14 +219,9 @@ static void take_latency(_Atomic int64_t *kicked_ns, uint32_t number, struct sam
 	}
 }
 
-/* With the lock held: what the update has left on the surface. */
-static void look(struct reader *reader, struct reader_scanout *scanout)
+/* With the lock held: -1 is a mixture of frames. */
+static void note_frame(struct reader *reader, struct reader_scanout *scanout, int64_t number)
 {
-	pixman_image_t *surface = scanout->surface;
-	int64_t number = picture_find_number(
-		&scanout->damage, reader->is_solid, pixman_image_get_data(surface),
-		(uint32_t)pixman_image_get_stride(surface) / (uint32_t)sizeof(uint32_t));
-
 	if (number < 0) {
 		reader->counts.n_torn += 1;
 		return;
@@ -208,6 +237,29 @@ static void look(struct reader *reader, struct reader_scanout *scanout)
 			eventfd_write(reader->shown_fd, 1);
 		}
 	}
+}
+
+/* With the lock held: what the update has left on the surface. */
+static void look(struct reader *reader, struct reader_scanout *scanout)
+{
+	pixman_image_t *surface = scanout->surface;
+
+	note_frame(reader, scanout,
+		   picture_find_number(&scanout->damage, reader->is_solid,
+				       pixman_image_get_data(surface),
+				       (uint32_t)pixman_image_get_stride(surface) /
+					       (uint32_t)sizeof(uint32_t)));
+}
+
+static void skim(struct reader *reader, const struct message *message)
+{
+	const struct gpu_msg_update *update = (const void *)message->payload;
+	uint32_t pixel;
+
+	g_assert_cmpuint(update->scanout_id, <, READER_SCANOUTS);
+	memcpy(&pixel, message->payload + sizeof(*update), sizeof(pixel));
+	reader->counts.n_updates += 1;
+	note_frame(reader, &reader->scanouts[update->scanout_id], pixel & FRAME_NUMBER_MASK);
 }
 
 static void compose(struct reader *reader, const struct message *message)
@@ -259,7 +311,11 @@ static void handle(struct reader *reader, const struct message *message)
 		set_surface(reader, (const void *)message->payload);
 		break;
 	case VHOST_USER_GPU_UPDATE:
-		compose(reader, message);
+		if (reader->skims) {
+			skim(reader, message);
+		} else {
+			compose(reader, message);
+		}
 		break;
 	case VHOST_USER_GPU_DMABUF_SCANOUT:
 	case VHOST_USER_GPU_DMABUF_SCANOUT2:
@@ -304,7 +360,7 @@ static void *thread_main(void *data)
 	int64_t next_ns = 0;
 
 	place_display();
-	while ((message = receive(reader->fd)) != NULL) {
+	while ((message = receive(reader)) != NULL) {
 		g_mutex_lock(&reader->lock);
 		handle(reader, message);
 		g_mutex_unlock(&reader->lock);
@@ -324,6 +380,8 @@ struct reader *reader_create(int consume_fd, unsigned int max_updates_per_s)
 
 	reader->fd = consume_fd;
 	reader->shown_fd = -1;
+	reader->null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	g_assert_no_errno(pipe2(reader->null_pipe, O_CLOEXEC));
 	reader->max_updates_per_s = max_updates_per_s;
 	reader->frame_kicked_ns = g_malloc0(sizeof(*reader->frame_kicked_ns) * READER_HISTORY);
 	reader->cursor_kicked_ns = g_malloc0(sizeof(*reader->cursor_kicked_ns) * READER_HISTORY);
@@ -339,6 +397,9 @@ void reader_destroy(struct reader *reader)
 	}
 	g_thread_join(reader->thread);
 	close(reader->fd);
+	close(reader->null_fd);
+	close(reader->null_pipe[0]);
+	close(reader->null_pipe[1]);
 	if (reader->shown_fd >= 0) {
 		close(reader->shown_fd);
 	}

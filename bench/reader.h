@@ -28,11 +28,14 @@ struct reader_counts {
 	uint64_t n_cursors; /* cursor messages */
 };
 
+/* With skims it costs next to nothing, so that it is the back-end that bounds the frames. */
 struct reader {
 	int fd;				  /* blocking */
 	int shown_fd;			  /* eventfd: a newer frame is shown; -1: nobody waits */
 	unsigned int max_updates_per_s;	  /* 0: as fast as they come */
 	_Atomic unsigned int stall_every; /* stops for a while after so many updates; 0: never */
+	_Atomic bool skims; /* looks at the first row of an update, and at no other pixel */
+	int null_fd, null_pipe[2];	  /* where the others go */
 	GThread *thread;
 
 	/* What the guest has done and when; written before the kick. */

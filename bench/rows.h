@@ -27,6 +27,11 @@ void row_4k(const struct row_options *options);
 /* The same without a transfer: out of three blobs in turn. */
 void row_1080p_blob(const struct row_options *options);
 void row_4k_blob(const struct row_options *options);
+/* To a display that copies nothing: what the back-end could do. */
+void row_1080p_skimmed(const struct row_options *options);
+void row_4k_skimmed(const struct row_options *options);
+void row_1080p_blob_skimmed(const struct row_options *options);
+void row_4k_blob_skimmed(const struct row_options *options);
 void row_1080p_blob_paced(const struct row_options *options);
 void row_4k_blob_paced(const struct row_options *options);
 /* 16 MiB of the renderer's memory into the guest's window and out of it. */
