@@ -283,6 +283,17 @@ static const char *peer_next(struct fixture *f)
 
 #define expect(f, text) g_assert_cmpstr(peer_next(f), ==, text)
 
+/* A buffer that was not there before, and all of it. */
+static void expect_buffer(struct fixture *f, uint32_t scanout_id, char letter)
+{
+	g_autofree char *buffer = g_strdup_printf(
+		"dmabuf2 %u %c 64x32/256 XR24 flags 0 modifier 0", scanout_id, letter);
+	g_autofree char *drawn = g_strdup_printf("draw %u 64x32+0+0", scanout_id);
+
+	expect(f, buffer);
+	expect(f, drawn);
+}
+
 static void reply(struct fixture *f, uint32_t request, const void *payload, uint32_t size)
 {
 	const struct vug_header header = { request, VUG_FLAG_REPLY, size };
@@ -449,8 +460,7 @@ static void test_negotiation(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	g_assert_true(takes(f, 0));
 	g_assert_true(takes(f, 2));
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 }
 
 /* QEMU before 8.1 is not told of an order of pixels, and takes them to be in rows. */
@@ -482,8 +492,7 @@ static void test_flips_and_damage(struct fixture *f, gconstpointer data G_GNUC_U
 {
 	negotiate(f, 3);
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	draw(f);
 	wait_taken(f, 1, 0, 1);
 	/* The same buffer: what has changed of it. */
@@ -493,12 +502,10 @@ static void test_flips_and_damage(struct fixture *f, gconstpointer data G_GNUC_U
 	wait_taken(f, 2, 0, 2);
 	/* Another: its descriptor, each time anew, as the front-end closes it. */
 	g_assert_true(show(f, 0, 1, 3));
-	expect(f, "dmabuf2 0 B 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'B');
 	draw(f);
 	g_assert_true(show(f, 0, 0, 4));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	draw(f);
 	wait_taken(f, 4, 0, 4);
 	assert_quiet(f);
@@ -509,15 +516,13 @@ static void test_one_at_a_time(struct fixture *f, gconstpointer data G_GNUC_UNUS
 {
 	negotiate(f, 3);
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	g_assert_true(show(f, 0, 0, 2));
 	g_assert_true(show(f, 0, 0, 5));
 	g_assert_true(show(f, 1, 1, 3));
 	assert_quiet(f);
 	draw(f);
-	expect(f, "dmabuf2 1 B 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 1 64x32+0+0");
+	expect_buffer(f, 1, 'B');
 	assert_quiet(f);
 	draw(f);
 	expect(f, "draw 0 6x4+2+2");
@@ -532,8 +537,7 @@ static void test_others_go_on(struct fixture *f, gconstpointer data G_GNUC_UNUSE
 {
 	negotiate(f, 3);
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	show_frame(f, 1);
 	expect(f, "scanout 1 64x32");
 	expect(f, "update 1 64x32+0+0");
@@ -554,8 +558,7 @@ static void test_frames_and_buffers(struct fixture *f, gconstpointer data G_GNUC
 		expect(f, "scanout 0 64x32");
 		expect(f, "update 0 64x32+0+0");
 		g_assert_true(show(f, 0, 0, 1));
-		expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-		expect(f, "draw 0 64x32+0+0");
+		expect_buffer(f, 0, 'A');
 		draw(f);
 	}
 	assert_quiet(f);
@@ -566,8 +569,7 @@ static void test_off(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	negotiate(f, 3);
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	/* While it is drawn, and with another that waits. */
 	g_assert_true(show(f, 0, 1, 2));
 	display_disable(f->display, 0);
@@ -578,8 +580,7 @@ static void test_off(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	draw(f);
 	assert_quiet(f);
 	g_assert_true(show(f, 0, 0, 3));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	draw(f);
 	display_disable(f->display, 0);
 	expect(f, "no-dmabuf 0");
@@ -602,21 +603,18 @@ static void test_hang_up(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	/* A new one is told all anew. */
 	negotiate(f, 3);
 	g_assert_true(show(f, 0, 0, 3));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 }
 
 static void test_replaced(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	negotiate(f, 3);
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	negotiate(f, 3);
 	wait_taken(f, 1, 0, 1);
 	g_assert_true(show(f, 0, 0, 2));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	draw(f);
 	wait_taken(f, 2, 0, 2);
 }
@@ -626,13 +624,8 @@ static void test_left_over(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	negotiate(f, 3);
 	for (uint32_t i = 0; i < 3; i++) {
-		g_autofree char *scanout = g_strdup_printf(
-			"dmabuf2 %u A 64x32/256 XR24 flags 0 modifier 0", i);
-		g_autofree char *drawn = g_strdup_printf("draw %u 64x32+0+0", i);
-
 		g_assert_true(show(f, i, 0, 1));
-		expect(f, scanout);
-		expect(f, drawn);
+		expect_buffer(f, i, 'A');
 		draw(f);
 	}
 	negotiate(f, 3);
@@ -646,8 +639,7 @@ static void test_left_over(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	display_disable(f->display, 1);
 	/* It may have been closed there. */
 	g_assert_true(show(f, 2, 0, 1));
-	expect(f, "dmabuf2 2 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 2 64x32+0+0");
+	expect_buffer(f, 2, 'A');
 	assert_quiet(f);
 }
 
@@ -659,8 +651,7 @@ static void test_no_output(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_false(show(f, 1, 0, 1));
 	assert_quiet(f);
 	g_assert_true(show(f, 0, 0, 2));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	/* One that goes while another is drawn. */
 	say_outputs(f, 3);
 	g_assert_true(show(f, 1, 0, 3));
@@ -677,8 +668,7 @@ static void test_no_answer(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	negotiate(f, 3);
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	g_assert_true(show(f, 1, 1, 2));
 	gint64 start_us = g_get_monotonic_time();
 	wait_ready(f, 3);
@@ -718,8 +708,7 @@ static void test_late_answers(struct fixture *f, gconstpointer data G_GNUC_UNUSE
 		g_assert_true(takes(f, 0));
 		g_assert_true(show(f, 0, 0, 1 + i));
 		if (i == 0) {
-			expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-			expect(f, "draw 0 64x32+0+0");
+			expect_buffer(f, 0, 'A');
 		} else {
 			g_autofree char *line = g_strdup_printf("draw 0 3x4+%u+2", 1 + i);
 
@@ -746,8 +735,7 @@ static void test_odd_answers(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	reply(f, VUG_DMABUF_UPDATE, NULL, 0);
 	reply(f, VUG_DMABUF_UPDATE, bytes, 100);
 	g_assert_true(show(f, 0, 0, 1));
-	expect(f, "dmabuf2 0 A 64x32/256 XR24 flags 0 modifier 0");
-	expect(f, "draw 0 64x32+0+0");
+	expect_buffer(f, 0, 'A');
 	g_assert_true(show(f, 0, 0, 2));
 	draw(f);
 	reply(f, VUG_DMABUF_SCANOUT2, NULL, 0);
