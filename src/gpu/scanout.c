@@ -196,7 +196,7 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 {
 	struct scanout *scanout = &dev->scanouts[scanout_id];
 	struct resource *resource = device_find_resource(dev, scanout->resource_id);
-	struct dmabuf *dmabuf = scanout_find_dmabuf(dev, scanout, resource);
+	struct dmabuf *dmabuf = scanout_find_dmabuf(dev, scanout_id, resource);
 
 	if ((scanout->dmabuf_of != 0) != (dmabuf != NULL)) {
 		damage = &scanout->view;

@@ -316,11 +316,13 @@ static struct scanout_dmabuf *add(struct device *dev, const struct scanout *scan
 	return kept;
 }
 
-struct dmabuf *scanout_find_dmabuf(struct device *dev, const struct scanout *scanout,
+struct dmabuf *scanout_find_dmabuf(struct device *dev, uint32_t scanout_id,
 				   const struct resource *resource)
 {
+	const struct scanout *scanout = &dev->scanouts[scanout_id];
+
 	if (dev->renderer->impl->is_blind || display_dmabufs(dev->display) == DMABUFS_NONE ||
-	    dev->info.pmodes[scanout - dev->scanouts].enabled == 0) {
+	    dev->info.pmodes[scanout_id].enabled == 0) {
 		return NULL;
 	}
 	struct scanout_dmabuf *kept = find(dev, scanout);

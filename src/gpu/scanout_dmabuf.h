@@ -28,7 +28,7 @@ struct scanout_dmabuf {
  * NULL: it is to be shown by frames, because nothing else can be or the
  * display wants it so.
  */
-struct dmabuf *scanout_find_dmabuf(struct device *dev, const struct scanout *scanout,
+struct dmabuf *scanout_find_dmabuf(struct device *dev, uint32_t scanout_id,
 				   const struct resource *resource);
 
 /*
