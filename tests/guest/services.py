@@ -11,15 +11,22 @@ import re
 import signal
 
 from hosts import Host
-from lab import SLOW, Daemon, check, note
+from lab import REPO, SLOW, Daemon, check, note
 from scenarios import (GENERIC, PCI, QEMU11, SHORT, check_no_gpu_messages,
                        console_shows, crash_under_cube, kmscube, scenario)
 from vulkan import vkcopy, vulkaninfo
 
-UNIT = "vhost-device-gpu@vm1"
-SOCKET = "/run/vhost-device-gpu/vm1.sock"
+# Of these two instances the second one has the drop-in of docs/host.md; the
+# third one is a user's.
+PLAIN, CACHING, USERS = "vm1", "vm2", "vm3"
 
-# $1: what has been installed. The container's root is that over the tree's.
+# An ordinary user, who has no session here, but a manager.
+USER_FOLDER = "/run/user-manager"
+AS_USER = ["setpriv", "--reuid=libvirt-qemu", "--regid=kvm", "--clear-groups",
+           "env", f"XDG_RUNTIME_DIR={USER_FOLDER}", f"HOME={USER_FOLDER}"]
+
+# $1: what has been installed, $2: its prefix; $3: the drop-in. The container's
+# root is what has been installed over the tree's.
 HOST = r"""
 mount -t tmpfs -o mode=755 none /run
 mkdir /run/upper /run/work /run/root
@@ -33,12 +40,12 @@ cd /run/root
 # No more than it takes: nothing of the tree's services.
 rm -rf etc/systemd/system/*.wants etc/machine-id var/log/journal
 : >etc/machine-id
-wants=etc/systemd/system/sockets.target.wants
-mkdir -p $wants etc/vhost-device-gpu
-ln -s "$2/lib/systemd/system/vhost-device-gpu@.socket" \
-	$wants/vhost-device-gpu@vm1.socket
-printf '%s\n' "VHOST_DEVICE_GPU_OPTIONS=$3" VHOST_DEVICE_GPU_LOG=info \
-	>etc/vhost-device-gpu/vm1.conf
+mkdir etc/vhost-device-gpu
+for instance in vm1 vm2; do
+	echo VHOST_DEVICE_GPU_LOG=info >etc/vhost-device-gpu/$instance.conf
+done
+mkdir etc/systemd/system/vhost-device-gpu@vm2.service.d
+echo "$3" >etc/systemd/system/vhost-device-gpu@vm2.service.d/cache.conf
 # What would be asked of hardware, and of a network.
 for unit in systemd-udevd systemd-resolved systemd-networkd getty@ console-getty \
 	systemd-logind dbus ldconfig systemd-update-utmp systemd-firstboot; do
@@ -71,15 +78,12 @@ exit 1
 
 
 class Container(Host):
-    def __init__(self, lab, options):
-        super().__init__(lab, "systemd", [], HOST, options)
-        self.wait(lambda: os.path.exists(self.path(SOCKET)), "socket")
-
-    def systemctl(self, *arguments, **more):
-        return self.run("systemctl", "--no-pager", *arguments, **more)
-
-    def show(self, unit, name):
-        return self.systemctl("show", "--value", "-p", name, unit).strip()
+    def __init__(self, lab):
+        with open(os.path.join(REPO, "docs", "host.md")) as f:
+            drop_in = re.search(r"```ini\n(.*?)```", f.read(), re.S)[1]
+        super().__init__(lab, "systemd", [], HOST, drop_in)
+        self.wait(lambda: self.run("systemctl", "is-active", "basic.target",
+                                   may_fail=True), "systemd")
 
     def end(self):
         os.kill(self.process.pid, signal.SIGTERM)
@@ -89,15 +93,32 @@ class Container(Host):
 class Service(Daemon):
     """The program, in the place of one that the suite has started."""
 
-    def __init__(self, host):
-        self.host, self.name = host, f"{UNIT}.service"
-        self.sock, self.process = host.path(SOCKET), host.process
+    MANAGER, FOLDER, LOG = ["systemctl"], "/run", None
+
+    def __init__(self, host, instance):
+        self.host, self.process = host, host.process
+        self.unit = f"vhost-device-gpu@{instance}"
+        self.name = f"{self.unit}.service"
+        self.sock = host.path(
+            f"{self.FOLDER}/vhost-device-gpu/{instance}.sock")
+        self.start_manager()
+        self.systemctl("enable", "--now", f"{self.unit}.socket")
+
+    def start_manager(self):
+        """Nothing to do, as it runs."""
+
+    def systemctl(self, *arguments, **more):
+        return self.host.run(*self.MANAGER, "--no-pager", *arguments, **more)
+
+    def show(self, name):
+        return self.systemctl("show", "--value", "-p", name,
+                              self.name).strip()
 
     def alive(self):
-        return self.host.show(self.name, "ActiveState") == "active"
+        return self.show("ActiveState") == "active"
 
     def require_alive(self):
-        state = self.host.show(self.name, "ActiveState")
+        state = self.show("ActiveState")
         check(state == "active", f"{self.name} is {state}")
 
     def wait_ready(self):
@@ -108,21 +129,47 @@ class Service(Daemon):
         return self.process.family()
 
     def text(self):
+        """What it has said, and what its manager has of it."""
         return self.host.run("journalctl", "--no-pager", "-o", "cat", "-u",
-                             self.name)
+                             self.LOG or self.name)
 
     def stop(self, grace_s=5):
         """Socket and service, as an administrator would; the exit status."""
-        self.host.systemctl("stop", f"{UNIT}.socket", self.name)
-        return int(self.host.show(self.name, "ExecMainStatus"))
+        self.systemctl("stop", f"{self.unit}.socket", self.name)
+        return int(self.show("ExecMainStatus"))
+
+
+class UserService(Service):
+    """The same of a user's manager."""
+
+    MANAGER = [*AS_USER, "systemctl", "--user"]
+    FOLDER, LOG = USER_FOLDER, "user-manager.service"
+
+    def start_manager(self):
+        self.host.run(
+            "systemd-run", "--quiet", "--service-type=notify",
+            f"--unit={self.LOG}", "-p", "Delegate=yes",
+            "-p", "User=libvirt-qemu", "-p", "Group=kvm",
+            "-p", f"RuntimeDirectory={os.path.basename(USER_FOLDER)}",
+            f"--setenv=XDG_RUNTIME_DIR={USER_FOLDER}",
+            f"--setenv=HOME={USER_FOLDER}",
+            "/usr/lib/systemd/systemd", "--user")
+
+
+def expect_no_complaint(service, but=None):
+    """Not of systemd's either, that it has done something without."""
+    wrong = [line for line in service.text().splitlines()
+             if re.search("without| error:| warn:|not permitted", line) and
+             not (but and but in line)]
+    check(not wrong, wrong)
 
 
 @scenario("systemd", [(QEMU11, PCI)], mode="virglrenderer")
 def systemd(t):
-    """A machine connects, that is all: the socket starts the service. Then a
-    second one, with Vulkan."""
-    host = Container(t.lab, f"--gpu-mode={t.mode}")
-    t.daemon = Service(host)
+    """A machine connects, that is all: the socket starts the service, which
+    needs no options. A second one has Vulkan, and its shaders kept."""
+    host = Container(t.lab)
+    t.daemon = Service(host, PLAIN)
     with t.check("nothing runs before somebody connects", alive=False):
         check(not t.daemon.alive(), "it does")
     vm = t.lab.vm(t.frontend, t.device, t.daemon)
@@ -139,17 +186,33 @@ def systemd(t):
     with t.check("who renders is killed, and replaced"):
         crash_under_cube(vm, t.daemon, signal.SIGKILL, "killed")
         kmscube(vm)
-    vm.quit()
-    with t.check(f"the next machine, and Vulkan ({SHORT[GENERIC]})"):
-        vm = t.lab.vm(t.frontend, GENERIC, t.daemon, name="vm2")
+    with t.check("the crash is all that there was"):
+        expect_no_complaint(t.daemon, but="which renders, died")
+        check(t.daemon.show("NRestarts") == "0", "restarted")
+    t.finish(vm)
+    t.daemon = Service(host, CACHING)
+    vm = t.lab.vm(t.frontend, GENERIC, t.daemon, name="vm2")
+    with t.check(f"Vulkan, with a shader cache ({SHORT[GENERIC]})"):
         vm.wait_boot()
         vm.load_driver()
         note(f"{t.name}: {vulkaninfo(vm)}")
         vkcopy(vm)
-    with t.check("nothing was done without, and the crash is all there was"):
-        wrong = [line for line in t.daemon.text().splitlines()
-                 if re.search("without| error:| warn:|not permitted", line)]
-        check(len(wrong) == 1 and "which renders, died" in wrong[0], wrong)
-        check(host.show(t.daemon.name, "NRestarts") == "0", "restarted")
+    with t.check("OpenGL, with a shader cache"):
+        vm.sh("eglinfo -p gbm -B 2>&1", 180 * SLOW)
+        folder = host.path("/var/cache/private/vhost-device-gpu/vm2")
+        kept = sum(len(files) for _, _, files in os.walk(folder))
+        note(f"{t.name}: {kept} files in the shader cache")
+        check(kept > 0, "nothing was kept")
+        expect_no_complaint(t.daemon)
+    t.finish(vm)
+    with t.check("a user's manager has the socket", alive=False):
+        t.daemon = UserService(host, USERS)
+    vm = t.lab.vm(t.frontend, t.device, t.daemon, name="vm3")
+    with t.check("a machine of a user's, with OpenGL"):
+        vm.wait_boot()
+        vm.load_driver(one_mode=(1280, 800))
+        console_shows(vm, "by way of a user's systemd")
+        kmscube(vm)
+        expect_no_complaint(t.daemon)
     t.finish(vm)
     host.end()
