@@ -113,7 +113,8 @@ packages_build=(meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev
 packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev
 	libvulkan-dev kmod ca-certificates)
 packages_vm=(python3 seabios)
-packages_test=(clang edid-decode git)
+# systemd: its tools look at our units and stand for a service manager.
+packages_test=(clang edid-decode git systemd)
 
 # libc6-dbg: valgrind replaces functions of the loader that it finds by name.
 packages_valgrind=(valgrind libc6-dbg)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "capabilities.h"
 #include "engine/render_server.h"
 #include "gpu/udmabuf.h"
 #include "listener.h"
@@ -16,6 +17,7 @@
 #include "probe.h"
 #include "sandbox.h"
 #include "util/log.h"
+#include "util/service.h"
 #include "util/sock.h"
 
 enum exit_status {
@@ -100,6 +102,7 @@ static int serve_path(const struct options *options, const struct renderer_caps 
 		remove_own_socket(options->socket_path, &own);
 		return EXIT_HOST_LACKS;
 	}
+	service_say_ready();
 	int status = listener_run(fd, options, caps);
 	/* A child that served a front-end comes back here as well. */
 	if (getpid() == self) {
@@ -113,6 +116,7 @@ static int serve_fd(const struct options *options, const struct renderer_caps *c
 {
 	fcntl(options->fd, F_SETFD, FD_CLOEXEC);
 	if (!is_listening) {
+		service_say_ready();
 		return backend_run(options->fd, options, caps);
 	}
 	int error = sock_set_nonblocking(options->fd);
@@ -123,6 +127,7 @@ static int serve_fd(const struct options *options, const struct renderer_caps *c
 	if (sandbox_enter(SANDBOX_LISTENER, options) < 0) {
 		return EXIT_HOST_LACKS;
 	}
+	service_say_ready();
 	return listener_run(options->fd, options, caps);
 }
 
@@ -229,15 +234,26 @@ static int run(struct options *options)
 	return serve_path(options, &caps);
 }
 
+static int answer(struct options *options)
+{
+	return sandbox_init(options) == 0 && capabilities_print(options) ? EXIT_SUCCESS
+									 : EXIT_HOST_LACKS;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
+	int (*action)(struct options *) = run;
 
 	choose_heap();
 	sanitize_stdio();
 	log_init();
+	service_open();
 	switch (options_parse(argc, argv, &options)) {
 	case OPTIONS_RUN:
+		break;
+	case OPTIONS_ASKED:
+		action = answer;
 		break;
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;
@@ -248,7 +264,7 @@ int main(int argc, char **argv)
 		return EXIT_WRONG_USE;
 	}
 	block_signals();
-	int status = run(&options);
+	int status = action(&options);
 	options_finish(&options);
 	return status;
 }

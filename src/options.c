@@ -2,8 +2,8 @@
 /*
  * A drop-in for rust-vmm's program: its long and short options, its spellings
  * ("--use-egl false" and "--use-egl=false" alike), its exit status 2 for wrong
- * use. --fd, --virgl and --render-node are those of QEMU's vhost-user back-end
- * conventions, which libvirt uses.
+ * use. --fd, --virgl, --render-node and --print-capabilities are those of
+ * QEMU's vhost-user back-end conventions, which libvirt uses.
  */
 #include "options.h"
 
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "util/service.h"
 #include "util/sock.h"
 
 /* As GOption fills them; all owned. */
@@ -23,11 +24,11 @@ struct raw {
 	char *gpu_mode;
 	char **capsets;
 	char *use_egl, *use_glx, *use_gles, *use_surfaceless;
-	char *gpu_device;
+	char *gpu_device, *render_node;
 	char *max_hostmem, *max_clients, *max_crashes;
 	char *hostmem, *shmem_feature_bit;
 	char *sandbox, *shader_cache, *dmabuf;
-	gboolean is_headless, is_virgl, is_version;
+	gboolean is_headless, is_virgl, is_version, is_asked;
 	char **rest;
 };
 
@@ -103,6 +104,7 @@ static void raw_finish(struct raw *raw)
 	g_free(raw->use_gles);
 	g_free(raw->use_surfaceless);
 	g_free(raw->gpu_device);
+	g_free(raw->render_node);
 	g_free(raw->max_hostmem);
 	g_free(raw->max_clients);
 	g_free(raw->max_crashes);
@@ -163,8 +165,9 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "Render without a window system [true]", "BOOL" },
 		{ "gpu-device", 0, 0, G_OPTION_ARG_FILENAME, &raw->gpu_device,
 		  "DRM render node to use, such as /dev/dri/renderD128 (virglrenderer)", "PATH" },
-		{ "render-node", 0, 0, G_OPTION_ARG_FILENAME, &raw->gpu_device,
-		  "The same as --gpu-device", "PATH" },
+		{ "render-node", 0, 0, G_OPTION_ARG_FILENAME, &raw->render_node,
+		  "The same as --gpu-device; without --virgl and --gpu-mode it is not used",
+		  "PATH" },
 		{ "headless", 0, 0, G_OPTION_ARG_NONE, &raw->is_headless,
 		  "No display output; display info and EDID of our own", NULL },
 		{ "virgl", 0, 0, G_OPTION_ARG_NONE, &raw->is_virgl,
@@ -201,6 +204,10 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "display with OpenGL alone, as others would show nothing; off; auto, which is "
 		  "off as long as no front-end says what its display can [auto]",
 		  "MODE" },
+		{ "print-capabilities", 0, 0, G_OPTION_ARG_NONE, &raw->is_asked,
+		  "Print as JSON which of --virgl and --render-node work on this host, whatever "
+		  "other options say",
+		  NULL },
 		{ "version", 'V', 0, G_OPTION_ARG_NONE, &raw->is_version, "Print the version",
 		  NULL },
 		{ G_OPTION_REMAINING, 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME_ARRAY,
@@ -497,6 +504,28 @@ static bool parse_fd(const char *text, int *fd_out)
 	return true;
 }
 
+/* Of a service manager's; *fd_out is -1 if there is none. */
+static bool take_passed_socket(const struct raw *raw, int *fd_out)
+{
+	unsigned int n = service_take_sockets();
+	const char *option = raw->socket_path != NULL ? "--socket-path"
+			     : raw->fd != NULL	      ? "--fd"
+						      : NULL;
+
+	if (n > 0 && option != NULL) {
+		complain("%s '%s', and a socket was passed by LISTEN_FDS: only one of the two is "
+			 "allowed",
+			 option, raw->fd != NULL ? raw->fd : raw->socket_path);
+		return false;
+	}
+	if (n > 1) {
+		complain("%u sockets were passed by LISTEN_FDS (allowed: 1)", n);
+		return false;
+	}
+	*fd_out = n > 0 ? SERVICE_FIRST_FD : -1;
+	return true;
+}
+
 static bool check_socket(const struct raw *raw, struct options *options)
 {
 	if (raw->socket_path != NULL && raw->fd != NULL) {
@@ -504,11 +533,18 @@ static bool check_socket(const struct raw *raw, struct options *options)
 			 raw->socket_path, raw->fd);
 		return false;
 	}
+	if (!take_passed_socket(raw, &options->fd)) {
+		return false;
+	}
+	if (options->fd >= 0) {
+		return true;
+	}
 	if (raw->fd != NULL) {
 		return parse_fd(raw->fd, &options->fd);
 	}
 	if (raw->socket_path == NULL) {
-		complain("one of --socket-path PATH and --fd N is required");
+		complain("one of --socket-path PATH and --fd N is required, or a socket that a "
+			 "service manager passes by LISTEN_FDS");
 		return false;
 	}
 	if (*raw->socket_path == '\0' || strlen(raw->socket_path) > sock_path_max()) {
@@ -517,6 +553,20 @@ static bool check_socket(const struct raw *raw, struct options *options)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * libvirt names a render node without --virgl, too. 2D needs none; so one that
+ * was not asked for with a mode is passed over.
+ */
+static void settle_render_node(struct raw *raw)
+{
+	g_autofree char *node = g_steal_pointer(&raw->render_node);
+
+	if (node != NULL && (raw->gpu_mode != NULL || raw->is_virgl)) {
+		g_free(raw->gpu_device);
+		raw->gpu_device = g_steal_pointer(&node);
+	}
 }
 
 static bool check_shader_cache(const struct raw *raw, const char *mode,
@@ -559,6 +609,7 @@ static enum options_result check(struct raw *raw, struct options *options)
 	}
 	const struct mode *mode = &modes[index];
 	const char *mode_name = mode->name != NULL ? mode->name : mode->spelling;
+	settle_render_node(raw);
 	if (raw->gpu_device != NULL && strcmp(mode_name, "virglrenderer") != 0) {
 		complain("--gpu-device '%s': not in gpu mode %s (allowed: virglrenderer)",
 			 raw->gpu_device, mode_name);
@@ -578,7 +629,18 @@ static enum options_result check(struct raw *raw, struct options *options)
 	return result;
 }
 
-enum options_result options_parse(int argc, char **argv, struct options *options_out)
+/* It may stand anywhere, and all else is of no account, right or wrong. */
+static bool is_asked(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--print-capabilities") == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum options_result parse(int argc, char **argv, struct options *options_out)
 {
 	struct raw raw = { 0 };
 	struct options options = {
@@ -609,6 +671,22 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 	}
 	raw_finish(&raw);
 	return result;
+}
+
+enum options_result options_parse(int argc, char **argv, struct options *options_out)
+{
+	/* What it is to be answered for; the socket is never looked at. */
+	static const char *const asked[] = { "vhost-device-gpu", "--virgl", "--capset",
+					     "virgl,virgl2",	 "--fd",    "0" };
+
+	if (!is_asked(argc, argv)) {
+		return parse(argc, argv, options_out);
+	}
+	/* A socket that was passed is nothing to complain of. */
+	service_take_sockets();
+	enum options_result result =
+		parse((int)G_N_ELEMENTS(asked), (char **)(uintptr_t)asked, options_out);
+	return result == OPTIONS_RUN ? OPTIONS_ASKED : result;
 }
 
 void options_finish(struct options *options)

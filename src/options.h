@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* The command line, checked as far as it can be without touching the host. */
+/*
+ * The command line, checked as far as it can be without touching the host; and
+ * instead of --socket-path and --fd, a socket that a service manager has passed.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -9,6 +12,7 @@
 enum options_result {
 	OPTIONS_RUN,	    /* go on with *options_out */
 	OPTIONS_DONE,	    /* --help or --version was printed: exit 0 */
+	OPTIONS_ASKED,	    /* --print-capabilities: *options_out is as for --virgl alone */
 	OPTIONS_WRONG,	    /* wrong use, one line printed: exit 2 */
 	OPTIONS_UNAVAILABLE /* right use of what this build lacks, one line printed: exit 1 */
 };
@@ -32,7 +36,7 @@ enum dmabuf_mode {
 
 struct options {
 	char *socket_path; /* owned; NULL if fd is given */
-	int fd;		   /* -1 if socket_path is given */
+	int fd;		   /* -1 if socket_path is given; open or not, connected or listening */
 	const char *gpu_mode; /* static; a name that renderer_find() knows */
 	struct renderer_options renderer; /* strings owned */
 	/*
@@ -50,7 +54,11 @@ struct options {
 	unsigned int max_crashes;   /* of the process that renders, in a row */
 };
 
-/* options_out is written on OPTIONS_RUN only; then options_finish() frees it. */
+/*
+ * options_out is written on OPTIONS_RUN and OPTIONS_ASKED only; then
+ * options_finish() frees it. A socket of a service manager's is taken by the
+ * first call (service_take_sockets()).
+ */
 enum options_result options_parse(int argc, char **argv, struct options *options_out);
 void options_finish(struct options *options);
 

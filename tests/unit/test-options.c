@@ -2,6 +2,7 @@
 /* The command line: what it means, and the one line that says what is wrong with it. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "options.h"
 #include "unit.h"
@@ -63,6 +64,11 @@ static const struct good {
 	  "/dev/dri/renderD128", false, false, false, false, false },
 	{ "-s a --virgl --render-node=/dev/dri/renderD129", "a", -1, "virglrenderer", 0,
 	  "/dev/dri/renderD129", false, false, false, false, false },
+	{ "-s a --virgl --gpu-device /dev/a --render-node /dev/b", "a", -1, "virglrenderer", 0,
+	  "/dev/b", false, false, false, false, false },
+	/* As libvirt starts it for a machine without accel3d, on a host with a GPU. */
+	{ "--fd=23 --render-node=/dev/dri/renderD128", NULL, 23, "2d", 0, NULL, false, false, false,
+	  false, false },
 	{ "-s a --headless", "a", -1, "2d", 0, NULL, true, false, false, false, false },
 	{ "-s a --use-egl false", "a", -1, "2d", 0, NULL, false, true, false, false, false },
 	{ "-s a --use-egl=false --use-glx=true", "a", -1, "2d", 0, NULL, false, true, true, false,
@@ -217,6 +223,79 @@ static void test_window(gconstpointer data)
 	options_finish(&options);
 }
 
+/* ---- a question ---- */
+
+static const char *const questions[] = {
+	"--print-capabilities",
+	"--print-capabilities --fd 3",
+	"--fd x --print-capabilities --gpu-mode nonsense",
+	"--unknown stray --print-capabilities -x",
+	"-s /tmp/a -g 2d --capset venus --max-clients 0 --print-capabilities",
+	"--help --print-capabilities",
+};
+
+static void test_question(gconstpointer data)
+{
+	struct options options;
+	g_autofree char *complaint = NULL;
+
+	g_assert_cmpint(parse(data, &options, &complaint), ==, OPTIONS_ASKED);
+	g_assert_cmpstr(complaint, ==, "");
+	g_assert_cmpstr(options.gpu_mode, ==, "virglrenderer");
+	g_assert_cmphex(options.renderer.capset_mask, ==, VIRGL | VIRGL2);
+	g_assert_null(options.renderer.gpu_device);
+	options_finish(&options);
+}
+
+/* ---- a socket that was passed ---- */
+
+static enum options_result parse_with_sockets(const char *command_line, const char *n,
+					      struct options *options_out, char **complaint_out)
+{
+	g_autofree char *pid = g_strdup_printf("%d", getpid());
+
+	g_setenv("LISTEN_PID", pid, TRUE);
+	g_setenv("LISTEN_FDS", n, TRUE);
+	enum options_result result = parse(command_line, options_out, complaint_out);
+	g_assert_null(g_getenv("LISTEN_FDS"));
+	return result;
+}
+
+static void test_passed_socket(void)
+{
+	struct options options;
+	g_autofree char *complaint = NULL;
+
+	g_assert_cmpint(parse_with_sockets("-g null", "1", &options, &complaint), ==, OPTIONS_RUN);
+	g_assert_cmpint(options.fd, ==, 3);
+	g_assert_null(options.socket_path);
+	options_finish(&options);
+}
+
+static void test_passed_socket_wrong(void)
+{
+	static const struct {
+		const char *command_line, *n, *words[2];
+	} wrong_ones[] = {
+		{ "-s /tmp/a", "1", { "--socket-path '/tmp/a'", "LISTEN_FDS" } },
+		{ "--fd 4", "1", { "--fd '4'", "LISTEN_FDS" } },
+		{ "-g null", "2", { "2 sockets", "LISTEN_FDS" } },
+		{ "-g null", "0", { "required", "LISTEN_FDS" } },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(wrong_ones); i++) {
+		struct options options;
+		g_autofree char *complaint = NULL;
+
+		g_assert_cmpint(parse_with_sockets(wrong_ones[i].command_line, wrong_ones[i].n,
+						   &options, &complaint),
+				==, OPTIONS_WRONG);
+		g_assert_cmpuint(unit_count_lines(complaint), ==, 1);
+		g_assert_nonnull(strstr(complaint, wrong_ones[i].words[0]));
+		g_assert_nonnull(strstr(complaint, wrong_ones[i].words[1]));
+	}
+}
+
 /* ---- wrong use ---- */
 
 static const struct wrong {
@@ -256,6 +335,8 @@ static const struct wrong {
 	{ "-s a --gpu-device /dev/dri/renderD128", OPTIONS_WRONG,
 	  { "--gpu-device", "/dev/dri/renderD128", "virglrenderer" } },
 	{ "-s a -g null --render-node /dev/x", OPTIONS_WRONG,
+	  { "--gpu-device", "/dev/x", "virglrenderer" } },
+	{ "-s a -g 2d --render-node /dev/x", OPTIONS_WRONG,
 	  { "--gpu-device", "/dev/x", "virglrenderer" } },
 	{ "-s a stray", OPTIONS_WRONG, { "stray", "--help", NULL } },
 	{ "-s a --unknown", OPTIONS_WRONG, { "--unknown", "--help", NULL } },
@@ -450,6 +531,13 @@ int main(int argc, char **argv)
 
 		g_test_add_data_func(path, &wrongs[i], test_wrong);
 	}
+	for (size_t i = 0; i < G_N_ELEMENTS(questions); i++) {
+		g_autofree char *path = g_strdup_printf("/options/question/%zu", i);
+
+		g_test_add_data_func(path, questions[i], test_question);
+	}
+	g_test_add_func("/options/passed-socket", test_passed_socket);
+	g_test_add_func("/options/passed-socket-wrong", test_passed_socket_wrong);
 	g_test_add_func("/options/sandbox", test_sandbox);
 	g_test_add_func("/options/dmabuf", test_dmabuf);
 	g_test_add_func("/options/path-length", test_path_length);
