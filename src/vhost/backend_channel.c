@@ -21,18 +21,20 @@
 /* Replies that are taken before the loop's other sources get their turn. */
 #define REPLIES_PER_WAKEUP 64
 
-#define QUESTION_BYTES (sizeof(struct vhost_user_header) + sizeof(struct vhost_user_mmap))
+#define MAX_QUESTION_BYTES (sizeof(struct vhost_user_header) + sizeof(struct vhost_user_mmap))
 #define REPLY_BYTES (sizeof(struct vhost_user_header) + sizeof(uint64_t))
 
 struct question {
 	uint64_t number;
 	uint32_t request; /* enum vhost_user_backend_request */
+	bool is_map;	  /* its answer says that it is mapped */
+	bool has_echo;	  /* the next question's answer is told for this one, too */
 	bool is_forgotten;
 	bool is_done; /* answered, but for its turn */
-	int error;    /* the answer */
+	int error;    /* the answer; not 0 before: that of which it is the echo */
 	int fd;	      /* to be sent along with it; owned, or -1 */
-	size_t n_sent;
-	char bytes[QUESTION_BYTES];
+	size_t n_bytes, n_sent;
+	char bytes[MAX_QUESTION_BYTES];
 };
 
 struct backend_channel {
@@ -66,21 +68,22 @@ static void question_free(void *data)
 	g_free(question);
 }
 
-static struct question *question_create(uint64_t number, uint32_t request,
-					const struct vhost_user_mmap *range)
+static struct question *question_create(uint64_t number, uint32_t request, const void *payload,
+					uint32_t size_bytes)
 {
 	const struct vhost_user_header header = {
 		.request = request,
 		.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_NEED_REPLY,
-		.size = sizeof(*range),
+		.size = size_bytes,
 	};
 	struct question *question = g_new0(struct question, 1);
 
 	question->number = number;
 	question->request = request;
 	question->fd = -1;
+	question->n_bytes = sizeof(header) + size_bytes;
 	memcpy(question->bytes, &header, sizeof(header));
-	memcpy(question->bytes + sizeof(header), range, sizeof(*range));
+	memcpy(question->bytes + sizeof(header), payload, size_bytes);
 	return question;
 }
 
@@ -91,7 +94,13 @@ static void tell(struct backend_channel *channel, struct question *consume_quest
 	struct question question = *consume_question;
 
 	question_free(consume_question);
-	channel->n_maps -= question.request == VHOST_USER_BACKEND_SHMEM_MAP;
+	if (question.has_echo) {
+		struct question *echo = g_queue_peek_head(&channel->questions);
+
+		echo->error = question.error;
+		return;
+	}
+	channel->n_maps -= question.is_map;
 	if (!question.is_forgotten) {
 		channel->listener->answered(channel->data, question.number, question.error);
 	}
@@ -100,7 +109,9 @@ static void tell(struct backend_channel *channel, struct question *consume_quest
 static void settle(struct question *question, int error)
 {
 	question->is_done = true;
-	question->error = error;
+	if (question->error == 0) {
+		question->error = error;
+	}
 }
 
 /* Those at the head whose answers are known. */
@@ -199,7 +210,7 @@ static bool is_passing(int error)
 static int send_question(struct backend_channel *channel, struct question *question, int fd_borrow)
 {
 	struct iovec iov = { question->bytes + question->n_sent,
-			     QUESTION_BYTES - question->n_sent };
+			     question->n_bytes - question->n_sent };
 	/* Descriptors go with the first byte. */
 	ssize_t n = sock_send(channel->fd, &iov, 1, question->n_sent == 0 ? fd_borrow : -1);
 
@@ -207,7 +218,7 @@ static int send_question(struct backend_channel *channel, struct question *quest
 		return n == -ECONNRESET ? -EPIPE : (int)n;
 	}
 	question->n_sent += (size_t)n;
-	return question->n_sent == QUESTION_BYTES ? 0 : -EAGAIN;
+	return question->n_sent == question->n_bytes ? 0 : -EAGAIN;
 }
 
 static void want_output(struct backend_channel *channel, bool is_wanted)
@@ -265,8 +276,9 @@ static int begin_question(struct backend_channel *channel, struct question *ques
 static void enqueue(struct backend_channel *channel, struct question *consume_question)
 {
 	g_queue_push_tail(&channel->questions, consume_question);
-	channel->n_maps += consume_question->request == VHOST_USER_BACKEND_SHMEM_MAP;
-	if (consume_question->n_sent < QUESTION_BYTES && channel->unsent == NULL) {
+	channel->n_maps += consume_question->is_map;
+	if (!consume_question->is_done && consume_question->n_sent < consume_question->n_bytes &&
+	    channel->unsent == NULL) {
 		channel->unsent = channel->questions.tail;
 		want_output(channel, true);
 	}
@@ -290,6 +302,24 @@ static int ask(struct backend_channel *channel, struct question *consume_questio
 	return error;
 }
 
+/* Behind one that is asked, and answered before it. */
+static void ask_echo(struct backend_channel *channel, uint64_t number)
+{
+	const struct vhost_user_shared nobodys = { 0 };
+	struct question *echo = question_create(number, VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE,
+						&nobodys, sizeof(nobodys));
+	int error = begin_question(channel, echo, -1);
+
+	echo->is_map = true;
+	if (error < 0) {
+		settle(echo, error);
+	}
+	enqueue(channel, echo);
+	if (error < 0 && !is_passing(error)) {
+		fail_later(channel, error);
+	}
+}
+
 /* 0 or -errno. */
 static int check_room(const struct backend_channel *channel, unsigned int n, unsigned int max)
 {
@@ -300,15 +330,22 @@ static int check_room(const struct backend_channel *channel, unsigned int n, uns
 }
 
 int backend_channel_map(struct backend_channel *channel, uint64_t number,
-			const struct vhost_user_mmap *range, int fd_borrow)
+			const struct vhost_user_mmap *range, int fd_borrow, bool has_objects)
 {
 	int error = check_room(channel, channel->n_maps, BACKEND_CHANNEL_MAX_MAPS);
 
 	if (error < 0) {
 		return error;
 	}
-	return ask(channel, question_create(number, VHOST_USER_BACKEND_SHMEM_MAP, range),
-		   fd_borrow);
+	struct question *question =
+		question_create(number, VHOST_USER_BACKEND_SHMEM_MAP, range, sizeof(*range));
+	question->is_map = !has_objects;
+	question->has_echo = has_objects;
+	error = ask(channel, question, fd_borrow);
+	if (error == 0 && has_objects) {
+		ask_echo(channel, number);
+	}
+	return error;
 }
 
 int backend_channel_unmap(struct backend_channel *channel, uint64_t number,
@@ -320,7 +357,9 @@ int backend_channel_unmap(struct backend_channel *channel, uint64_t number,
 	if (error < 0) {
 		return error;
 	}
-	return ask(channel, question_create(number, VHOST_USER_BACKEND_SHMEM_UNMAP, range), -1);
+	return ask(channel,
+		   question_create(number, VHOST_USER_BACKEND_SHMEM_UNMAP, range, sizeof(*range)),
+		   -1);
 }
 
 void backend_channel_forget(struct backend_channel *channel)
@@ -353,7 +392,7 @@ static int receive(struct backend_channel *channel)
 /* Is it one, and can it be the answer to that question? */
 static bool is_reply(const struct vhost_user_header *header, const struct question *question)
 {
-	return question != NULL && question->n_sent == QUESTION_BYTES &&
+	return question != NULL && question->n_sent == question->n_bytes &&
 	       header->request == question->request && header->size == sizeof(uint64_t) &&
 	       (header->flags & VHOST_USER_VERSION_MASK) == VHOST_USER_VERSION &&
 	       (header->flags & VHOST_USER_FLAG_REPLY);
@@ -371,7 +410,9 @@ static int take_reply(struct backend_channel *channel, const char *bytes)
 	if (!is_reply(&header, question)) {
 		return -EPROTO;
 	}
-	settle(question, result == 0 ? 0 : -EREMOTEIO);
+	/* Whether there was such an object is all the same. */
+	bool is_echo = question->request == VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE;
+	settle(question, result == 0 || is_echo ? 0 : -EREMOTEIO);
 	tell_done(channel);
 	return 0;
 }

@@ -19,8 +19,8 @@
 
 /* Requests to map that are not answered yet. */
 #define BACKEND_CHANNEL_MAX_MAPS 1024
-/* And of both kinds: who asks to unmap no more than was mapped stays below. */
-#define BACKEND_CHANNEL_MAX_QUESTIONS 32768
+/* And all of them: who asks to unmap no more than was mapped stays below. */
+#define BACKEND_CHANNEL_MAX_QUESTIONS (32768 + BACKEND_CHANNEL_MAX_MAPS)
 
 struct backend_channel;
 
@@ -49,10 +49,17 @@ void backend_channel_destroy(struct backend_channel *channel);
 /*
  * Ask. 0, and answered() is called with the number; or -EAGAIN: too many are
  * not answered; or another -errno: it was not asked.
+ *
+ * has_objects: the front-end has VHOST_USER_PROTOCOL_F_SHARED_OBJECT. Then a
+ * mapping is only told as done when the guest's processors see it. QEMU says
+ * yes first and makes it visible afterwards; a guest that is quick loses its
+ * first write. But it reads no other question before that is over: so one more
+ * goes behind, to forget an object that was never shared, and its answer is
+ * waited for.
  */
 int backend_channel_map(struct backend_channel *channel, uint64_t number,
-			const struct vhost_user_mmap *range,
-			int fd_borrow) G_GNUC_WARN_UNUSED_RESULT;
+			const struct vhost_user_mmap *range, int fd_borrow,
+			bool has_objects) G_GNUC_WARN_UNUSED_RESULT;
 int backend_channel_unmap(struct backend_channel *channel, uint64_t number,
 			  const struct vhost_user_mmap *range) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -32,6 +32,9 @@
 	 1ull << VHOST_USER_PROTOCOL_F_RESET_DEVICE |                                              \
 	 1ull << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 
+/* Of no use without a window: see backend_channel_map(). */
+#define WINDOW_FEATURES (1ull << VHOST_USER_PROTOCOL_F_SHARED_OBJECT)
+
 /* Without a word of its own a front-end could not say that it did not map. */
 #define MAPPING_FEATURES                                                                           \
 	(1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |     \
@@ -59,7 +62,7 @@ static uint64_t offered_protocol_features(const struct session *session)
 	uint64_t features = PROTOCOL_FEATURES;
 
 	if (session->options.window_bytes > 0) {
-		features |= 1ull << session->options.window_feature_bit;
+		features |= 1ull << session->options.window_feature_bit | WINDOW_FEATURES;
 	}
 	return features;
 }
@@ -520,6 +523,12 @@ static int handle_get_shmem_config(struct session *session, struct conn_message 
 	return reply(session, message, &config, sizeof(config));
 }
 
+/* We share none: a reply without a descriptor. */
+static int handle_get_shared_object(struct session *session, struct conn_message *message)
+{
+	return reply(session, message, &message->payload.shared, sizeof(struct vhost_user_shared));
+}
+
 static int handle_gpu_set_socket(struct session *session, struct conn_message *message)
 {
 	session->listener->display_socket(session->data, conn_message_take_fd(message, 0));
@@ -597,6 +606,8 @@ static const struct request requests[] = {
 				     EXACTLY(struct vhost_user_mem_reg), 1, 1, false },
 	[VHOST_USER_REM_MEM_REG] = { "REM_MEM_REG", handle_rem_mem_reg,
 				     EXACTLY(struct vhost_user_mem_reg), 0, 1, false },
+	[VHOST_USER_GET_SHARED_OBJECT] = { "GET_SHARED_OBJECT", handle_get_shared_object,
+					   EXACTLY(struct vhost_user_shared), 0, 0, true },
 	[VHOST_USER_GET_SHMEM_CONFIG] = { "GET_SHMEM_CONFIG", handle_get_shmem_config, MAYBE_U64, 0,
 					  0, true },
 };
@@ -741,8 +752,11 @@ int session_map(struct session *session, uint64_t number, uint64_t offset_bytes,
 	};
 	int error = check_window(session, offset_bytes, size_bytes);
 
-	return error < 0 ? error
-			 : backend_channel_map(session->backend_channel, number, &range, fd_borrow);
+	return error < 0
+		       ? error
+		       : backend_channel_map(session->backend_channel, number, &range, fd_borrow,
+					     has_protocol_feature(
+						     session, VHOST_USER_PROTOCOL_F_SHARED_OBJECT));
 }
 
 int session_unmap(struct session *session, uint64_t number, uint64_t offset_bytes,

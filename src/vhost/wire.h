@@ -35,11 +35,13 @@ enum vhost_user_request {
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
+	VHOST_USER_GET_SHARED_OBJECT = 41,
 	VHOST_USER_GET_SHMEM_CONFIG = 44,
 };
 
 /* On the channel of SET_BACKEND_REQ_FD. */
 enum vhost_user_backend_request {
+	VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE = 7,
 	VHOST_USER_BACKEND_SHMEM_MAP = 9,
 	VHOST_USER_BACKEND_SHMEM_UNMAP = 10,
 };
@@ -52,6 +54,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD = 10,
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
+	VHOST_USER_PROTOCOL_F_SHARED_OBJECT = 18,
 	VHOST_USER_PROTOCOL_F_SHMEM_MAP = 22,
 };
 
@@ -124,6 +127,11 @@ static_assert(sizeof(struct vhost_user_config) == 12 + 256, "wire layout");
 
 #define VHOST_USER_CONFIG_HEADER_SIZE 12
 
+struct vhost_user_shared {
+	uint8_t uuid[16];
+};
+static_assert(sizeof(struct vhost_user_shared) == 16, "wire layout");
+
 #define VHOST_USER_MAX_SHMEM_REGIONS 256
 
 struct vhost_user_shmem_config {
@@ -152,4 +160,5 @@ union vhost_user_payload {
 	struct vhost_user_mem_table mem_table;
 	struct vhost_user_mem_reg mem_reg;
 	struct vhost_user_config config;
+	struct vhost_user_shared shared;
 };

@@ -24,12 +24,15 @@
 #define N_FILES 4u
 /* Of an input; some more than are taken at a time. */
 #define MAX_ASKED (2 * BACKEND_CHANNEL_MAX_MAPS)
-#define QUESTION_BYTES (sizeof(struct vhost_user_header) + sizeof(struct vhost_user_mmap))
+#define MAX_QUESTION_BYTES (sizeof(struct vhost_user_header) + sizeof(struct vhost_user_mmap))
 
 static int files[N_FILES];
 
+/* As they are sent: a mapping that has to be seen is two, of which the second is told. */
 struct question {
-	bool is_map, is_forgotten, is_answered;
+	uint32_t request;
+	bool is_first; /* of two */
+	bool is_forgotten, is_answered;
 };
 
 struct fuzz {
@@ -38,14 +41,15 @@ struct fuzz {
 	struct backend_channel *channel;
 	int peer;     /* -1: hung up */
 	bool is_sane; /* of all that it replied each was a reply to what it had got, or may have */
-	bool is_broken;			      /* the channel has said that it is given up */
-	bool asks_again;		      /* from inside the next answer */
+	bool is_broken;	 /* the channel has said that it is given up */
+	bool asks_again; /* from inside the next answer */
+	bool has_objects;
 	struct question questions[MAX_ASKED]; /* by number */
 	unsigned int n_asked, n_read, n_replied;
 	unsigned int next; /* to be answered, or was forgotten */
 	uint8_t results[MAX_ASKED];
 	size_t n_buffered;
-	char buffer[QUESTION_BYTES];
+	char buffer[MAX_QUESTION_BYTES];
 	int fds[2]; /* that came with what is buffered; owned */
 	size_t n_fds;
 };
@@ -65,22 +69,38 @@ const char *fuzz_prepare(void)
 static void ask(struct fuzz *fuzz, bool is_map)
 {
 	const struct vhost_user_mmap range = { .shmid = 1, .shm_offset = fuzz->n_asked };
-	unsigned int number = fuzz->n_asked;
+	unsigned int at = fuzz->n_asked;
+	bool has_echo = is_map && fuzz->has_objects;
+	/* That of the last one. */
+	unsigned int number = at + has_echo;
 
-	if (number == MAX_ASKED) {
+	if (number >= MAX_ASKED) {
 		return;
 	}
-	int error =
-		is_map ? backend_channel_map(fuzz->channel, number, &range, files[number % N_FILES])
-		       : backend_channel_unmap(fuzz->channel, number, &range);
+	int error = is_map ? backend_channel_map(fuzz->channel, number, &range, files[at % N_FILES],
+						 fuzz->has_objects)
+			   : backend_channel_unmap(fuzz->channel, number, &range);
 	g_assert_cmpint(error, <=, 0);
 	if (fuzz->is_broken) {
 		g_assert_cmpint(error, <, 0);
 	}
-	if (error == 0) {
-		fuzz->questions[number] = (struct question){ .is_map = is_map };
-		fuzz->n_asked++;
+	if (error < 0) {
+		return;
 	}
+	if (has_echo) {
+		fuzz->questions[at + 1] =
+			(struct question){ .request = VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE };
+	}
+	fuzz->questions[at] = (struct question){
+		.request = is_map ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP,
+		.is_first = has_echo,
+	};
+	fuzz->n_asked = number + 1;
+}
+
+static bool is_echo(const struct fuzz *fuzz, unsigned int i)
+{
+	return fuzz->questions[i].request == VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE;
 }
 
 static bool replies_came(void *data G_GNUC_UNUSED)
@@ -92,7 +112,7 @@ static void answered(void *data, uint64_t number, int error)
 {
 	struct fuzz *fuzz = data;
 
-	while (fuzz->questions[fuzz->next].is_forgotten) {
+	while (fuzz->questions[fuzz->next].is_forgotten || fuzz->questions[fuzz->next].is_first) {
 		fuzz->next++;
 	}
 	g_assert_cmpuint(number, ==, fuzz->next);
@@ -104,8 +124,11 @@ static void answered(void *data, uint64_t number, int error)
 	if (error != 0 && error != -EREMOTEIO) {
 		fuzz->is_broken = true;
 	} else if (fuzz->is_sane) {
-		g_assert_cmpuint(number, <, fuzz->n_replied);
-		g_assert_cmpint(error, ==, fuzz->results[number] == 0 ? 0 : -EREMOTEIO);
+		unsigned int first = (unsigned int)number - is_echo(fuzz, (unsigned int)number);
+
+		/* A no stays one, also if the channel ends before it is answered again. */
+		g_assert_cmpuint(error == 0 ? number : first, <, fuzz->n_replied);
+		g_assert_cmpint(error, ==, fuzz->results[first] == 0 ? 0 : -EREMOTEIO);
 	}
 	if (fuzz->asks_again) {
 		fuzz->asks_again = false;
@@ -158,6 +181,11 @@ static void do_forget(struct fuzz *fuzz)
 	}
 }
 
+static void do_change_objects(struct fuzz *fuzz)
+{
+	fuzz->has_objects = !fuzz->has_objects;
+}
+
 static void do_give_up(struct fuzz *fuzz)
 {
 	backend_channel_give_up(fuzz->channel, -ECANCELED);
@@ -174,10 +202,12 @@ static void check_question(struct fuzz *fuzz)
 	memcpy(&header, fuzz->buffer, sizeof(header));
 	memcpy(&range, fuzz->buffer + sizeof(header), sizeof(range));
 	g_assert_cmpuint(fuzz->n_read, <, fuzz->n_asked);
-	bool is_map = fuzz->questions[fuzz->n_read].is_map;
-	g_assert_cmpuint(range.shm_offset, ==, fuzz->n_read);
-	g_assert_cmpuint(header.request, ==,
-			 is_map ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP);
+	uint32_t request = fuzz->questions[fuzz->n_read].request;
+	bool is_map = request == VHOST_USER_BACKEND_SHMEM_MAP;
+	if (!is_echo(fuzz, fuzz->n_read)) {
+		g_assert_cmpuint(range.shm_offset, ==, fuzz->n_read);
+	}
+	g_assert_cmpuint(header.request, ==, request);
 	g_assert_cmpuint(fuzz->n_fds, ==, is_map);
 	if (is_map) {
 		int file = files[fuzz->n_read % N_FILES];
@@ -193,6 +223,14 @@ static void check_question(struct fuzz *fuzz)
 	fuzz->n_read++;
 }
 
+/* Of the question that comes next. */
+static size_t question_bytes(const struct fuzz *fuzz)
+{
+	return sizeof(struct vhost_user_header) + (is_echo(fuzz, MIN(fuzz->n_read, MAX_ASKED - 1))
+							   ? sizeof(struct vhost_user_shared)
+							   : sizeof(struct vhost_user_mmap));
+}
+
 /* Up to so many bytes. False: there are no more. */
 static bool read_some(struct fuzz *fuzz, size_t n_bytes)
 {
@@ -204,7 +242,7 @@ static bool read_some(struct fuzz *fuzz, size_t n_bytes)
 	}
 	ssize_t n =
 		sock_receive(fuzz->peer, fuzz->buffer + fuzz->n_buffered,
-			     MIN(n_bytes, sizeof(fuzz->buffer) - fuzz->n_buffered), fds, &n_fds);
+			     MIN(n_bytes, question_bytes(fuzz) - fuzz->n_buffered), fds, &n_fds);
 	for (size_t i = 0; i < n_fds; i++) {
 		g_assert_cmpuint(fuzz->n_fds, <, G_N_ELEMENTS(fuzz->fds));
 		fuzz->fds[fuzz->n_fds++] = fds[i];
@@ -213,7 +251,7 @@ static bool read_some(struct fuzz *fuzz, size_t n_bytes)
 		return false;
 	}
 	fuzz->n_buffered += (size_t)n;
-	if (fuzz->n_buffered == sizeof(fuzz->buffer)) {
+	if (fuzz->n_buffered == question_bytes(fuzz)) {
 		check_question(fuzz);
 	}
 	return true;
@@ -221,13 +259,13 @@ static bool read_some(struct fuzz *fuzz, size_t n_bytes)
 
 static void do_read(struct fuzz *fuzz)
 {
-	read_some(fuzz, 1 + fuzz_input_u8(&fuzz->in) % QUESTION_BYTES);
+	read_some(fuzz, 1 + fuzz_input_u8(&fuzz->in) % MAX_QUESTION_BYTES);
 	run_loop(fuzz);
 }
 
 static void do_read_all(struct fuzz *fuzz)
 {
-	while (read_some(fuzz, QUESTION_BYTES)) {
+	while (read_some(fuzz, MAX_QUESTION_BYTES)) {
 		run_loop(fuzz);
 	}
 	run_loop(fuzz);
@@ -245,9 +283,10 @@ static void send_bytes(struct fuzz *fuzz, const void *bytes, size_t n_bytes, int
 
 static size_t make_reply(const struct fuzz *fuzz, uint64_t result, char *bytes_out)
 {
-	bool is_map = fuzz->n_replied >= fuzz->n_asked || fuzz->questions[fuzz->n_replied].is_map;
 	const struct vhost_user_header header = {
-		.request = is_map ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP,
+		.request = fuzz->n_replied < fuzz->n_asked
+				   ? fuzz->questions[fuzz->n_replied].request
+				   : VHOST_USER_BACKEND_SHMEM_MAP,
 		.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY,
 		.size = sizeof(result),
 	};
@@ -344,7 +383,7 @@ static void do_hang_up(struct fuzz *fuzz)
 static void (*const operations[])(struct fuzz *fuzz) = {
 	do_map,	   do_unmap,	  do_reply,	      do_read,	       do_read_all,
 	do_forget, do_reply_much, do_ask_much,	      do_spoilt_reply, do_raw,
-	do_wait,   do_hang_up,	  do_ask_from_answer, do_give_up,
+	do_wait,   do_hang_up,	  do_ask_from_answer, do_give_up,      do_change_objects,
 };
 
 /* ---- life ---- */
@@ -367,7 +406,7 @@ static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
 static bool is_owed_answers(const struct fuzz *fuzz)
 {
 	for (unsigned int i = fuzz->next; i < fuzz->n_asked; i++) {
-		if (!fuzz->questions[i].is_forgotten) {
+		if (!fuzz->questions[i].is_forgotten && !fuzz->questions[i].is_first) {
 			return true;
 		}
 	}

@@ -263,7 +263,8 @@ void frontend_handshake(struct frontend *frontend)
 		FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
 
 	if (frontend->window) {
-		wanted |= FEATURE(frontend->shmem_feature);
+		wanted |= FEATURE(frontend->shmem_feature) |
+			  FEATURE(VHOST_USER_PROTOCOL_F_SHARED_OBJECT);
 	}
 	frontend->features = frontend_get_u64(frontend, VHOST_USER_GET_FEATURES);
 	frontend->protocol_features = frontend_get_u64(frontend, VHOST_USER_GET_PROTOCOL_FEATURES);

@@ -14,6 +14,8 @@
 #include "wire.h"
 
 #define MAX_FDS 4u
+/* Between a yes and what it was said to. */
+#define LATE_US 5000
 
 struct mapping {
 	uint64_t offset, size;
@@ -21,7 +23,10 @@ struct mapping {
 
 struct question {
 	struct vhost_user_header header;
-	struct vhost_user_shmem_range range;
+	union {
+		struct vhost_user_shmem_range range;
+		uint8_t uuid[VHOST_USER_UUID_SIZE];
+	};
 	int fd; /* owned, or -1 */
 };
 
@@ -117,6 +122,18 @@ static bool do_unmap(struct window *window, const struct vhost_user_shmem_range 
 	return false;
 }
 
+/* An object that is nobody's: only when it is answered is of interest. */
+static void check_echo(const struct question *question)
+{
+	static const uint8_t zero[VHOST_USER_UUID_SIZE];
+
+	g_assert_cmphex(question->header.flags, ==,
+			VHOST_USER_VERSION | VHOST_USER_FLAG_NEED_REPLY);
+	g_assert_cmpuint(question->header.size, ==, sizeof(zero));
+	g_assert_cmpint(memcmp(question->uuid, zero, sizeof(zero)), ==, 0);
+	g_assert_cmpint(question->fd, ==, -1);
+}
+
 static void check_question(const struct window *window, const struct question *question)
 {
 	static const uint8_t zero[7];
@@ -191,8 +208,8 @@ static bool receive_question(int fd, struct question *question)
 	if (!receive_all(fd, &question->header, sizeof(question->header), &question->fd)) {
 		return false;
 	}
-	g_assert_cmpuint(question->header.size, ==, sizeof(question->range));
-	return receive_all(fd, &question->range, sizeof(question->range), &question->fd);
+	g_assert_cmpuint(question->header.size, <=, sizeof(question->range));
+	return receive_all(fd, &question->range, question->header.size, &question->fd);
 }
 
 static void answer(int fd, const struct question *question, bool is_done, bool is_nonsense)
@@ -221,6 +238,24 @@ static void close_fd(int *fd)
 	}
 }
 
+static bool is_echo(const struct question *question)
+{
+	return question->header.request == VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE;
+}
+
+static void serve_echo(struct window *window, const struct question *question)
+{
+	check_echo(question);
+	if (window->manner == WINDOW_HANGS_UP) {
+		close_fd(&window->fd);
+		window->manner = WINDOW_SERVES;
+	} else if (window->manner != WINDOW_READS) {
+		/* Whether it knew the object is none of the daemon's business. */
+		answer(window->fd, question, window->n_asked % 2 == 0,
+		       window->manner == WINDOW_TALKS_NONSENSE);
+	}
+}
+
 /* The channel has a question, or has ended. */
 static void serve(struct window *window)
 {
@@ -233,12 +268,23 @@ static void serve(struct window *window)
 		g_mutex_unlock(&window->lock);
 		return;
 	}
+	if (is_echo(&question)) {
+		serve_echo(window, &question);
+		g_mutex_unlock(&window->lock);
+		return;
+	}
 	check_question(window, &question);
 	window->n_asked += 1;
 	enum window_manner manner = window->manner;
 	if (manner == WINDOW_HANGS_UP) {
 		close_fd(&window->fd);
 		window->manner = WINDOW_SERVES;
+	} else if (manner == WINDOW_MAPS_LATE) {
+		answer(fd, &question, true, false);
+		g_mutex_unlock(&window->lock);
+		g_usleep(LATE_US);
+		g_mutex_lock(&window->lock);
+		g_assert_true(do_question(window, &question));
 	} else {
 		bool is_done = do_question(window, &question);
 		if (window->delay_ms > 0) {

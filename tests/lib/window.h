@@ -23,6 +23,7 @@ enum window_manner {
 	WINDOW_STALLS,	/* doesn't even read */
 	WINDOW_TALKS_NONSENSE,
 	WINDOW_HANGS_UP, /* at the next question; the next channel is served */
+	WINDOW_MAPS_LATE, /* says yes at once, and does it before it reads on, as QEMU 11.1 */
 };
 
 /* What has been asked since window_create(). */

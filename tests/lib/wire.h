@@ -42,10 +42,12 @@ enum vhost_user_request {
 	VHOST_USER_GET_MAX_MEM_SLOTS = 36,
 	VHOST_USER_ADD_MEM_REG = 37,
 	VHOST_USER_REM_MEM_REG = 38,
+	VHOST_USER_GET_SHARED_OBJECT = 41,
 	VHOST_USER_GET_SHMEM_CONFIG = 44,
 };
 
 enum vhost_user_backend_request {
+	VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE = 7,
 	VHOST_USER_BACKEND_SHMEM_MAP = 9,
 	VHOST_USER_BACKEND_SHMEM_UNMAP = 10,
 };
@@ -66,6 +68,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
+	VHOST_USER_PROTOCOL_F_SHARED_OBJECT = 18,
 	VHOST_USER_PROTOCOL_F_GPA_ADDRESSES = 21, /* for some front-ends: SHMEM_MAP */
 	VHOST_USER_PROTOCOL_F_SHMEM_MAP = 22,
 };
@@ -150,6 +153,8 @@ struct vhost_user_shmem_range {
 };
 static_assert(sizeof(struct vhost_user_shmem_range) == 40, "");
 #define VHOST_USER_SHMEM_RW 1u
+
+#define VHOST_USER_UUID_SIZE 16u
 
 enum vhost_user_gpu_request {
 	VHOST_USER_GPU_GET_PROTOCOL_FEATURES = 1,

@@ -26,7 +26,9 @@ static void test_features(const void *data)
 	g_assert_cmphex(features, ==, always | (mode->has_3d ? only_3d : 0));
 	/* A window is for what a renderer has to show in it, which not every one has. */
 	const uint64_t maybe =
-		mode->has_3d ? FEATURE(VHOST_USER_PROTOCOL_F_SHMEM_MAP) : UINT64_C(0);
+		mode->has_3d ? FEATURE(VHOST_USER_PROTOCOL_F_SHMEM_MAP) |
+				       FEATURE(VHOST_USER_PROTOCOL_F_SHARED_OBJECT)
+			     : UINT64_C(0);
 	g_assert_cmphex(rig->frontend->protocol_features & ~maybe, ==,
 			FEATURE(VHOST_USER_PROTOCOL_F_MQ) |
 				FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |

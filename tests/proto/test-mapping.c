@@ -172,6 +172,23 @@ static void test_work(const void *data)
 	rig_destroy(rig);
 }
 
+/* A guest that writes at once, to a front-end that says yes before it has done it. */
+static void test_seen(const void *data)
+{
+	struct rig *rig = make_rig();
+
+	(void)data;
+	window_set_manner(window_of(rig), WINDOW_MAPS_LATE);
+	for (uint32_t id = 1; id <= 20; id++) {
+		make_blob(rig, id, PAGE);
+		check_map(rig, id, id * PAGE);
+		check_shared(rig, id, id * PAGE, 0);
+	}
+	window_set_manner(window_of(rig), WINDOW_SERVES);
+	assert_clean(rig);
+	rig_destroy(rig);
+}
+
 static void test_wrong(const void *data)
 {
 	struct rig *rig = make_rig();
@@ -498,6 +515,7 @@ int main(int argc, char *argv[])
 {
 	suite_init(&argc, &argv);
 	proto_add_virgl("mapping", "work", test_work);
+	proto_add_virgl("mapping", "seen", test_seen);
 	proto_add_virgl("mapping", "wrong", test_wrong);
 	proto_add_virgl("mapping", "refused", test_refused);
 	proto_add_virgl("mapping", "slow", test_slow);

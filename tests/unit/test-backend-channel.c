@@ -15,6 +15,7 @@
 #define TIMEOUT_US (10 * G_USEC_PER_SEC)
 #define MAP VHOST_USER_BACKEND_SHMEM_MAP
 #define UNMAP VHOST_USER_BACKEND_SHMEM_UNMAP
+#define ECHO VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE
 #define REPLY_FLAGS (VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY)
 
 static gint64 now_us = 1000 * G_USEC_PER_SEC;
@@ -33,6 +34,7 @@ struct fixture {
 	int memory;
 	GString *log; /* answers */
 	unsigned int n_came;
+	bool has_objects;
 	uint64_t ask_again; /* a number to ask with from inside an answer; 0: none */
 	bool destroys;	    /* when replies come */
 	unsigned int n_fds;
@@ -53,7 +55,7 @@ static int map(struct fixture *f, uint64_t number)
 {
 	const struct vhost_user_mmap range = range_at(number);
 
-	return backend_channel_map(f->channel, number, &range, f->memory);
+	return backend_channel_map(f->channel, number, &range, f->memory, f->has_objects);
 }
 
 static int unmap(struct fixture *f, uint64_t number)
@@ -297,6 +299,133 @@ static void test_bounded(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(unmap(f, 0), ==, -EAGAIN);
 	serve(f);
 	assert_answers(f, "");
+}
+
+/* ---- a front-end that has said yes, and is asked once more ---- */
+
+static void take_echo(struct fixture *f)
+{
+	char bytes[sizeof(struct vhost_user_header) + sizeof(struct vhost_user_shared)];
+	const struct vhost_user_shared nobodys = { 0 };
+	int fds[SOCK_MAX_FDS];
+	struct vhost_user_header header;
+	size_t n_fds = 0;
+
+	g_assert_cmpint(sock_receive(f->peer, bytes, sizeof(bytes), fds, &n_fds), ==,
+			sizeof(bytes));
+	g_assert_cmpuint(n_fds, ==, 0);
+	memcpy(&header, bytes, sizeof(header));
+	g_assert_cmpuint(header.request, ==, ECHO);
+	g_assert_cmphex(header.flags, ==, VHOST_USER_VERSION | VHOST_USER_FLAG_NEED_REPLY);
+	g_assert_cmpuint(header.size, ==, 16);
+	unit_assert_bytes(bytes + sizeof(header), &nobodys, sizeof(nobodys));
+}
+
+static void test_echo(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	f->has_objects = true;
+	g_assert_cmpint(map(f, 7), ==, 0);
+	g_assert_cmpint(unmap(f, 3), ==, 0);
+	take_question(f, MAP, 7);
+	take_echo(f);
+	take_question(f, UNMAP, 3);
+	answer(f, MAP, 0);
+	serve(f);
+	assert_answers(f, "");
+	answer(f, ECHO, 0);
+	serve(f);
+	assert_answers(f, "7=0 ");
+	answer(f, UNMAP, 0);
+	serve(f);
+	assert_answers(f, "3=0 ");
+}
+
+/* What it says to the second is of no interest; what it said to the first is. */
+static void test_echo_refused(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	f->has_objects = true;
+	g_assert_cmpint(map(f, 1), ==, 0);
+	g_assert_cmpint(map(f, 2), ==, 0);
+	answer(f, MAP, 0);
+	answer(f, ECHO, 1);
+	answer(f, MAP, 1);
+	answer(f, ECHO, 0);
+	serve(f);
+	assert_answers(f, "1=0 2=Remote I/O error ");
+}
+
+static void test_echo_from_an_answer(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	f->has_objects = true;
+	g_assert_cmpint(map(f, 1), ==, 0);
+	f->ask_again = 2;
+	answer(f, MAP, 0);
+	answer(f, ECHO, 0);
+	serve(f);
+	assert_answers(f, "1=0 (0) ");
+	answer(f, MAP, 0);
+	answer(f, ECHO, 0);
+	serve(f);
+	assert_answers(f, "2=0 ");
+}
+
+static void test_echo_queued(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	unsigned int n = 0;
+
+	f->has_objects = true;
+	while (map(f, n) == 0) {
+		n++;
+	}
+	g_assert_cmpuint(n, ==, BACKEND_CHANNEL_MAX_MAPS);
+	for (unsigned int i = 0; i < n; i++) {
+		while (!unit_is_readable(f->peer)) {
+			serve(f);
+		}
+		take_question(f, MAP, i);
+		while (!unit_is_readable(f->peer)) {
+			serve(f);
+		}
+		take_echo(f);
+		g_string_truncate(f->log, 0);
+		answer(f, MAP, 0);
+		answer(f, ECHO, 0);
+		serve(f);
+		g_autofree char *expected = g_strdup_printf("%u=0 ", i);
+		assert_answers(f, expected);
+	}
+	g_assert_cmpint(map(f, 1), ==, 0);
+}
+
+/* It hung up between its two answers: whether it is mapped is not known. */
+static void test_echo_missing(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	f->has_objects = true;
+	g_assert_cmpint(map(f, 1), ==, 0);
+	g_assert_cmpint(map(f, 2), ==, 0);
+	answer(f, MAP, 0);
+	serve(f);
+	close(f->peer);
+	f->peer = -1;
+	unit_capture_begin();
+	serve(f);
+	g_free(unit_capture_end());
+	assert_answers(f, "1=Broken pipe 2=Broken pipe ");
+}
+
+static void test_echo_forgotten(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	f->has_objects = true;
+	g_assert_cmpint(map(f, 1), ==, 0);
+	answer(f, MAP, 0);
+	serve(f);
+	backend_channel_forget(f->channel);
+	g_assert_cmpint(map(f, 2), ==, 0);
+	answer(f, ECHO, 0);
+	answer(f, MAP, 0);
+	answer(f, ECHO, 0);
+	serve(f);
+	assert_answers(f, "2=0 ");
 }
 
 /* ---- a reset ---- */
@@ -595,6 +724,12 @@ int main(int argc, char **argv)
 		{ "/backend-channel/ask-from-an-answer", test_ask_from_an_answer },
 		{ "/backend-channel/queued", test_queued },
 		{ "/backend-channel/bounded", test_bounded },
+		{ "/backend-channel/echo/waited-for", test_echo },
+		{ "/backend-channel/echo/refused", test_echo_refused },
+		{ "/backend-channel/echo/ask-from-an-answer", test_echo_from_an_answer },
+		{ "/backend-channel/echo/queued", test_echo_queued },
+		{ "/backend-channel/echo/missing", test_echo_missing },
+		{ "/backend-channel/echo/forgotten", test_echo_forgotten },
 		{ "/backend-channel/forgotten/late-answers", test_forgotten },
 		{ "/backend-channel/forgotten/is-sent", test_forgotten_is_sent },
 		{ "/backend-channel/unasked", test_unasked },

@@ -506,9 +506,11 @@ static void test_features_offered(struct fixture *f, gconstpointer data G_GNUC_U
 			DEVICE_FEATURES | BIT(VIRTIO_F_VERSION_1) |
 				BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) |
 				BIT(VHOST_USER_F_PROTOCOL_FEATURES));
-	/* MQ, REPLY_ACK, BACKEND_REQ, CONFIG, BACKEND_SEND_FD, RESET_DEVICE, MEM_SLOTS, SHMEM_MAP. */
+	/* MQ, REPLY_ACK, BACKEND_REQ, CONFIG, BACKEND_SEND_FD, RESET_DEVICE, MEM_SLOTS; and
+	 * with a window SHARED_OBJECT and SHMEM_MAP. */
 	g_assert_cmphex(get_u64(f, VHOST_USER_GET_PROTOCOL_FEATURES), ==,
-			BIT(0) | BIT(3) | BIT(5) | BIT(9) | BIT(10) | BIT(13) | BIT(15) | BIT(22));
+			BIT(0) | BIT(3) | BIT(5) | BIT(9) | BIT(10) | BIT(13) | BIT(15) | BIT(18) |
+				BIT(22));
 	g_assert_cmpuint(get_u64(f, VHOST_USER_GET_QUEUE_NUM), ==, N_QUEUES);
 	g_assert_cmpuint(get_u64(f, VHOST_USER_GET_MAX_MEM_SLOTS), ==, GUESTMEM_MAX_REGIONS);
 	assert_upcalls(f, "");
@@ -942,7 +944,7 @@ static void test_no_window(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	uint64_t features = get_u64(f, VHOST_USER_GET_PROTOCOL_FEATURES);
 
-	g_assert_cmphex(features & (BIT(21) | BIT(22)), ==, 0);
+	g_assert_cmphex(features & (BIT(18) | BIT(21) | BIT(22)), ==, 0);
 	negotiate(f, UINT64_MAX);
 	assert_shmem_config(f, 0);
 	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, -ENOTSUP);
@@ -1005,6 +1007,42 @@ static void test_map_and_unmap(struct fixture *f, gconstpointer data G_GNUC_UNUS
 	serve_once(f);
 	assert_upcalls(f, "mapped 1 0\nmapped 2 Remote I/O error\nmapped 3 0\n");
 	close(channel);
+}
+
+/* It said yes, and that it is visible is told when it has answered again. */
+static void test_map_is_seen(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	static const uint8_t nobodys[16];
+	struct vhost_user_header header;
+	uint8_t uuid[16];
+
+	negotiate(f, MAPPING | BIT(VHOST_USER_PROTOCOL_F_SHARED_OBJECT));
+	int channel = connect_channel(f);
+	g_assert_cmpint(session_map(&f->session, 1, 0, PAGE, f->ram, 0), ==, 0);
+	take_question(channel, MAP, 0);
+	unit_read(channel, &header, sizeof(header));
+	g_assert_cmpuint(header.request, ==, VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE);
+	g_assert_cmpuint(header.size, ==, sizeof(uuid));
+	unit_read(channel, uuid, sizeof(uuid));
+	unit_assert_bytes(uuid, nobodys, sizeof(uuid));
+	answer(channel, MAP, 0);
+	serve_once(f);
+	assert_upcalls(f, "");
+	answer(channel, VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE, 0);
+	serve_once(f);
+	assert_upcalls(f, "mapped 1 0\n");
+	close(channel);
+}
+
+/* Who has that feature may be asked for an object; we have none. */
+static void test_no_shared_object(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	uint8_t uuid[16] = { 1, 2, 3 }, found[16];
+
+	send_plain(f, VHOST_USER_GET_SHARED_OBJECT, uuid, sizeof(uuid));
+	g_assert_cmpuint(receive(f, VHOST_USER_GET_SHARED_OBJECT, found, sizeof(found)), ==,
+			 sizeof(uuid));
+	unit_assert_bytes(found, uuid, sizeof(uuid));
 }
 
 static void test_map_needs_all_of_it(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -1282,6 +1320,8 @@ int main(int argc, char **argv)
 		{ "/session/backend-channel-is-kept-open", test_backend_channel_is_kept },
 		{ "/session/window/offered", test_window_offered },
 		{ "/session/window/map-and-unmap", test_map_and_unmap },
+		{ "/session/window/map-is-seen", test_map_is_seen },
+		{ "/session/window/no-shared-object", test_no_shared_object },
 		{ "/session/window/needs-all-of-it", test_map_needs_all_of_it },
 		{ "/session/window/outside", test_map_outside },
 		{ "/session/window/reset-forgets", test_reset_forgets },

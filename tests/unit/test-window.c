@@ -101,7 +101,7 @@ static int map(struct fixture *f, uint64_t page, uint64_t n_pages, uint64_t fd_p
 	struct vhost_user_mmap range = range_of(page, n_pages, fd_page);
 
 	range.flags = VHOST_USER_MMAP_RW;
-	g_assert_cmpint(backend_channel_map(f->channel, page, &range, f->memory), ==, 0);
+	g_assert_cmpint(backend_channel_map(f->channel, page, &range, f->memory, true), ==, 0);
 	return serve(f, UNIT_TIMEOUT_MS);
 }
 
@@ -172,6 +172,16 @@ static void test_reset(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_cmpint(map(f, 1, 4, 0), ==, 0);
 }
 
+/* As QEMU, which is not believed before it answers once more. */
+static void test_maps_late(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	window_set_manner(f->window, WINDOW_MAPS_LATE);
+	for (unsigned int i = 0; i < 20; i++) {
+		g_assert_cmpint(map(f, i, 1, 0), ==, 0);
+		g_assert_true(window_is_mapped(f->window, i * PAGE, PAGE));
+	}
+}
+
 static void test_manners(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	const struct vhost_user_mmap range = range_of(0, 1, 0);
@@ -219,6 +229,7 @@ int main(int argc, char **argv)
 		   teardown);
 	g_test_add("/window/rules", struct fixture, NULL, setup, test_rules, teardown);
 	g_test_add("/window/reset", struct fixture, NULL, setup, test_reset, teardown);
+	g_test_add("/window/maps-late", struct fixture, NULL, setup, test_maps_late, teardown);
 	g_test_add("/window/manners", struct fixture, NULL, setup, test_manners, teardown);
 	return g_test_run();
 }
