@@ -22,6 +22,7 @@
 #include "display/display.h"
 #include "gpu/command.h"
 #include "gpu/record.h"
+#include "gpu/stats.h"
 #include "util/rect.h"
 #include "util/sock.h"
 #include "virtio/guestmem.h"
@@ -56,6 +57,12 @@ enum link_type {
 	LINK_ASK_EDID,	  /* struct link_question */
 	LINK_MAP,	  /* struct link_mapping, one descriptor: the memory */
 	LINK_UNMAP,	  /* struct link_mapping, of which fd_offset is 0 */
+	LINK_GRABBED,	  /* struct link_grabbed */
+	LINK_GRABBED_CURSOR, /* struct link_cursor and pixels, or none: there is no image */
+	/* The keeper says, for who looks inside: */
+	LINK_LOG,	  /* uint32_t enum log_level */
+	LINK_GRAB,	  /* struct link_grab */
+	LINK_MODE,	  /* struct link_mode */
 };
 
 struct link_reset {
@@ -122,6 +129,23 @@ struct link_picture {
 	uint64_t offset; /* of the frame, in the arena */
 	uint32_t width, height;
 	struct rect view, damage;
+};
+
+/* What the keeper has asked for; of the picture what is borrowed and shown counts. */
+struct link_grab {
+	uint32_t scanout_id;
+	uint32_t is_cursor;
+};
+
+struct link_grabbed {
+	uint32_t is_none; /* there is no picture; of the rest the scanout counts */
+	uint32_t padding;
+	struct link_picture picture; /* damage: all of it */
+};
+
+/* As device_set_mode(). */
+struct link_mode {
+	uint32_t scanout_id, width, height;
 };
 
 /* Buffers of the renderer process that the keeper has by number, so that each is passed once. */
@@ -192,6 +216,7 @@ struct link_shared {
 	/* By scanout: the serial of the picture whose LINK_TAKEN is waited for, or 0. */
 	uint32_t awaited[DISPLAY_MAX_SCANOUTS];
 	uint32_t last_awaited[DISPLAY_MAX_SCANOUTS]; /* the same, but stays: an older answer is none */
+	struct stats stats; /* untouched unless somebody wants to look inside */
 };
 
 #define LINK_MAX_BYTES (sizeof(uint64_t) + sizeof(struct link_record) + RECORD_MAX_BYTES)

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "display/display.h"
+#include "renderer/renderer.h"
 
 #define STATS_MAX_CONTEXTS 256 /* as virglrenderer's; further ones are only counted */
 #define STATS_N_FRAMES 128     /* of each scanout: the last ones' times */
@@ -27,13 +28,6 @@
 #define STATS_NAME_WORDS 8
 #define STATS_TEXT_BYTES (STATS_TEXT_WORDS * sizeof(uint64_t))
 #define STATS_NAME_BYTES (STATS_NAME_WORDS * sizeof(uint64_t))
-
-enum stats_text {
-	STATS_GL_VENDOR,
-	STATS_GL_RENDERER,
-	STATS_GL_VERSION,
-	STATS_N_TEXTS,
-};
 
 struct stats_context {
 	uint64_t id; /* 0: nothing is here */
@@ -67,7 +61,7 @@ struct stats {
 	uint64_t n_fences;     /* that were signalled */
 	uint64_t fences_us;    /* all that they took, together */
 	uint64_t fence_us[STATS_N_FENCES]; /* each; n_fences % N is the next */
-	uint64_t texts[STATS_N_TEXTS][STATS_TEXT_WORDS];
+	uint64_t texts[RENDERER_N_TEXTS][STATS_TEXT_WORDS]; /* struct renderer.texts */
 	struct stats_context contexts[STATS_MAX_CONTEXTS];
 	struct stats_scanout scanouts[DISPLAY_MAX_SCANOUTS];
 };

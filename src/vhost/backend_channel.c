@@ -31,7 +31,7 @@ struct question {
 	bool is_done; /* answered, but for its turn */
 	int error;    /* the answer */
 	int fd;	      /* to be sent along with it; owned, or -1 */
-	size_t n_sent;
+	size_t n_bytes, n_sent;
 	char bytes[QUESTION_BYTES];
 };
 
@@ -66,13 +66,14 @@ static void question_free(void *data)
 	g_free(question);
 }
 
+/* range NULL: it has no body. */
 static struct question *question_create(uint64_t number, uint32_t request,
 					const struct vhost_user_mmap *range)
 {
 	const struct vhost_user_header header = {
 		.request = request,
 		.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_NEED_REPLY,
-		.size = sizeof(*range),
+		.size = range != NULL ? sizeof(*range) : 0,
 	};
 	struct question *question = g_new0(struct question, 1);
 
@@ -80,7 +81,10 @@ static struct question *question_create(uint64_t number, uint32_t request,
 	question->request = request;
 	question->fd = -1;
 	memcpy(question->bytes, &header, sizeof(header));
-	memcpy(question->bytes + sizeof(header), range, sizeof(*range));
+	if (range != NULL) {
+		memcpy(question->bytes + sizeof(header), range, sizeof(*range));
+	}
+	question->n_bytes = sizeof(header) + header.size;
 	return question;
 }
 
@@ -199,7 +203,7 @@ static bool is_passing(int error)
 static int send_question(struct backend_channel *channel, struct question *question, int fd_borrow)
 {
 	struct iovec iov = { question->bytes + question->n_sent,
-			     QUESTION_BYTES - question->n_sent };
+			     question->n_bytes - question->n_sent };
 	/* Descriptors go with the first byte. */
 	ssize_t n = sock_send(channel->fd, &iov, 1, question->n_sent == 0 ? fd_borrow : -1);
 
@@ -207,7 +211,7 @@ static int send_question(struct backend_channel *channel, struct question *quest
 		return n == -ECONNRESET ? -EPIPE : (int)n;
 	}
 	question->n_sent += (size_t)n;
-	return question->n_sent == QUESTION_BYTES ? 0 : -EAGAIN;
+	return question->n_sent == question->n_bytes ? 0 : -EAGAIN;
 }
 
 static void want_output(struct backend_channel *channel, bool is_wanted)
@@ -266,7 +270,7 @@ static void enqueue(struct backend_channel *channel, struct question *consume_qu
 {
 	g_queue_push_tail(&channel->questions, consume_question);
 	channel->n_maps += consume_question->request == VHOST_USER_BACKEND_SHMEM_MAP;
-	if (consume_question->n_sent < QUESTION_BYTES && channel->unsent == NULL) {
+	if (consume_question->n_sent < consume_question->n_bytes && channel->unsent == NULL) {
 		channel->unsent = channel->questions.tail;
 		want_output(channel, true);
 	}
@@ -323,6 +327,17 @@ int backend_channel_unmap(struct backend_channel *channel, uint64_t number,
 	return ask(channel, question_create(number, VHOST_USER_BACKEND_SHMEM_UNMAP, range), -1);
 }
 
+int backend_channel_tell_config(struct backend_channel *channel, uint64_t number)
+{
+	int error = check_room(channel, g_queue_get_length(&channel->questions),
+			       BACKEND_CHANNEL_MAX_QUESTIONS);
+
+	return error < 0 ? error
+			 : ask(channel,
+			       question_create(number, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, NULL),
+			       -1);
+}
+
 void backend_channel_forget(struct backend_channel *channel)
 {
 	for (GList *link = channel->questions.head; link != NULL; link = link->next) {
@@ -353,7 +368,7 @@ static int receive(struct backend_channel *channel)
 /* Is it one, and can it be the answer to that question? */
 static bool is_reply(const struct vhost_user_header *header, const struct question *question)
 {
-	return question != NULL && question->n_sent == QUESTION_BYTES &&
+	return question != NULL && question->n_sent == question->n_bytes &&
 	       header->request == question->request && header->size == sizeof(uint64_t) &&
 	       (header->flags & VHOST_USER_VERSION_MASK) == VHOST_USER_VERSION &&
 	       (header->flags & VHOST_USER_FLAG_REPLY);
