@@ -57,7 +57,7 @@ struct listener {
 	struct loop_timer retry_timer, kill_timer;
 	struct child *children; /* owned; room for options->max_clients */
 	uint32_t last_vm;
-	int door_fd; /* owned until door has it, or -1 */
+	int door_fd;	   /* owned until door has it, or -1 */
 	struct door *door; /* owned; NULL: nobody can look inside */
 	unsigned int n_children;
 	bool is_short; /* of descriptors or processes, and that was said */
@@ -146,7 +146,8 @@ static void become_backend(struct listener *listener, int consume_fd, int consum
 		close(consume_fd);
 		return;
 	}
-	listener->exit_status = backend_run(consume_fd, listener->options, listener->caps, &control);
+	listener->exit_status =
+		backend_run(consume_fd, listener->options, listener->caps, &control);
 }
 
 static void add_child(struct listener *listener, pid_t child, int front_end_pid,
@@ -335,8 +336,8 @@ static void answer_vms(const struct listener *listener, int consume_fd)
 static int pass(const struct child *child, const char *line, size_t length, int fd_borrow)
 {
 	const struct iovec iov = { (void *)(uintptr_t)line, length };
-	ssize_t n = child->control_fd >= 0 ? sock_send(child->control_fd, &iov, 1, fd_borrow) :
-					     -ENOTCONN;
+	ssize_t n = child->control_fd >= 0 ? sock_send(child->control_fd, &iov, 1, fd_borrow)
+					   : -ENOTCONN;
 
 	return n < 0 ? (int)n : 0;
 }
@@ -416,9 +417,8 @@ static int open_door(struct listener *listener)
 	int fd = listener->door_fd;
 
 	listener->door_fd = -1;
-	return fd >= 0 ? door_create(&listener->loop, fd, &door_listener, listener,
-				     &listener->door) :
-			 0;
+	return fd >= 0 ? door_create(&listener->loop, fd, &door_listener, listener, &listener->door)
+		       : 0;
 }
 
 /* ---- life ---- */

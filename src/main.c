@@ -239,8 +239,7 @@ static bool check_udmabuf(const struct options *options)
 	return true;
 }
 
-static int serve(const struct options *options, const struct renderer_caps *caps,
-		 bool is_listening)
+static int serve(const struct options *options, const struct renderer_caps *caps, bool is_listening)
 {
 	pid_t self = getpid();
 	struct own_socket door;
@@ -248,8 +247,8 @@ static int serve(const struct options *options, const struct renderer_caps *caps
 	if (make_own_socket(&door, "--control-socket", options->control_socket, door_listen) < 0) {
 		return EXIT_HOST_LACKS;
 	}
-	int status = options->fd >= 0 ? serve_fd(options, caps, is_listening, &door) :
-					serve_path(options, caps, &door);
+	int status = options->fd >= 0 ? serve_fd(options, caps, is_listening, &door)
+				      : serve_path(options, caps, &door);
 	if (getpid() == self) {
 		remove_it(&door);
 	}

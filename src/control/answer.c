@@ -21,8 +21,8 @@ void answer_begin(struct answer *answer)
 /* What would be too much is left out, and all behind it. */
 static void append(struct answer *answer, const char *text)
 {
-	answer->is_full |= answer->text->len + strlen(text) >
-			   CONTROL_MAX_ANSWER_BYTES - RESERVED_BYTES;
+	answer->is_full |=
+		answer->text->len + strlen(text) > CONTROL_MAX_ANSWER_BYTES - RESERVED_BYTES;
 	if (!answer->is_full) {
 		g_string_append(answer->text, text);
 	}

@@ -33,9 +33,9 @@ struct viewer {
 	int fd; /* owned */
 	uint32_t scanout_id;
 	bool is_cursor, is_sending;
-	struct find find;   /* what is sent */
-	size_t n_sent;	    /* bytes of its rows */
-	gint64 began_us;    /* the last one, too */
+	struct find find; /* what is sent */
+	size_t n_sent;	  /* bytes of its rows */
+	gint64 began_us;  /* the last one, too */
 	struct loop_source source;
 	struct loop_timer timer;
 };
@@ -45,7 +45,7 @@ struct desk {
 	gint64 since_us;
 	int channel_fd; /* owned, or -1 */
 	struct loop_source channel_source;
-	struct door *door; /* owned, or NULL */
+	struct door *door;  /* owned, or NULL */
 	struct stats *copy; /* owned, of stats_read() */
 	struct viewer viewer;
 	int mode_fd; /* owned, who waits to hear what became of a mode; or -1 */
@@ -111,10 +111,9 @@ static void viewer_end(struct desk *desk)
 
 static const char *row_of(const struct find *find, size_t y)
 {
-	return find->frame != NULL ?
-		       (const char *)frame_pixel(find->frame, find->view.x,
-						 find->view.y + (uint32_t)y) :
-		       (const char *)(find->pixels + y * find->view.width);
+	return find->frame != NULL ? (const char *)frame_pixel(find->frame, find->view.x,
+							       find->view.y + (uint32_t)y)
+				   : (const char *)(find->pixels + y * find->view.width);
 }
 
 /* As many rows as one system call takes, from the byte n_sent on. */
@@ -137,8 +136,8 @@ static void dispatch_viewer(void *data, uint32_t events)
 {
 	struct desk *desk = data;
 	struct viewer *viewer = &desk->viewer;
-	size_t total = (size_t)viewer->find.view.width * viewer->find.view.height *
-		       sizeof(uint32_t);
+	size_t total =
+		(size_t)viewer->find.view.width * viewer->find.view.height * sizeof(uint32_t);
 	size_t until = MIN(viewer->n_sent + BYTES_PER_WAKEUP, total);
 
 	if (events & (EPOLLHUP | EPOLLERR)) {
@@ -210,8 +209,8 @@ static void viewer_expired(void *data)
 static void look_for_find(struct desk *desk)
 {
 	struct viewer *viewer = &desk->viewer;
-	struct find *at = viewer->is_cursor ? &desk->cursor_finds[viewer->scanout_id] :
-					      &desk->finds[viewer->scanout_id];
+	struct find *at = viewer->is_cursor ? &desk->cursor_finds[viewer->scanout_id]
+					    : &desk->finds[viewer->scanout_id];
 
 	if (viewer->fd < 0 || viewer->is_sending) {
 		return;
@@ -224,8 +223,8 @@ static void look_for_find(struct desk *desk)
 		return;
 	}
 	if (viewer->find.frame == NULL && viewer->find.pixels == NULL) {
-		viewer_fail(desk, viewer->is_cursor ? "there is no picture of a cursor" :
-						      "there is no picture: the scanout is off, or "
+		viewer_fail(desk, viewer->is_cursor ? "there is no picture of a cursor"
+						    : "there is no picture: the scanout is off, or "
 						      "what it shows is lost");
 		return;
 	}
@@ -254,8 +253,8 @@ static void begin_picture(struct desk *desk, const struct control_question *ques
 			     DESK_PICTURES_A_SECOND);
 		return;
 	}
-	drop_find(desk, is_cursor ? &desk->cursor_finds[question->scanout_id] :
-				    &desk->finds[question->scanout_id]);
+	drop_find(desk, is_cursor ? &desk->cursor_finds[question->scanout_id]
+				  : &desk->finds[question->scanout_id]);
 	viewer->fd = consume_fd;
 	viewer->scanout_id = question->scanout_id;
 	viewer->is_cursor = is_cursor;
@@ -430,8 +429,8 @@ static void take(struct desk *desk, const struct control_question *question, int
 	}
 }
 
-static void asked(void *data, const struct control_question *question, const char *line G_GNUC_UNUSED,
-		  size_t length G_GNUC_UNUSED, int consume_fd)
+static void asked(void *data, const struct control_question *question,
+		  const char *line G_GNUC_UNUSED, size_t length G_GNUC_UNUSED, int consume_fd)
 {
 	take(data, question, consume_fd);
 }

@@ -54,26 +54,26 @@ static const char *read_argument(const char *word, struct control_question *ques
 {
 	if (g_str_has_prefix(word, "vm=")) {
 		*given |= ARGUMENT_VM;
-		return read_number(word + 3, 1, UINT32_MAX, &question->vm) ? NULL :
-									    "no number of a VM";
+		return read_number(word + 3, 1, UINT32_MAX, &question->vm) ? NULL
+									   : "no number of a VM";
 	}
 	if (g_str_has_prefix(word, "scanout=")) {
 		*given |= ARGUMENT_SCANOUT;
-		return read_number(word + 8, 0, DISPLAY_MAX_SCANOUTS - 1, &question->scanout_id) ?
-			       NULL :
-			       "no number of a scanout (allowed: 0 to 15)";
+		return read_number(word + 8, 0, DISPLAY_MAX_SCANOUTS - 1, &question->scanout_id)
+			       ? NULL
+			       : "no number of a scanout (allowed: 0 to 15)";
 	}
 	if (g_str_has_prefix(word, "mode=")) {
 		*given |= ARGUMENT_MODE;
-		return read_mode(word + 5, question) ?
-			       NULL :
-			       "no mode (allowed: WIDTHxHEIGHT, each from 16 to 16384)";
+		return read_mode(word + 5, question)
+			       ? NULL
+			       : "no mode (allowed: WIDTHxHEIGHT, each from 16 to 16384)";
 	}
 	if (g_str_has_prefix(word, "level=")) {
 		*given |= ARGUMENT_LEVEL;
-		return log_level_parse(word + 6, &question->level) ?
-			       NULL :
-			       "no level (allowed: off, error, warn, info, debug, trace)";
+		return log_level_parse(word + 6, &question->level)
+			       ? NULL
+			       : "no level (allowed: off, error, warn, info, debug, trace)";
 	}
 	return "a word that is not known here";
 }

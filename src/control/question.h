@@ -10,19 +10,19 @@
 #include "util/log.h"
 
 enum control_verb {
-	CONTROL_VMS,	    /* which VMs there are; of the program, not of one of them */
-	CONTROL_LOG,	    /* set the level, here and in all of its processes; of the program */
+	CONTROL_VMS, /* which VMs there are; of the program, not of one of them */
+	CONTROL_LOG, /* set the level, here and in all of its processes; of the program */
 	CONTROL_STATUS,
 	CONTROL_SCREENSHOT,
-	CONTROL_CURSOR,	    /* the picture of it */
+	CONTROL_CURSOR, /* the picture of it */
 	CONTROL_SET_MODE,
 	CONTROL_N_VERBS,
 };
 
 struct control_question {
 	enum control_verb verb;
-	uint32_t vm;	     /* 0: the one there is */
-	uint32_t scanout_id; /* below DISPLAY_MAX_SCANOUTS */
+	uint32_t vm;		/* 0: the one there is */
+	uint32_t scanout_id;	/* below DISPLAY_MAX_SCANOUTS */
 	uint32_t width, height; /* of set-mode: within what a display may have */
 	enum log_level level;	/* of log */
 };

@@ -109,9 +109,9 @@ static void write_queues(const struct report *report, struct answer *answer)
 		answer_record(answer, "queue");
 		answer_text(answer, "name", names[i]);
 		answer_text(answer, "state",
-			    look->is_broken  ? "broken" :
-			    look->is_running ? "running" :
-					       "stopped");
+			    look->is_broken    ? "broken"
+			    : look->is_running ? "running"
+					       : "stopped");
 		answer_number(answer, "size", look->size);
 		answer_number(answer, "waiting", look->n_waiting);
 		answer_number(answer, "out", look->n_out);

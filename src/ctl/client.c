@@ -107,8 +107,8 @@ static struct records *judge(const struct client *client, struct records *consum
 static char *take_pixels(const struct records *records, const char *bytes, size_t n_bytes)
 {
 	const struct record *picture = records_find(records, "picture");
-	uint64_t want = (uint64_t)record_number(picture, "width") *
-			record_number(picture, "height") * 4;
+	uint64_t want =
+		(uint64_t)record_number(picture, "width") * record_number(picture, "height") * 4;
 
 	if (picture == NULL || want == 0 || want != record_number(picture, "bytes") ||
 	    want != n_bytes) {

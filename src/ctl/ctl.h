@@ -38,7 +38,7 @@ bool record_bool(const struct record *record, const char *key);
 /* ---- client.c: one question ---- */
 
 struct client {
-	const char *path; /* of the control socket; borrowed */
+	const char *path;     /* of the control socket; borrowed */
 	unsigned int limit_s; /* for an answer */
 };
 

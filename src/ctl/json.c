@@ -20,8 +20,8 @@ static const struct {
 };
 
 /* Of these what looks like a number is none. */
-static const char *const texts[] = { "name",	    "version", "capset", "capsets", "gl-vendor",
-				     "gl-renderer", "gl-version", "vulkan-server" };
+static const char *const texts[] = { "name",	  "version",	 "capset",     "capsets",
+				     "gl-vendor", "gl-renderer", "gl-version", "vulkan-server" };
 
 static bool is_text(const char *key)
 {

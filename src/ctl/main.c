@@ -112,9 +112,8 @@ static int show(const struct session *session,
 /* "set-mode vm=2 ..."; owned. */
 static char *with_vm(const struct session *session, const char *verb)
 {
-	return session->options->vm != 0 ?
-		       g_strdup_printf("%s vm=%d", verb, session->options->vm) :
-		       g_strdup(verb);
+	return session->options->vm != 0 ? g_strdup_printf("%s vm=%d", verb, session->options->vm)
+					 : g_strdup(verb);
 }
 
 static bool read_scanout(const char *text, unsigned int *scanout_out)
@@ -227,8 +226,9 @@ static int say_mode(const char *outcome)
 		const char *outcome, *text;
 	} texts[] = {
 		{ "told", "the guest was told" },
-		{ "refused", "set, but the front-end does not tell its guest (QEMU's "
-			     "vhost-user-gpu devices don't): it finds the mode when it asks again" },
+		{ "refused",
+		  "set, but the front-end does not tell its guest (QEMU's "
+		  "vhost-user-gpu devices don't): it finds the mode when it asks again" },
 		{ "unreachable", "set, but there is no way to tell the front-end: the guest finds "
 				 "the mode when it asks again" },
 		{ "unanswered", "set, but the front-end does not say whether it told the guest" },
@@ -270,8 +270,9 @@ static int run_set_mode(const struct session *session, char **words)
 /* LEVEL */
 static int run_log(const struct session *session, char **words)
 {
-	static const char *const levels[] = { "off", "error", "warn", "info", "debug", "trace",
-					      NULL };
+	static const char *const levels[] = {
+		"off", "error", "warn", "info", "debug", "trace", NULL
+	};
 	g_autofree char *question = g_strdup_printf("log level=%s", words[0]);
 
 	if (!g_strv_contains(levels, words[0])) {
@@ -354,16 +355,16 @@ static bool parse(int *argc, char ***argv, struct options *options)
 	g_autoptr(GError) error = NULL;
 
 	g_option_context_set_summary(
-		context,
-		"Looks inside a running vhost-device-gpu, which was started with --control-socket.\n\n"
-		"Commands:\n"
-		"  status                         how it is with each VM\n"
-		"  top                            the same, again and again\n"
-		"  screenshot [SCANOUT] FILE.png  what a guest's screen shows\n"
-		"  cursor [[SCANOUT] FILE.png]    where cursors are; the picture of one\n"
-		"  set-mode SCANOUT WxH           another size of a headless screen\n"
-		"  metrics                        figures for Prometheus\n"
-		"  log LEVEL                      off, error, warn, info, debug or trace");
+		context, "Looks inside a running vhost-device-gpu, which was started with "
+			 "--control-socket.\n\n"
+			 "Commands:\n"
+			 "  status                         how it is with each VM\n"
+			 "  top                            the same, again and again\n"
+			 "  screenshot [SCANOUT] FILE.png  what a guest's screen shows\n"
+			 "  cursor [[SCANOUT] FILE.png]    where cursors are; the picture of one\n"
+			 "  set-mode SCANOUT WxH           another size of a headless screen\n"
+			 "  metrics                        figures for Prometheus\n"
+			 "  log LEVEL                      off, error, warn, info, debug or trace");
 	g_option_context_set_description(context, "Exit status: 0 done, 1 no answer or none that "
 						  "will do, 2 wrong use.");
 	g_option_context_add_main_entries(context, entries, NULL);

@@ -36,8 +36,8 @@ static const struct {
 	  UNIT_ONE },
 	{ "commands_waiting", "gauge", "Commands whose answer waits for a fence or the display.",
 	  "device", "waiting", NULL, UNIT_ONE },
-	{ "command_errors_total", "counter", "Commands that were answered with an error.",
-	  "device", "errors", NULL, UNIT_ONE },
+	{ "command_errors_total", "counter", "Commands that were answered with an error.", "device",
+	  "errors", NULL, UNIT_ONE },
 	{ "memory_bytes", "gauge", "Host memory that the guest holds.", "device", "memory", NULL,
 	  UNIT_ONE },
 	{ "memory_limit_bytes", "gauge", "What it may hold (--max-hostmem).", "device",
@@ -60,8 +60,8 @@ static const struct {
 	  "id", UNIT_ONE },
 	{ "context_resources", "gauge", "Resources that are attached to a context.", "context",
 	  "resources", "id", UNIT_ONE },
-	{ "context_submits_total", "counter", "Command streams of a context.", "context",
-	  "submits", "id", UNIT_ONE },
+	{ "context_submits_total", "counter", "Command streams of a context.", "context", "submits",
+	  "id", UNIT_ONE },
 };
 
 static void print_labels(const struct view_vm *vm, const char *label, const char *value)

@@ -7,19 +7,31 @@ struct name {
 };
 
 static const struct name features[] = {
-	{ 0, "VIRGL" },		     { 1, "EDID" },
-	{ 2, "RESOURCE_UUID" },	     { 3, "RESOURCE_BLOB" },
-	{ 4, "CONTEXT_INIT" },	     { 24, "NOTIFY_ON_EMPTY" },
-	{ 26, "LOG_ALL" },	     { 27, "ANY_LAYOUT" },
-	{ 28, "INDIRECT_DESC" },     { 29, "EVENT_IDX" },
-	{ 30, "PROTOCOL_FEATURES" }, { 32, "VERSION_1" },
-	{ 33, "ACCESS_PLATFORM" },   { 34, "RING_PACKED" },
+	{ 0, "VIRGL" },
+	{ 1, "EDID" },
+	{ 2, "RESOURCE_UUID" },
+	{ 3, "RESOURCE_BLOB" },
+	{ 4, "CONTEXT_INIT" },
+	{ 24, "NOTIFY_ON_EMPTY" },
+	{ 26, "LOG_ALL" },
+	{ 27, "ANY_LAYOUT" },
+	{ 28, "INDIRECT_DESC" },
+	{ 29, "EVENT_IDX" },
+	{ 30, "PROTOCOL_FEATURES" },
+	{ 32, "VERSION_1" },
+	{ 33, "ACCESS_PLATFORM" },
+	{ 34, "RING_PACKED" },
 };
 
 static const struct name protocol_features[] = {
-	{ 0, "MQ" },		   { 3, "REPLY_ACK" },	  { 5, "BACKEND_REQ" },
-	{ 9, "CONFIG" },	   { 10, "BACKEND_SEND_FD" }, { 13, "RESET_DEVICE" },
-	{ 15, "CONFIGURE_MEM_SLOTS" }, { 22, "SHMEM_MAP" },
+	{ 0, "MQ" },
+	{ 3, "REPLY_ACK" },
+	{ 5, "BACKEND_REQ" },
+	{ 9, "CONFIG" },
+	{ 10, "BACKEND_SEND_FD" },
+	{ 13, "RESET_DEVICE" },
+	{ 15, "CONFIGURE_MEM_SLOTS" },
+	{ 22, "SHMEM_MAP" },
 };
 
 static const char *find(const struct name *names, size_t n_names, unsigned int bit)

@@ -47,8 +47,7 @@ static int write_file(FILE *file, uint32_t width, uint32_t height, bool has_alph
 	return 0;
 }
 
-int png_write(const char *path, uint32_t width, uint32_t height, bool has_alpha,
-	      const char *pixels)
+int png_write(const char *path, uint32_t width, uint32_t height, bool has_alpha, const char *pixels)
 {
 	g_autofree char *part = g_strdup_printf("%s.part", path);
 	FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(part, "wbe");

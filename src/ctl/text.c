@@ -64,8 +64,8 @@ static void print_vm(const struct view_vm *vm)
 	char up[32];
 
 	printf("VM %" G_GUINT64_FORMAT ": mode %s%s, served by process %s, up %s\n", vm->id,
-	       record_text(record, "mode"),
-	       record_bool(record, "headless") ? " (headless)" : "", record_text(record, "pid"),
+	       record_text(record, "mode"), record_bool(record, "headless") ? " (headless)" : "",
+	       record_text(record, "pid"),
 	       in_time(record_number(record, "uptime-ms"), up, sizeof(up)));
 	printf("  %-12s %s\n", "front-end", front_end);
 	printf("  %-12s %s\n", "features", features);

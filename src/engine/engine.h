@@ -62,7 +62,8 @@ struct engine_state {
 	bool is_running;
 	bool is_3d_off; /* after too many crashes */
 	unsigned int n_restarts;
-	/* 0: none. Since when it is at one command, and owes fences without having signalled one. */
+	/* 0: none. Since when it is at one command, and owes fences without having signalled one.
+	 */
 	gint64 busy_since_us, awaited_since_us;
 };
 

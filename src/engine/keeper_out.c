@@ -454,7 +454,8 @@ static int tell_grabs_of(struct process_engine *engine, uint32_t *due, uint32_t 
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS && error == 0; i++) {
 		const struct link_grab grab = { .scanout_id = i, .is_cursor = is_cursor };
 
-		/* One that is owed an answer is not asked for twice, so that answers can be counted. */
+		/* One that is owed an answer is not asked for twice, so that answers can be
+		 * counted. */
 		if ((*due & ~*open & 1u << i) == 0) {
 			continue;
 		}
@@ -535,9 +536,9 @@ static void want_output(struct process_engine *engine, bool is_wanted)
 
 static int tell_all(struct process_engine *engine)
 {
-	static int (*const steps[])(struct process_engine *engine) = {
-		tell_level, tell_reset, tell_features, tell_memory,
-		tell_queues, tell_start, tell_lookers, tell_news,
+	static int (*const steps[])(struct process_engine * engine) = {
+		tell_level,  tell_reset, tell_features, tell_memory,
+		tell_queues, tell_start, tell_lookers,	tell_news,
 	};
 	int error = 0;
 

@@ -82,8 +82,8 @@ struct process_engine {
 
 	/* For who looks inside. */
 	unsigned int n_restarts;
-	bool has_level, is_level_due; /* one was set since the spawner was forked */
-	uint32_t due_grabs, due_cursor_grabs; /* a bit for each scanout */
+	bool has_level, is_level_due;		/* one was set since the spawner was forked */
+	uint32_t due_grabs, due_cursor_grabs;	/* a bit for each scanout */
 	uint32_t open_grabs, open_cursor_grabs; /* told, and owed an answer */
 	uint32_t due_modes, known_modes;
 	struct link_mode modes[DISPLAY_MAX_SCANOUTS]; /* of known_modes */

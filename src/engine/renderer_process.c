@@ -412,9 +412,9 @@ static bool handle_start(struct renderer_process *process,
 		.window_bytes = process->options.window_bytes,
 		.exporter = process->udmabuf_fd >= 0 ? &udmabuf_exporter : NULL,
 		.exporter_data = &process->udmabuf_fd,
-		.stats = process->options.options->control_socket != NULL ?
-				 &process->options.shared->stats :
-				 NULL,
+		.stats = process->options.options->control_socket != NULL
+				 ? &process->options.shared->stats
+				 : NULL,
 		.grabbed = grabbed,
 		.grabbed_cursor = grabbed_cursor,
 		.data = process,
@@ -483,15 +483,14 @@ static bool handle_mapped(struct renderer_process *process, struct link_message 
 	return true;
 }
 
-static bool handle_log(struct renderer_process *process G_GNUC_UNUSED,
-		       struct link_message *message)
+static bool handle_log(struct renderer_process *process G_GNUC_UNUSED, struct link_message *message)
 {
 	const uint32_t *level = link_body(message, sizeof(*level));
 
 	if (level == NULL || *level > LOG_LEVEL_TRACE) {
 		return false;
 	}
-	log_set_level((enum log_level)*level);
+	log_set_level((enum log_level) * level);
 	return true;
 }
 

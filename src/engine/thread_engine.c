@@ -181,8 +181,7 @@ int thread_engine_create(const struct engine_options *options, struct engine **e
 
 	engine->base = (struct engine){ &thread_engine_impl, *options };
 	engine->udmabuf_fd = -1;
-	engine->stats =
-		options->options->control_socket != NULL ? g_new0(struct stats, 1) : NULL;
+	engine->stats = options->options->control_socket != NULL ? g_new0(struct stats, 1) : NULL;
 	if (options_use_udmabuf(options->options)) {
 		open_udmabuf(engine);
 	}

@@ -108,10 +108,10 @@ static void count_attached(struct context *context, const struct resource *resou
 
 static void count_detached(struct context *context, uint32_t resource_id)
 {
-	const uint64_t *size = context->attached != NULL ?
-				       g_hash_table_lookup(context->attached,
-							   GUINT_TO_POINTER(resource_id)) :
-				       NULL;
+	const uint64_t *size =
+		context->attached != NULL
+			? g_hash_table_lookup(context->attached, GUINT_TO_POINTER(resource_id))
+			: NULL;
 
 	if (size == NULL) {
 		return;
@@ -238,8 +238,9 @@ enum gpu_resp handle_ctx_attach_resource(struct device *dev, struct command *com
 	if (resp == GPU_RESP_OK_NODATA) {
 		impl(dev)->attach_resource(dev->renderer, command->request.header.ctx_id,
 					   command->request.ctx_resource.resource_id);
-		count_attached(device_find_context(dev, command->request.header.ctx_id),
-			       device_find_resource(dev, command->request.ctx_resource.resource_id));
+		count_attached(
+			device_find_context(dev, command->request.header.ctx_id),
+			device_find_resource(dev, command->request.ctx_resource.resource_id));
 	}
 	return resp;
 }

@@ -259,7 +259,6 @@ uint32_t *device_grab_cursor(const struct device *dev, uint32_t scanout_id)
 {
 	const struct cursor *cursor = &dev->cursors[scanout_id];
 
-	return cursor->pixels != NULL ?
-		       g_memdup2(cursor->pixels, SIDE * SIDE * sizeof(uint32_t)) :
-		       NULL;
+	return cursor->pixels != NULL ? g_memdup2(cursor->pixels, SIDE * SIDE * sizeof(uint32_t))
+				      : NULL;
 }

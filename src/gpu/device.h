@@ -64,7 +64,8 @@ struct context {
 	uint32_t id;
 	uint32_t capset_id;
 	bool is_lost; /* only the id is left, the renderer knows it not: see record.h */
-	struct stats_context *stats; /* its place among device.stats' own; NULL: none, or no stats */
+	struct stats_context
+		*stats;	      /* its place among device.stats' own; NULL: none, or no stats */
 	GHashTable *attached; /* resource's id -> nothing; NULL as stats, or: none yet */
 };
 
@@ -101,7 +102,7 @@ struct device {
 	void *exporter_data;
 	GQueue dmabufs;	      /* struct scanout_dmabuf, owned; the last one used comes first */
 	struct ranges window; /* what of it is mapped, when all that was asked for is done */
-	struct stats *stats; /* borrowed; NULL: nobody wants to look inside */
+	struct stats *stats;  /* borrowed; NULL: nobody wants to look inside */
 };
 
 /* Borrows all three. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* A rate is of so long a time, or of what came since then. */
 #define RATE_US (2 * G_USEC_PER_SEC)
 

@@ -56,11 +56,11 @@ struct stats {
 	uint64_t n_commands[2]; /* by queue */
 	uint64_t n_errors;	/* of these, answered with one */
 	uint64_t n_resources, n_contexts;
-	uint64_t n_waiting;    /* commands whose answer waits */
-	uint64_t memory_bytes; /* of the quota */
-	uint64_t n_fences;     /* that were signalled */
-	uint64_t fences_us;    /* all that they took, together */
-	uint64_t fence_us[STATS_N_FENCES]; /* each; n_fences % N is the next */
+	uint64_t n_waiting;				    /* commands whose answer waits */
+	uint64_t memory_bytes;				    /* of the quota */
+	uint64_t n_fences;				    /* that were signalled */
+	uint64_t fences_us;				    /* all that they took, together */
+	uint64_t fence_us[STATS_N_FENCES];		    /* each; n_fences % N is the next */
 	uint64_t texts[RENDERER_N_TEXTS][STATS_TEXT_WORDS]; /* struct renderer.texts */
 	struct stats_context contexts[STATS_MAX_CONTEXTS];
 	struct stats_scanout scanouts[DISPLAY_MAX_SCANOUTS];
@@ -95,5 +95,6 @@ void stats_read(const struct stats *stats, struct stats *copy_out);
 
 /* The rest is of a copy. Thousandths of frames a second, of the last two seconds. */
 uint64_t stats_frame_rate(const struct stats_scanout *scanout, gint64 now_us);
-/* What so many of a hundred fences, of the last ones, did not take longer than; 0: there is none. */
+/* What so many of a hundred fences, of the last ones, did not take longer than; 0: there is none.
+ */
 uint64_t stats_fence_us(const struct stats *stats, unsigned int percent);

@@ -351,7 +351,8 @@ static void grab(struct worker *worker, uint32_t scanout_id)
 	enum gpu_resp resp = device_grab(&worker->device, scanout_id, &frame, &view);
 
 	if (resp != GPU_RESP_OK_NODATA) {
-		log_debug("scanout %u: no picture to look at, 0x%x", scanout_id, (unsigned int)resp);
+		log_debug("scanout %u: no picture to look at, 0x%x", scanout_id,
+			  (unsigned int)resp);
 	}
 	worker->options.grabbed(worker->options.data, scanout_id, frame, &view);
 }

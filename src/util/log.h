@@ -74,7 +74,7 @@ const char *log_escape(const void *bytes, size_t length, char *buffer, size_t si
 
 #define log_at(level, ...)                                                                         \
 	do {                                                                                       \
-		if (G_UNLIKELY((level) <= log_level())) {                                        \
+		if (G_UNLIKELY((level) <= log_level())) {                                          \
 			log_write_limited((level), __VA_ARGS__);                                   \
 		}                                                                                  \
 	} while (0)
@@ -88,7 +88,7 @@ const char *log_escape(const void *bytes, size_t length, char *buffer, size_t si
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_trace(...)                                                                             \
 	do {                                                                                       \
-		if (G_UNLIKELY(log_level() >= LOG_LEVEL_TRACE)) {                                \
+		if (G_UNLIKELY(log_level() >= LOG_LEVEL_TRACE)) {                                  \
 			log_write(LOG_LEVEL_TRACE, __VA_ARGS__);                                   \
 		}                                                                                  \
 	} while (0)

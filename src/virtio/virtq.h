@@ -231,7 +231,7 @@ bool virtq_has_avail(struct virtq *vq);
 
 /* How full a queue is. */
 struct virtq_look {
-	uint32_t size; /* 0: the front-end has not said */
+	uint32_t size;	    /* 0: the front-end has not said */
 	uint32_t n_waiting; /* available, and not popped */
 	uint32_t n_out;	    /* popped, and not pushed */
 	bool is_running, is_broken;

@@ -867,11 +867,11 @@ static void test_slow_viewer(const void *mode)
 	int fd = must_connect(rig->daemon);
 	g_assert_cmpint(send(fd, GREETING "screenshot\n", 30, 0), ==, 30);
 	g_usleep(200 * 1000);
+	assert_answer(rig->daemon, "screenshot", "error busy");
 	for (unsigned int i = 0; i < 20; i++) {
 		g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, side, side));
 		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, side, side));
 	}
-	assert_answer(rig->daemon, "screenshot", "error busy");
 	g_usleep(2200 * 1000);
 	GString *text = read_all(fd);
 	g_assert_cmpuint(text->len, <, side * side * 4);

@@ -144,7 +144,8 @@ static void test_long_answer(void)
 	answer_begin(&answer);
 	for (unsigned int i = 0; i < 10000; i++) {
 		answer_record(&answer, "context");
-		answer_text(&answer, "name", "something that is as long as a name may be, or longer");
+		answer_text(&answer, "name",
+			    "something that is as long as a name may be, or longer");
 	}
 	g_assert_true(answer.is_full);
 	g_assert_true(answer_end(&answer, pair[0]));
@@ -173,8 +174,13 @@ static void test_error(void)
 static void test_records_of_nonsense(void)
 {
 	static const char *const texts[] = {
-		"",	 "\n", "end\n", "vhost-device-gpu/1", "vhost-device-gpu/1 ok",
-		"vhost-device-gpu/1 ok\nvm id=1", "vhost-device-gpu/12 ok\nend\n",
+		"",
+		"\n",
+		"end\n",
+		"vhost-device-gpu/1",
+		"vhost-device-gpu/1 ok",
+		"vhost-device-gpu/1 ok\nvm id=1",
+		"vhost-device-gpu/12 ok\nend\n",
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
