@@ -55,6 +55,11 @@ static struct process_engine *from_base(struct engine *engine)
 	return (struct process_engine *)(void *)engine;
 }
 
+static bool is_looked_at(const struct process_engine *engine)
+{
+	return engine->base.options.options->control_socket != NULL;
+}
+
 /* ---- renderer processes ---- */
 
 static int run_renderer(void *data, int link_fd, int variant, int server_fd)
@@ -242,7 +247,7 @@ static void finish_one(struct process_engine *engine)
 		virtq_recover(&engine->base.options.queues[i]);
 	}
 	clean_shared(engine);
-	stats_forget(&engine->shared->stats);
+	stats_forget(is_looked_at(engine) ? &engine->shared->stats : NULL);
 	fail_lost(engine);
 }
 
@@ -524,11 +529,6 @@ static void process_engine_quiesce(struct engine *base)
 }
 
 /* ---- for who looks inside ---- */
-
-static bool is_looked_at(const struct process_engine *engine)
-{
-	return engine->base.options.options->control_socket != NULL;
-}
 
 static const struct stats *process_engine_stats(struct engine *base)
 {

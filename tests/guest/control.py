@@ -62,7 +62,7 @@ def expect_same_screen(t, vm, what):
     vm.wait_screen(lambda p: p.difference(screenshot(t)), what)
 
 
-CUBES = 300
+CUBES = 800
 # It ends by itself, and then says how many it has drawn in which time.
 COUNTED_CUBES = ("[ -p /tmp/quiet ] || mkfifo /tmp/quiet; "
                  f"kmscube --count={CUBES} <>/tmp/quiet 2>&1; echo ended")
@@ -131,7 +131,7 @@ def control(t):
             out = ctl(t, "--count", "3", "--interval", "1", "top")
             check(out.count("1280x800") == 3, out)
         with t.check("a cube, as QEMU sees it"):
-            vm.sh("kill -STOP $(pidof kmscube)")
+            vm.sh("kill -STOP $(pidof kmscube); sleep 1")
             expect_same_screen(t, vm, "cube")
             vm.sh("kill -CONT $(pidof kmscube)")
     with t.check("a renderer that was replaced"):
