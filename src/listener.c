@@ -328,9 +328,7 @@ static void answer_vms(const struct listener *listener, int consume_fd)
 
 		desk_add_vm(&answer, child->vm, (int)child->pid, child->front_end_pid);
 	}
-	bool ignored = answer_end(&answer, consume_fd);
-	(void)ignored;
-	close(consume_fd);
+	answer_close(&answer, consume_fd);
 }
 
 static int pass(const struct child *child, const char *line, size_t length, int fd_borrow)
@@ -358,9 +356,7 @@ static void set_level(const struct listener *listener, const struct control_ques
 		return;
 	}
 	answer_begin(&answer);
-	bool ignored = answer_end(&answer, consume_fd);
-	(void)ignored;
-	close(consume_fd);
+	answer_close(&answer, consume_fd);
 }
 
 /* NULL, after an answer. */

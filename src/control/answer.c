@@ -107,6 +107,14 @@ bool answer_end(struct answer *answer, int fd_borrow)
 	return is_sent;
 }
 
+void answer_close(struct answer *answer, int consume_fd)
+{
+	bool ignored = answer_end(answer, consume_fd);
+
+	(void)ignored;
+	close(consume_fd);
+}
+
 void answer_error(int consume_fd, const char *format, ...)
 {
 	va_list args;

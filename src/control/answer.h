@@ -18,9 +18,9 @@ struct answer {
 };
 
 void answer_begin(struct answer *answer);
-/* A record; its words follow. NULL text is left out. */
+/* A record; its words follow. */
 void answer_record(struct answer *answer, const char *name);
-void answer_text(struct answer *answer, const char *key, const char *text);
+void answer_text(struct answer *answer, const char *key, const char *text); /* NULL: left out */
 void answer_bytes(struct answer *answer, const char *key, const char *bytes, size_t length);
 void answer_number(struct answer *answer, const char *key, uint64_t number);
 /* In thousandths. */
@@ -29,5 +29,7 @@ void answer_bool(struct answer *answer, const char *key, bool value);
 
 /* Sends it; what it took is freed. False: it did not go out whole. */
 bool answer_end(struct answer *answer, int fd_borrow);
-/* The same, of an answer that is nothing but an error; and the connection is closed. */
+/* The same, and the connection is closed, whether it took the answer or not. */
+void answer_close(struct answer *answer, int consume_fd);
+/* The same, of an answer that is nothing but an error. */
 void answer_error(int consume_fd, const char *format, ...) G_GNUC_PRINTF(2, 3);

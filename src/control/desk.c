@@ -281,9 +281,7 @@ static void end_mode(struct desk *desk, const char *outcome)
 	answer_begin(&answer);
 	answer_record(&answer, "mode");
 	answer_text(&answer, "guest", outcome);
-	bool ignored = answer_end(&answer, desk->mode_fd);
-	(void)ignored;
-	close(desk->mode_fd);
+	answer_close(&answer, desk->mode_fd);
 	desk->mode_fd = -1;
 }
 
@@ -345,9 +343,7 @@ static void answer_status(struct desk *desk, int consume_fd)
 	};
 	answer_begin(&answer);
 	report_write(&report, &answer);
-	bool ignored = answer_end(&answer, consume_fd);
-	(void)ignored;
-	close(consume_fd);
+	answer_close(&answer, consume_fd);
 }
 
 void desk_begin_vms(struct answer *answer, const struct options *options)
@@ -374,9 +370,7 @@ static void answer_vms(struct desk *desk, int consume_fd)
 
 	desk_begin_vms(&answer, desk->options.options);
 	desk_add_vm(&answer, desk->options.vm, (int)getpid(), desk->options.front_end_pid);
-	bool ignored = answer_end(&answer, consume_fd);
-	(void)ignored;
-	close(consume_fd);
+	answer_close(&answer, consume_fd);
 }
 
 static void set_level(struct desk *desk, enum log_level level, int consume_fd)
@@ -389,9 +383,7 @@ static void set_level(struct desk *desk, enum log_level level, int consume_fd)
 		return;
 	}
 	answer_begin(&answer);
-	bool ignored = answer_end(&answer, consume_fd);
-	(void)ignored;
-	close(consume_fd);
+	answer_close(&answer, consume_fd);
 }
 
 /* consume_fd -1: nobody waits for the answer. */
