@@ -71,11 +71,16 @@ static void add_value(JsonBuilder *builder, const char *key, const char *value)
 	}
 }
 
+static gint compare_keys(gconstpointer a, gconstpointer b)
+{
+	return strcmp(a, b);
+}
+
 static void add_record(JsonBuilder *builder, const struct record *record)
 {
 	g_autoptr(GList) keys = g_hash_table_get_keys(record->words);
 
-	keys = g_list_sort(keys, (GCompareFunc)strcmp);
+	keys = g_list_sort(keys, compare_keys);
 	json_builder_begin_object(builder);
 	for (const GList *link = keys; link != NULL; link = link->next) {
 		json_builder_set_member_name(builder, link->data);
