@@ -1008,5 +1008,7 @@ int main(int argc, char **argv)
 	proto_add("control", "silent", test_silent);
 	proto_add_drawing("control", "slow-viewer", test_slow_viewer);
 	proto_add_drawing("control", "crowd", test_crowd);
+	/* A crowd of a thousand takes ten seconds to be let in, and comes up to five times. */
+	suite_set_limit_s(180);
 	return suite_run();
 }
