@@ -9,89 +9,26 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "proto.h"
 #include "virgl_stream.h"
 
 #define WIDTH 96u
 #define HEIGHT 64u
 #define SIZE_BYTES (WIDTH * HEIGHT * 4)
-#define GREETING "vhost-device-gpu/1 "
-#define OK GREETING "ok\n"
 #define N_CLIENTS 1000
 #define DOOR_PLACES 16
 
-static const char *const control_args[] = {"--control-socket", "@SOCKET@.ctl", NULL};
+static const char *const control_args[] = {CONTROL_ARGS, NULL};
 
 /* ---- the other end ---- */
 
-static char *control_path(const struct daemon *daemon)
-{
-	return g_strdup_printf("%s.ctl", daemon->socket_path);
-}
-
-static int try_connect(const struct daemon *daemon)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	g_autofree char *path = control_path(daemon);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-	g_assert_no_errno(fd);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(fd);
-		return -errno;
-	}
-	return fd;
-}
-
-static int must_connect(const struct daemon *daemon)
-{
-	int fd = try_connect(daemon);
-
-	g_assert_cmpint(fd, >=, 0);
-	return fd;
-}
-
-/* All until the other end closes. */
-static GString *read_all(int consume_fd)
-{
-	GString *text = g_string_new(NULL);
-	char bytes[65536];
-	ssize_t n;
-
-	while ((n = recv(consume_fd, bytes, sizeof(bytes), 0)) > 0) {
-		g_string_append_len(text, bytes, n);
-	}
-	close(consume_fd);
-	return text;
-}
-
-static GString *say(const struct daemon *daemon, const char *bytes, size_t length)
-{
-	int fd = must_connect(daemon);
-
-	g_assert_cmpint(send(fd, bytes, length, MSG_NOSIGNAL), ==, (ssize_t)length);
-	return read_all(fd);
-}
-
-/* The answer, whole. */
-static char *ask(const struct daemon *daemon, const char *question)
-{
-	g_autofree char *line = g_strdup_printf(GREETING "%s\n", question);
-	GString *text = say(daemon, line, strlen(line));
-
-	g_assert_true(g_str_has_prefix(text->str, GREETING));
-	g_assert_nonnull(strstr(text->str, "\nend\n"));
-	return g_string_free(text, FALSE);
-}
-
 static void assert_answer(const struct daemon *daemon, const char *question, const char *words)
 {
-	g_autofree char *answer = ask(daemon, question);
+	g_autofree char *answer = control_ask(daemon, question);
 
 	if (!strstr(answer, words)) {
 		g_error("'%s' is answered without '%s':\n%s", question, words, answer);
@@ -126,7 +63,7 @@ static double find_number(const char *answer, const char *record, const char *ke
 
 static double ask_number(const struct daemon *daemon, const char *record, const char *key)
 {
-	g_autofree char *answer = ask(daemon, "status");
+	g_autofree char *answer = control_ask(daemon, "status");
 
 	return find_number(answer, record, key);
 }
@@ -216,7 +153,7 @@ static void test_status(const void *mode)
 
 	rig_show_resource(rig, 7, 0, WIDTH, HEIGHT, pixels);
 	flush(rig, 7);
-	g_autofree char *answer = ask(rig->daemon, "status");
+	g_autofree char *answer = control_ask(rig->daemon, "status");
 	g_autofree char *said_mode = find_word(answer, "vm", "mode");
 	g_assert_cmpstr(said_mode, ==, name);
 	g_assert_cmpfloat(find_number(answer, "vm", "id"), ==, 1);
@@ -246,7 +183,7 @@ static void test_counts(const void *mode)
 
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
 	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 0, 0, 0, 0, 0));
-	g_autofree char *off = ask(rig->daemon, "status");
+	g_autofree char *off = control_ask(rig->daemon, "status");
 	g_assert_null(strstr(off, "\nscanout "));
 	g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
 	double n_errors = ask_number(rig->daemon, "device", "errors");
@@ -289,7 +226,7 @@ static void test_contexts(const void *mode)
 					    VIRGL_BIND_RENDER_TARGET, WIDTH, HEIGHT, 0));
 	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, 3, 5));
 	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, 3, 5));
-	g_autofree char *answer = ask(rig->daemon, "status");
+	g_autofree char *answer = control_ask(rig->daemon, "status");
 	g_autofree char *name = find_word(answer, "context", "name");
 	g_assert_cmpstr(name, ==, "a%20game%1B[2J%25");
 	g_assert_cmpfloat(find_number(answer, "context", "id"), ==, 3);
@@ -307,7 +244,7 @@ static void test_contexts(const void *mode)
 	g_assert_cmpfloat(ask_number(rig->daemon, "context", "resources"), ==, 0);
 	g_assert_cmpfloat(ask_number(rig->daemon, "context", "bytes"), ==, 0);
 	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, 3));
-	g_autofree char *after = ask(rig->daemon, "status");
+	g_autofree char *after = control_ask(rig->daemon, "status");
 	g_assert_null(strstr(after, "\ncontext "));
 	rig_destroy(rig);
 }
@@ -323,7 +260,7 @@ static void test_fences(const void *mode)
 		/* One that fails waits for its fence as any. */
 		proto_assert_error(vgpu_ctx_attach_resource(rig->vgpu, 1, 1));
 	}
-	g_autofree char *answer = ask(rig->daemon, "status");
+	g_autofree char *answer = control_ask(rig->daemon, "status");
 	g_assert_cmpfloat(find_number(answer, "fence", "count"), ==, 20);
 	g_assert_cmpfloat(find_number(answer, "fence", "p50-us"), >, 0);
 	g_assert_cmpfloat(find_number(answer, "fence", "p99-us"), >=,
@@ -333,29 +270,9 @@ static void test_fences(const void *mode)
 
 /* ---- pictures ---- */
 
-static void assert_pixels(const char *bytes, const uint32_t *pixels)
-{
-	const uint32_t *seen = (const uint32_t *)(const void *)bytes;
-
-	for (uint32_t i = 0; i < WIDTH * HEIGHT; i++) {
-		uint32_t pixel;
-
-		memcpy(&pixel, &seen[i], sizeof(pixel));
-		g_assert_cmphex(pixel & 0xffffff, ==, pixels[i] & 0xffffff);
-	}
-}
-
 static void assert_screenshot(const struct daemon *daemon, const uint32_t *pixels)
 {
-	static const char question[] = GREETING "screenshot\n";
-	GString *text = say(daemon, question, strlen(question));
-	const char *end = g_strstr_len(text->str, (gssize)text->len, "\nend\n");
-
-	g_assert_true(g_str_has_prefix(text->str, OK "picture scanout=0 width=96 height=64 "));
-	g_assert_nonnull(end);
-	g_assert_cmpuint(text->len - (size_t)(end + 5 - text->str), ==, SIZE_BYTES);
-	assert_pixels(end + 5, pixels);
-	g_string_free(text, TRUE);
+	control_assert_screenshot(daemon, pixels, WIDTH, HEIGHT);
 }
 
 static void assert_png(const char *path, uint32_t width, uint32_t height, const uint32_t *pixels)
@@ -397,7 +314,7 @@ static void test_screenshot(const void *mode)
 /* Whoever looks is no display: there is none. */
 static void test_screenshot_headless(const void *mode)
 {
-	static const char *const args[] = {"--control-socket", "@SOCKET@.ctl", "--headless", NULL};
+	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
 	struct rig *rig = rig_create(
 		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
 				      .args = args,
@@ -503,18 +420,18 @@ static void clear_events(struct rig *rig, uint32_t events)
 static void set_mode(struct rig *rig, const char *mode, uint64_t result, const char *outcome)
 {
 	g_autofree char *line = g_strdup_printf(GREETING "set-mode mode=%s\n", mode);
-	int fd = must_connect(rig->daemon);
+	int fd = control_connect(rig->daemon);
 
 	g_assert_cmpint(send(fd, line, strlen(line), 0), ==, (ssize_t)strlen(line));
 	take_config_change(rig->frontend, result);
-	GString *answer = read_all(fd);
+	GString *answer = control_read_all(fd);
 	assert_has(answer->str, outcome);
 	g_string_free(answer, TRUE);
 }
 
 static void test_set_mode(const void *mode)
 {
-	static const char *const args[] = {"--control-socket", "@SOCKET@.ctl", "--headless", NULL};
+	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
 	struct rig *rig = rig_create(
 		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
 				      .args = args,
@@ -546,7 +463,7 @@ static void test_set_mode(const void *mode)
 /* It outlives the process that renders. */
 static void test_set_mode_stays(const void *mode)
 {
-	static const char *const args[] = {"--control-socket", "@SOCKET@.ctl", "--headless", NULL};
+	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
 	struct rig *rig = rig_create(
 		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
 				      .args = args,
@@ -591,7 +508,7 @@ static void test_hung(const void *mode)
 		calls[i] = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
 	}
 	vgpu_kick(rig->vgpu, VGPU_CONTROL);
-	g_autofree char *answer = ask(rig->daemon, "status");
+	g_autofree char *answer = control_ask(rig->daemon, "status");
 	g_assert_cmpfloat(find_number(answer, "queue", "waiting") +
 				  find_number(answer, "queue", "out"),
 			  ==, 3);
@@ -617,7 +534,7 @@ static void test_restarts(const void *mode)
 	rig->daemon->may_lose_processes = true;
 	g_assert_no_errno(kill(daemon_find_process(rig->daemon, "renderer"), SIGKILL));
 	flush(rig, 1);
-	g_autofree char *answer = ask(rig->daemon, "status");
+	g_autofree char *answer = control_ask(rig->daemon, "status");
 	g_assert_cmpfloat(find_number(answer, "renderer", "restarts"), ==, 1);
 	g_assert_cmpfloat(find_number(answer, "scanout", "width"), ==, WIDTH);
 	g_assert_cmpfloat(find_number(answer, "device", "resources"), ==, 1);
@@ -639,8 +556,7 @@ static struct frontend *join(struct daemon *daemon)
 
 static void test_vms(const void *data)
 {
-	static const char *const args[] = {"--control-socket", "@SOCKET@.ctl", "--max-clients",
-					   "3", NULL};
+	static const char *const args[] = {CONTROL_ARGS, "--max-clients", "3", NULL};
 	struct daemon *daemon = daemon_start("null", args);
 
 	(void)data;
@@ -670,7 +586,7 @@ static void test_vms(const void *data)
 
 static bool has_no_vm(void *data)
 {
-	g_autofree char *answer = ask(data, "vms");
+	g_autofree char *answer = control_ask(data, "vms");
 
 	return strstr(answer, "\nvm ") == NULL;
 }
@@ -693,8 +609,7 @@ static void test_no_vm(const void *data)
 /* A connection that was passed has no listener. */
 static void test_fd(const void *data)
 {
-	static const char *const args[] = {"--fd", "3", "-g", "null", "--control-socket",
-					   "@SOCKET@.ctl", NULL};
+	static const char *const args[] = {"--fd", "3", "-g", "null", CONTROL_ARGS, NULL};
 	int pair[2];
 
 	(void)data;
@@ -746,7 +661,7 @@ static void test_log(const void *mode)
 	rig_assert_serves(rig);
 	g_autofree char *after = daemon_stderr(rig->daemon);
 	g_assert_nonnull(strstr(after, "debug: "));
-	g_autofree char *level = ask(rig->daemon, "status");
+	g_autofree char *level = control_ask(rig->daemon, "status");
 	assert_has(level, " log=debug ");
 	assert_fails(rig->daemon, "log loud", 2, "is no level");
 	rig_destroy(rig);
@@ -805,7 +720,7 @@ static void test_file(const void *data)
 static void assert_said(const struct daemon *daemon, const char *bytes, size_t length,
 			const char *words)
 {
-	GString *text = say(daemon, bytes, length);
+	GString *text = control_say(daemon, bytes, length);
 
 	if (!strstr(text->str, words)) {
 		g_error("no '%s' but '%s'", words, text->str);
@@ -841,7 +756,7 @@ static void test_silent(const void *mode)
 	int fds[DOOR_PLACES];
 
 	for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
-		fds[i] = must_connect(rig->daemon);
+		fds[i] = control_connect(rig->daemon);
 		g_assert_cmpint(send(fds[i], "vhost", i % 6, 0), ==, i % 6);
 	}
 	gint64 start_us = g_get_monotonic_time();
@@ -849,7 +764,7 @@ static void test_silent(const void *mode)
 	assert_answer(rig->daemon, "vms", OK);
 	g_assert_cmpint(g_get_monotonic_time() - start_us, >, 500 * 1000);
 	for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
-		GString *text = read_all(fds[i]);
+		GString *text = control_read_all(fds[i]);
 		assert_has(text->str, "error no question came in time");
 		g_string_free(text, TRUE);
 	}
@@ -864,7 +779,7 @@ static void test_slow_viewer(const void *mode)
 	const uint32_t side = 1024;
 
 	rig_show_resource(rig, 1, 0, side, side, NULL);
-	int fd = must_connect(rig->daemon);
+	int fd = control_connect(rig->daemon);
 	g_assert_cmpint(send(fd, GREETING "screenshot\n", 30, 0), ==, 30);
 	g_usleep(200 * 1000);
 	assert_answer(rig->daemon, "screenshot", "error busy");
@@ -873,11 +788,11 @@ static void test_slow_viewer(const void *mode)
 		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, side, side));
 	}
 	g_usleep(2200 * 1000);
-	GString *text = read_all(fd);
+	GString *text = control_read_all(fd);
 	g_assert_cmpuint(text->len, <, side * side * 4);
 	g_string_free(text, TRUE);
 	static const char question[] = GREETING "screenshot\n";
-	text = say(rig->daemon, question, strlen(question));
+	text = control_say(rig->daemon, question, strlen(question));
 	g_assert_cmpuint(text->len, >, side * side * 4);
 	g_string_free(text, TRUE);
 	rig_destroy(rig);
@@ -899,7 +814,7 @@ static void *ask_on(void *data)
 
 	while (!g_atomic_int_get(&crowd->must_stop)) {
 		for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
-			fds[i] = try_connect(crowd->daemon);
+			fds[i] = control_try_connect(crowd->daemon);
 			if (fds[i] >= 0) {
 				ssize_t ignored = send(fds[i], GREETING "status\n", 26,
 						       MSG_NOSIGNAL | MSG_DONTWAIT);
