@@ -29,7 +29,8 @@
 static int files[N_FILES];
 
 struct question {
-	bool is_map, is_forgotten, is_answered;
+	uint32_t request;
+	bool is_forgotten, is_answered;
 };
 
 struct fuzz {
@@ -38,9 +39,9 @@ struct fuzz {
 	struct backend_channel *channel;
 	int peer;     /* -1: hung up */
 	bool is_sane; /* of all that it replied each was a reply to what it had got, or may have */
-	bool is_broken;			      /* the channel has said that it is given up */
-	bool asks_again;		      /* from inside the next answer */
-	struct question questions[MAX_ASKED]; /* by number */
+	bool is_broken;				  /* the channel has said that it is given up */
+	bool asks_again;			  /* from inside the next answer */
+	struct question questions[MAX_ASKED + 1]; /* by number; one more is not asked */
 	unsigned int n_asked, n_read, n_replied;
 	unsigned int next; /* to be answered, or was forgotten */
 	uint8_t results[MAX_ASKED];
@@ -62,23 +63,34 @@ const char *fuzz_prepare(void)
 
 /* ---- who asks ---- */
 
-static void ask(struct fuzz *fuzz, bool is_map)
+static int send_question(struct fuzz *fuzz, uint32_t request, unsigned int number)
 {
-	const struct vhost_user_mmap range = { .shmid = 1, .shm_offset = fuzz->n_asked };
+	const struct vhost_user_mmap range = { .shmid = 1, .shm_offset = number };
+
+	switch (request) {
+	case VHOST_USER_BACKEND_SHMEM_MAP:
+		return backend_channel_map(fuzz->channel, number, &range, files[number % N_FILES]);
+	case VHOST_USER_BACKEND_SHMEM_UNMAP:
+		return backend_channel_unmap(fuzz->channel, number, &range);
+	default:
+		return backend_channel_tell_config(fuzz->channel, number);
+	}
+}
+
+static void ask(struct fuzz *fuzz, uint32_t request)
+{
 	unsigned int number = fuzz->n_asked;
 
 	if (number == MAX_ASKED) {
 		return;
 	}
-	int error =
-		is_map ? backend_channel_map(fuzz->channel, number, &range, files[number % N_FILES])
-		       : backend_channel_unmap(fuzz->channel, number, &range);
+	int error = send_question(fuzz, request, number);
 	g_assert_cmpint(error, <=, 0);
 	if (fuzz->is_broken) {
 		g_assert_cmpint(error, <, 0);
 	}
 	if (error == 0) {
-		fuzz->questions[number] = (struct question){ .is_map = is_map };
+		fuzz->questions[number] = (struct question){ .request = request };
 		fuzz->n_asked++;
 	}
 }
@@ -109,7 +121,7 @@ static void answered(void *data, uint64_t number, int error)
 	}
 	if (fuzz->asks_again) {
 		fuzz->asks_again = false;
-		ask(fuzz, true);
+		ask(fuzz, VHOST_USER_BACKEND_SHMEM_MAP);
 	}
 }
 
@@ -130,18 +142,24 @@ static void run_loop(struct fuzz *fuzz)
 
 static void do_map(struct fuzz *fuzz)
 {
-	ask(fuzz, true);
+	ask(fuzz, VHOST_USER_BACKEND_SHMEM_MAP);
 }
 
 static void do_unmap(struct fuzz *fuzz)
 {
-	ask(fuzz, false);
+	ask(fuzz, VHOST_USER_BACKEND_SHMEM_UNMAP);
+}
+
+static void do_tell_config(struct fuzz *fuzz)
+{
+	ask(fuzz, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG);
 }
 
 static void do_ask_much(struct fuzz *fuzz)
 {
 	for (unsigned int n = 16u * fuzz_input_u8(&fuzz->in); n > 0; n--) {
-		ask(fuzz, n % 8 != 0);
+		ask(fuzz,
+		    n % 8 != 0 ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP);
 	}
 }
 
@@ -166,6 +184,14 @@ static void do_give_up(struct fuzz *fuzz)
 
 /* ---- the front-end ---- */
 
+/* Of the question that is read. */
+static size_t question_bytes(const struct fuzz *fuzz)
+{
+	return fuzz->questions[fuzz->n_read].request == VHOST_USER_BACKEND_CONFIG_CHANGE_MSG
+		       ? sizeof(struct vhost_user_header)
+		       : QUESTION_BYTES;
+}
+
 static void check_question(struct fuzz *fuzz)
 {
 	struct vhost_user_header header;
@@ -174,10 +200,12 @@ static void check_question(struct fuzz *fuzz)
 	memcpy(&header, fuzz->buffer, sizeof(header));
 	memcpy(&range, fuzz->buffer + sizeof(header), sizeof(range));
 	g_assert_cmpuint(fuzz->n_read, <, fuzz->n_asked);
-	bool is_map = fuzz->questions[fuzz->n_read].is_map;
-	g_assert_cmpuint(range.shm_offset, ==, fuzz->n_read);
-	g_assert_cmpuint(header.request, ==,
-			 is_map ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP);
+	g_assert_cmpuint(header.request, ==, fuzz->questions[fuzz->n_read].request);
+	g_assert_cmpuint(header.size, ==, question_bytes(fuzz) - sizeof(header));
+	if (header.size > 0) {
+		g_assert_cmpuint(range.shm_offset, ==, fuzz->n_read);
+	}
+	bool is_map = header.request == VHOST_USER_BACKEND_SHMEM_MAP;
 	g_assert_cmpuint(fuzz->n_fds, ==, is_map);
 	if (is_map) {
 		int file = files[fuzz->n_read % N_FILES];
@@ -204,7 +232,7 @@ static bool read_some(struct fuzz *fuzz, size_t n_bytes)
 	}
 	ssize_t n =
 		sock_receive(fuzz->peer, fuzz->buffer + fuzz->n_buffered,
-			     MIN(n_bytes, sizeof(fuzz->buffer) - fuzz->n_buffered), fds, &n_fds);
+			     MIN(n_bytes, question_bytes(fuzz) - fuzz->n_buffered), fds, &n_fds);
 	for (size_t i = 0; i < n_fds; i++) {
 		g_assert_cmpuint(fuzz->n_fds, <, G_N_ELEMENTS(fuzz->fds));
 		fuzz->fds[fuzz->n_fds++] = fds[i];
@@ -213,7 +241,7 @@ static bool read_some(struct fuzz *fuzz, size_t n_bytes)
 		return false;
 	}
 	fuzz->n_buffered += (size_t)n;
-	if (fuzz->n_buffered == sizeof(fuzz->buffer)) {
+	if (fuzz->n_buffered == question_bytes(fuzz)) {
 		check_question(fuzz);
 	}
 	return true;
@@ -245,9 +273,10 @@ static void send_bytes(struct fuzz *fuzz, const void *bytes, size_t n_bytes, int
 
 static size_t make_reply(const struct fuzz *fuzz, uint64_t result, char *bytes_out)
 {
-	bool is_map = fuzz->n_replied >= fuzz->n_asked || fuzz->questions[fuzz->n_replied].is_map;
 	const struct vhost_user_header header = {
-		.request = is_map ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP,
+		.request = fuzz->n_replied < fuzz->n_asked
+				   ? fuzz->questions[fuzz->n_replied].request
+				   : VHOST_USER_BACKEND_SHMEM_MAP,
 		.flags = VHOST_USER_VERSION | VHOST_USER_FLAG_REPLY,
 		.size = sizeof(result),
 	};
@@ -344,7 +373,7 @@ static void do_hang_up(struct fuzz *fuzz)
 static void (*const operations[])(struct fuzz *fuzz) = {
 	do_map,	   do_unmap,	  do_reply,	      do_read,	       do_read_all,
 	do_forget, do_reply_much, do_ask_much,	      do_spoilt_reply, do_raw,
-	do_wait,   do_hang_up,	  do_ask_from_answer, do_give_up,
+	do_wait,   do_hang_up,	  do_ask_from_answer, do_give_up,      do_tell_config,
 };
 
 /* ---- life ---- */
