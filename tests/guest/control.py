@@ -108,6 +108,15 @@ def expect_status(t, rate):
     check(now["renderer"]["gl-renderer"], "no OpenGL is named")
 
 
+def wait_no_contexts(t):
+    """A program's end is on its way after it has ended: commands that nobody
+    in the guest waits for."""
+    deadline = time.monotonic() + 20 * SLOW
+    while status(t)["contexts"]:
+        check(time.monotonic() < deadline, status(t)["contexts"])
+        time.sleep(0.1)
+
+
 @scenario("control", [(QEMU10, PCI)], mode="virglrenderer")
 def control(t):
     vm = boot(t)
@@ -134,6 +143,8 @@ def control(t):
             vm.sh("kill -STOP $(pidof kmscube); sleep 1")
             expect_same_screen(t, vm, "cube")
             vm.sh("kill -CONT $(pidof kmscube)")
+    with t.check("no context when its program has ended"):
+        wait_no_contexts(t)
     with t.check("a renderer that was replaced"):
         t.daemon.crash()
         console_shows(vm, "after a crash")
