@@ -536,7 +536,7 @@ static void want_output(struct process_engine *engine, bool is_wanted)
 
 static int tell_all(struct process_engine *engine)
 {
-	static int (*const steps[])(struct process_engine * engine) = {
+	static int (*const steps[])(struct process_engine *engine) = {
 		tell_level,  tell_reset, tell_features, tell_memory,
 		tell_queues, tell_start, tell_lookers,	tell_news,
 	};

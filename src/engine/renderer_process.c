@@ -490,7 +490,7 @@ static bool handle_log(struct renderer_process *process G_GNUC_UNUSED, struct li
 	if (level == NULL || *level > LOG_LEVEL_TRACE) {
 		return false;
 	}
-	log_set_level((enum log_level) * level);
+	log_set_level((enum log_level)(*level));
 	return true;
 }
 

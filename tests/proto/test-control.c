@@ -607,12 +607,12 @@ static void test_no_vm(const void *data)
 }
 
 /* A connection that was passed has no listener. */
-static void test_fd(const void *data)
+static void test_fd(const void *mode)
 {
-	static const char *const args[] = {"--fd", "3", "-g", "null", CONTROL_ARGS, NULL};
+	const char *const args[] = {
+		"--fd", "3", "-g", ((const struct proto_mode *)mode)->name, CONTROL_ARGS, NULL};
 	int pair[2];
 
-	(void)data;
 	g_assert_no_errno(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	struct daemon *daemon = daemon_spawn(args, NULL, pair[1]);
 	close(pair[1]);
@@ -626,6 +626,48 @@ static void test_fd(const void *data)
 	g_autofree char *path = control_path(daemon);
 	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 	daemon_destroy(daemon);
+}
+
+/* ---- in the sandbox ---- */
+
+/* Each kind of question, to the listener and to who serves the VM, and the end of the socket. */
+static void look_at_strict(const struct proto_mode *mode)
+{
+	static const char *const args[] = {CONTROL_ARGS, "--headless", "--sandbox", "strict", NULL};
+	struct rig *rig = rig_create(
+		&(struct rig_options){.mode = mode->name, .args = args, .has_no_display = true});
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 1);
+	g_autofree char *path = control_path(rig->daemon);
+
+	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
+	assert_answer(rig->daemon, "vms", "\nvm id=1 ");
+	g_assert_cmpfloat(ask_number(rig->daemon, "scanout", "width"), ==, WIDTH);
+	if (mode->draws) {
+		assert_screenshot(rig->daemon, pixels);
+	}
+	set_mode(rig, "1024x768", 0, "mode guest=told\nend\n");
+	assert_answer(rig->daemon, "log level=info", OK);
+	g_free(must_run(rig->daemon, "metrics"));
+	rig_assert_serves(rig);
+	g_autofree char *words = daemon_stderr(rig->daemon);
+	g_assert_null(strstr(words, "sandbox"));
+	g_assert_no_errno(kill(rig->daemon->pid, SIGTERM));
+	g_assert_cmpint(daemon_wait_exit(rig->daemon, 10000), ==, 0);
+	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+	rig_destroy_ended(rig);
+}
+
+static void test_strict(const void *mode)
+{
+	proto_need_sandbox();
+	look_at_strict(mode);
+}
+
+static void test_user(const void *mode)
+{
+	proto_need_sandbox();
+	proto_confine_user();
+	look_at_strict(mode);
 }
 
 /* ---- what people see ---- */
@@ -914,7 +956,9 @@ int main(int argc, char **argv)
 	proto_add_virgl("control", "restarts", test_restarts);
 	suite_add(test_vms, NULL, "/proto/control/vms");
 	suite_add(test_no_vm, NULL, "/proto/control/no-vm");
-	suite_add(test_fd, NULL, "/proto/control/fd");
+	proto_add("control", "fd", test_fd);
+	proto_add("control", "strict", test_strict);
+	proto_add("control", "user", test_user);
 	proto_add("control", "json", test_json);
 	proto_add("control", "log", test_log);
 	suite_add(test_wrong_use, NULL, "/proto/control/wrong-use");
