@@ -844,6 +844,8 @@ static void test_slow_viewer(const void *mode)
 
 struct crowd {
 	struct daemon *daemon;
+	const char *question;
+	uint32_t width, height; /* of the stream */
 	int must_stop; /* atomic */
 	unsigned int n_answers;
 	GThread *threads[50];
@@ -858,8 +860,9 @@ static void *ask_on(void *data)
 		for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
 			fds[i] = control_try_connect(crowd->daemon);
 			if (fds[i] >= 0) {
-				ssize_t ignored = send(fds[i], GREETING "status\n", 26,
-						       MSG_NOSIGNAL | MSG_DONTWAIT);
+				ssize_t ignored =
+					send(fds[i], crowd->question, strlen(crowd->question),
+					     MSG_NOSIGNAL | MSG_DONTWAIT);
 				(void)ignored;
 			}
 		}
@@ -882,16 +885,17 @@ static void *ask_on(void *data)
 }
 
 /* Frames in so long, of a guest at a display's pace. */
-static unsigned int stream_for(struct rig *rig, gint64 limit_us)
+static unsigned int stream_for(struct rig *rig, const struct crowd *crowd, gint64 limit_us)
 {
+	uint32_t width = crowd->width, height = crowd->height;
 	gint64 start_us = g_get_monotonic_time();
 	unsigned int n = 0;
 
 	while (g_get_monotonic_time() - start_us < limit_us) {
 		gint64 next_us = start_us + (gint64)(n + 1) * G_USEC_PER_SEC / 60;
 
-		g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, WIDTH, HEIGHT));
-		flush(rig, 1);
+		g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, width, height));
+		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, width, height));
 		n++;
 		gint64 left_us = next_us - g_get_monotonic_time();
 		if (left_us > 0) {
@@ -901,39 +905,77 @@ static unsigned int stream_for(struct rig *rig, gint64 limit_us)
 	return n;
 }
 
-/* Frames beside a thousand, in hundredths of those alone. */
-static unsigned int stream_beside_crowd(struct rig *rig)
-{
-	struct crowd crowd = {.daemon = rig->daemon};
-	unsigned int alone = stream_for(rig, 3 * G_USEC_PER_SEC);
+#define ALONE_US (G_USEC_PER_SEC * 3 / 2)
+#define BESIDE_US (3 * G_USEC_PER_SEC)
 
+/* Does it run at so many hundredths of the pace? */
+static bool is_at_pace(unsigned int n, gint64 limit_us, unsigned int percent)
+{
+	return n * (gint64)100 * G_USEC_PER_SEC >= 60 * limit_us * percent;
+}
+
+static unsigned int stream_beside(struct rig *rig, struct crowd crowd)
+{
 	for (unsigned int i = 0; i < G_N_ELEMENTS(crowd.threads); i++) {
 		crowd.threads[i] = g_thread_new("crowd", ask_on, &crowd);
 	}
-	unsigned int beside = stream_for(rig, 3 * G_USEC_PER_SEC);
+	unsigned int n = stream_for(rig, &crowd, BESIDE_US);
 	g_atomic_int_set(&crowd.must_stop, 1);
 	for (unsigned int i = 0; i < G_N_ELEMENTS(crowd.threads); i++) {
 		g_thread_join(crowd.threads[i]);
 	}
-	g_test_message("%u frames alone, %u beside a thousand; %u answers", alone, beside,
-		       crowd.n_answers);
+	g_test_message("%u frames beside a thousand; %u answers", n, crowd.n_answers);
 	g_assert_cmpuint(crowd.n_answers, >, 0);
-	return beside * 100 / alone;
+	return n;
 }
 
-/* Something else may run on this machine at the same time, but not each time. */
-static void test_crowd(const void *mode)
+/*
+ * A stream has its pace, or nearly, beside a thousand too. A machine that has
+ * something else to do may keep it from that, and says nothing then: so before
+ * that counts it has its pace alone, before and after.
+ */
+static bool is_pace_kept(struct rig *rig, const struct crowd *crowd, unsigned int *n_failed)
 {
-	struct rig *rig = make_rig(mode);
-	unsigned int best = 0;
+	bool was_alone = is_at_pace(stream_for(rig, crowd, ALONE_US), ALONE_US, 98);
 
-	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
-	for (unsigned int i = 0; i < 5 && best < 95; i++) {
-		best = MAX(best, stream_beside_crowd(rig));
+	if (is_at_pace(stream_beside(rig, *crowd), BESIDE_US, 95)) {
+		return true;
 	}
-	g_assert_cmpuint(best, >=, 95);
+	*n_failed += was_alone && is_at_pace(stream_for(rig, crowd, ALONE_US), ALONE_US, 98);
+	return false;
+}
+
+static void look_all_at_once(struct rig *rig, struct crowd crowd)
+{
+	unsigned int n_failed = 0;
+	bool is_kept = false;
+
+	crowd.daemon = rig->daemon;
+	rig_show_resource(rig, 1, 0, crowd.width, crowd.height, NULL);
+	for (unsigned int i = 0; i < 6 && n_failed < 3 && !is_kept; i++) {
+		is_kept = is_pace_kept(rig, &crowd, &n_failed);
+	}
 	assert_answer(rig->daemon, "status", OK);
 	rig_destroy(rig);
+	if (!is_kept && n_failed < 3) {
+		suite_skip("this machine has too much else to do");
+	}
+	g_assert_true(is_kept);
+}
+
+static void test_crowd(const void *mode)
+{
+	look_all_at_once(make_rig(mode), (struct crowd){.question = GREETING "status\n",
+							.width = WIDTH,
+							.height = HEIGHT});
+}
+
+/* Of whom most are told to come again. */
+static void test_crowd_of_viewers(const void *mode)
+{
+	look_all_at_once(make_rig(mode), (struct crowd){.question = GREETING "screenshot\n",
+							.width = 1280,
+							.height = 800});
 }
 
 int main(int argc, char **argv)
@@ -967,7 +1009,8 @@ int main(int argc, char **argv)
 	proto_add("control", "silent", test_silent);
 	proto_add_drawing("control", "slow-viewer", test_slow_viewer);
 	proto_add_drawing("control", "crowd", test_crowd);
-	/* A crowd of a thousand takes ten seconds to be let in, and comes up to five times. */
+	proto_add_drawing("control", "crowd-of-viewers", test_crowd_of_viewers);
+	/* A crowd of a thousand takes ten seconds to be let in, and comes up to six times. */
 	suite_set_limit_s(180);
 	return suite_run();
 }
