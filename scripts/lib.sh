@@ -109,7 +109,7 @@ apt_get() {
 
 packages_build=(meson ninja-build pkg-config gcc libc6-dev libglib2.0-dev
 	libpixman-1-dev libseccomp-dev libvirglrenderer-dev libepoxy-dev libegl1
-	libgl1-mesa-dri libgles2)
+	libjson-glib-dev libpng-dev libgl1-mesa-dri libgles2)
 packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev
 	libvulkan-dev kmod ca-certificates)
 packages_vm=(python3 seabios)

@@ -12,9 +12,11 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "control/desk.h"
 #include "display/display.h"
 #include "engine/engine.h"
 #include "gpu/command.h"
@@ -36,6 +38,7 @@ struct backend {
 	struct virtio_gpu_config config;
 	struct session session;
 	struct engine *engine;
+	struct desk *desk; /* NULL: nobody can look inside */
 	struct loop_source signal_source;
 	int signal_fd;
 	int has_failed; /* atomic, set by the engine */
@@ -74,6 +77,7 @@ static void reset(void *data)
 {
 	struct backend *backend = data;
 
+	backend->config.events_read = 0;
 	engine_reset(backend->engine);
 }
 
@@ -89,6 +93,22 @@ static void mapped(void *data, uint64_t number, int error)
 	struct backend *backend = data;
 
 	engine_mapped(backend->engine, number, error);
+}
+
+static void events_cleared(void *data, uint32_t events)
+{
+	struct backend *backend = data;
+
+	backend->config.events_read &= ~htole32(events);
+}
+
+static void config_told(void *data, int error)
+{
+	struct backend *backend = data;
+
+	if (backend->desk != NULL) {
+		desk_mode_told(backend->desk, error);
+	}
 }
 
 static void closed(void *data, bool has_failed)
@@ -108,6 +128,8 @@ static const struct session_listener session_listener = {
 	.reset = reset,
 	.display_socket = display_socket,
 	.mapped = mapped,
+	.events_cleared = events_cleared,
+	.config_told = config_told,
 	.closed = closed,
 };
 
@@ -126,6 +148,77 @@ static int unmap(void *data, uint64_t number, uint64_t offset_bytes, uint64_t si
 	return session_unmap(&backend->session, number, offset_bytes, size_bytes);
 }
 
+/* ---- who looks inside ---- */
+
+static void grabbed(void *data, uint32_t scanout_id, struct frame *consume_frame,
+		    const struct rect *view)
+{
+	struct backend *backend = data;
+
+	desk_grabbed(backend->desk, scanout_id, consume_frame, view);
+}
+
+static void grabbed_cursor(void *data, uint32_t scanout_id, uint32_t *consume_pixels)
+{
+	struct backend *backend = data;
+
+	desk_grabbed_cursor(backend->desk, scanout_id, consume_pixels);
+}
+
+static void look(void *data, struct desk_facts *facts_out)
+{
+	struct backend *backend = data;
+
+	facts_out->features = backend->session.features;
+	facts_out->protocol_features = backend->session.protocol_features;
+	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
+		virtq_look(&backend->queues[i], &facts_out->queues[i]);
+	}
+}
+
+/* The guest finds the event when it is told to look, or looks by itself. */
+static int tell_mode(void *data)
+{
+	struct backend *backend = data;
+
+	backend->config.events_read |= htole32(VIRTIO_GPU_EVENT_DISPLAY);
+	return session_tell_config(&backend->session);
+}
+
+int backend_front_end_pid(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? (int)peer.pid : 0;
+}
+
+static int create_desk(struct backend *backend, int front_end_fd, const struct options *options,
+		       const struct renderer_caps *caps,
+		       const struct backend_control *consume_control)
+{
+	const struct desk_options desk_options = {
+		.options = options,
+		.caps = caps,
+		.quota = &backend->quota,
+		.loop = &backend->loop,
+		.engine = backend->engine,
+		.vm = consume_control->vm,
+		.front_end_pid = backend_front_end_pid(front_end_fd),
+		.look = look,
+		.tell_mode = tell_mode,
+		.data = backend,
+	};
+
+	if (consume_control->channel_fd < 0 && consume_control->door_fd < 0) {
+		return 0;
+	}
+	return desk_create(&desk_options, consume_control->channel_fd, consume_control->door_fd,
+			   &backend->desk);
+}
+
+/* ---- the life of it ---- */
+
 /* On any thread. */
 static void engine_failed(void *data)
 {
@@ -143,6 +236,9 @@ static void woken(void *data)
 		log_failure("the device can't go on; the front-end is given up");
 		backend->exit_status = 1;
 		loop_quit(&backend->loop);
+	}
+	if (backend->desk != NULL) {
+		desk_woken(backend->desk);
 	}
 }
 
@@ -197,6 +293,8 @@ static int create_engine(struct backend *backend, const struct options *options,
 		.map = map,
 		.unmap = unmap,
 		.window_bytes = window_bytes(options, caps),
+		.grabbed = grabbed,
+		.grabbed_cursor = grabbed_cursor,
 		.data = backend,
 	};
 
@@ -205,7 +303,7 @@ static int create_engine(struct backend *backend, const struct options *options,
 }
 
 static int start(struct backend *backend, int consume_fd, const struct options *options,
-		 const struct renderer_caps *caps)
+		 const struct renderer_caps *caps, const struct backend_control *consume_control)
 {
 	const struct session_options session_options = {
 		.device_features = caps->features | 1ull << VIRTIO_GPU_F_EDID |
@@ -238,6 +336,10 @@ static int start(struct backend *backend, int consume_fd, const struct options *
 		close(consume_fd);
 		return error;
 	}
+	error = create_desk(backend, consume_fd, options, caps, consume_control);
+	if (error < 0) {
+		log_error("looking inside: %s; it goes on without", g_strerror(-error));
+	}
 	return session_init(&backend->session, &backend->loop, consume_fd, &session_options,
 			    &session_listener, backend);
 }
@@ -247,6 +349,8 @@ static void finish_device(struct backend *backend)
 	if (backend->engine != NULL) {
 		engine_stop(backend->engine);
 	}
+	/* It may hold pictures of the engine's. */
+	g_clear_pointer(&backend->desk, desk_destroy);
 	for (unsigned int i = 0; i < backend->n_queues; i++) {
 		virtq_finish(&backend->queues[i]);
 	}
@@ -275,7 +379,8 @@ static void limit_teardown(int exit_status)
 	setitimer(ITIMER_REAL, &limit, NULL);
 }
 
-int backend_run(int consume_fd, const struct options *options, const struct renderer_caps *caps)
+int backend_run(int consume_fd, const struct options *options, const struct renderer_caps *caps,
+		const struct backend_control *consume_control)
 {
 	struct backend *backend = g_new0(struct backend, 1);
 	uint32_t n_scanouts = options->is_headless ? 1 : DISPLAY_MAX_SCANOUTS;
@@ -290,7 +395,7 @@ int backend_run(int consume_fd, const struct options *options, const struct rend
 	if (error < 0) {
 		close(consume_fd);
 	} else {
-		error = start(backend, consume_fd, options, caps);
+		error = start(backend, consume_fd, options, caps, consume_control);
 	}
 	if (error == 0) {
 		error = loop_run(&backend->loop);

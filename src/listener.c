@@ -21,9 +21,13 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "control/desk.h"
+#include "control/door.h"
+#include "control/protocol.h"
 #include "util/fds.h"
 #include "util/log.h"
 #include "util/loop.h"
+#include "util/sock.h"
 
 /* A backend ends by itself within 700 ms; then it is made to. */
 #define CHILD_LIMIT_US (800 * 1000)
@@ -35,6 +39,14 @@ lockdown_names listener_calls = { "accept4",	"clone",     "fork",  "wait4",	    
 				  "newfstatat", "fstatat64", "lstat", "lstat64",     "unlink",
 				  "unlinkat",	NULL };
 
+/* A process that serves a front-end. */
+struct child {
+	pid_t pid;
+	uint32_t vm;	   /* its number, which comes once */
+	int front_end_pid; /* 0: not known */
+	int control_fd;	   /* owned: questions for it; or -1 */
+};
+
 struct listener {
 	const struct options *options;
 	const struct renderer_caps *caps;
@@ -43,7 +55,10 @@ struct listener {
 	int waiting_fd; /* owned, -1: none; accepted, and there was no process to be had for it */
 	struct loop_source source, signal_source;
 	struct loop_timer retry_timer, kill_timer;
-	pid_t *children; /* owned; room for options->max_clients */
+	struct child *children; /* owned; room for options->max_clients */
+	uint32_t last_vm;
+	int door_fd;	   /* owned until door has it, or -1 */
+	struct door *door; /* owned; NULL: nobody can look inside */
 	unsigned int n_children;
 	bool is_short; /* of descriptors or processes, and that was said */
 	bool is_ending;
@@ -77,39 +92,73 @@ static void wait_for_room(struct listener *listener, const char *action)
 	loop_timer_arm(&listener->loop, &listener->retry_timer, RETRY_US);
 }
 
+static void close_fd(int fd)
+{
+	if (fd >= 0) {
+		close(fd);
+	}
+}
+
 /*
  * Child: of all that is open here only its front-end and the standard streams
  * are its own. The epoll instance is the parent's too, so that no source may be
  * removed from it here.
  */
-static void close_others(struct listener *listener, int own_fd)
+static void close_others(struct listener *listener, int own_fd, int control_fd)
 {
+	unsigned int first = (unsigned int)own_fd, second = first;
+
 	loop_finish(&listener->loop);
 	close(listener->fd);
 	close(listener->signal_fd);
 	listener->fd = -1;
 	listener->signal_fd = -1;
-	/* What whoever started us left open. */
-	fds_close_range(STDERR_FILENO + 1, (unsigned int)own_fd - 1);
-	fds_close_range((unsigned int)own_fd + 1, UINT_MAX);
+	if (listener->door != NULL) {
+		g_clear_pointer(&listener->door, door_abandon);
+	}
+	listener->n_children = 0;
+	if (control_fd >= 0) {
+		first = (unsigned int)MIN(own_fd, control_fd);
+		second = (unsigned int)MAX(own_fd, control_fd);
+	}
+	/* What whoever started us left open, and the channels of the others. */
+	fds_close_range(STDERR_FILENO + 1, first - 1);
+	if (second > first + 1) {
+		fds_close_range(first + 1, second - 1);
+	}
+	fds_close_range(second + 1, UINT_MAX);
 }
 
-static void become_backend(struct listener *listener, int consume_fd, pid_t parent)
+static void become_backend(struct listener *listener, int consume_fd, int consume_control_fd,
+			   pid_t parent)
 {
+	const struct backend_control control = {
+		.channel_fd = consume_control_fd,
+		.door_fd = -1,
+		.vm = listener->last_vm,
+	};
+
 	listener->is_child = true;
 	loop_quit(&listener->loop);
-	close_others(listener, consume_fd);
+	close_others(listener, consume_fd, consume_control_fd);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent) {
 		close(consume_fd);
 		return;
 	}
-	listener->exit_status = backend_run(consume_fd, listener->options, listener->caps);
+	listener->exit_status =
+		backend_run(consume_fd, listener->options, listener->caps, &control);
 }
 
-static void add_child(struct listener *listener, pid_t child)
+static void add_child(struct listener *listener, pid_t child, int front_end_pid,
+		      int consume_control_fd)
 {
-	listener->children[listener->n_children++] = child;
+	listener->children[listener->n_children++] = (struct child){
+		.pid = child,
+		.vm = listener->last_vm,
+		.front_end_pid = front_end_pid,
+		.control_fd = consume_control_fd,
+	};
 	log_info("process %d serves a front-end (%u of %u)", (int)child, listener->n_children,
 		 listener->options->max_clients);
 	if (listener->is_short) {
@@ -121,19 +170,39 @@ static void add_child(struct listener *listener, pid_t child)
 	}
 }
 
+/* For questions; both ends -1 if there is no door, or no socket to be had. */
+static void make_channel(const struct listener *listener, int pair_out[2])
+{
+	pair_out[0] = pair_out[1] = -1;
+	if (listener->door != NULL &&
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair_out) < 0) {
+		log_warn("a VM that can't be looked at: %s", g_strerror(errno));
+		pair_out[0] = pair_out[1] = -1;
+	}
+}
+
 static void serve(struct listener *listener, int consume_fd)
 {
+	int front_end_pid = backend_front_end_pid(consume_fd);
 	pid_t parent = getpid();
+	int pair[2];
 
+	make_channel(listener, pair);
 	log_charge_child();
+	listener->last_vm++;
 	pid_t child = fork();
 
 	if (child == 0) {
-		become_backend(listener, consume_fd, parent);
-	} else if (child > 0) {
+		become_backend(listener, consume_fd, pair[1], parent);
+		return;
+	}
+	close_fd(pair[1]);
+	if (child > 0) {
 		close(consume_fd);
-		add_child(listener, child);
+		add_child(listener, child, front_end_pid, pair[0]);
 	} else {
+		listener->last_vm--;
+		close_fd(pair[0]);
 		listener->waiting_fd = consume_fd;
 		wait_for_room(listener, "starting a process for a front-end");
 	}
@@ -169,7 +238,7 @@ static void retry(void *data)
 static int find_child(const struct listener *listener, pid_t pid)
 {
 	for (unsigned int i = 0; i < listener->n_children; i++) {
-		if (listener->children[i] == pid) {
+		if (listener->children[i].pid == pid) {
 			return (int)i;
 		}
 	}
@@ -183,6 +252,7 @@ static void handle_end(struct listener *listener, pid_t pid, int status)
 	if (index < 0) {
 		return;
 	}
+	close_fd(listener->children[index].control_fd);
 	listener->children[index] = listener->children[--listener->n_children];
 	if (WIFSIGNALED(status) && !listener->is_ending) {
 		log_error("process %d, which served a front-end, died of signal %d (%s)", (int)pid,
@@ -210,7 +280,7 @@ static void reap(struct listener *listener)
 static void signal_children(struct listener *listener, int signal_number)
 {
 	for (unsigned int i = 0; i < listener->n_children; i++) {
-		kill(listener->children[i], signal_number);
+		kill(listener->children[i].pid, signal_number);
 	}
 }
 
@@ -246,6 +316,109 @@ static void dispatch_signal(void *data, uint32_t events G_GNUC_UNUSED)
 	}
 }
 
+/* ---- who looks inside ---- */
+
+static void answer_vms(const struct listener *listener, int consume_fd)
+{
+	struct answer answer;
+
+	desk_begin_vms(&answer, listener->options);
+	for (unsigned int i = 0; i < listener->n_children; i++) {
+		const struct child *child = &listener->children[i];
+
+		desk_add_vm(&answer, child->vm, (int)child->pid, child->front_end_pid);
+	}
+	answer_close(&answer, consume_fd);
+}
+
+static int pass(const struct child *child, const char *line, size_t length, int fd_borrow)
+{
+	const struct iovec iov = { (void *)(uintptr_t)line, length };
+	ssize_t n = child->control_fd >= 0 ? sock_send(child->control_fd, &iov, 1, fd_borrow)
+					   : -ENOTCONN;
+
+	return n < 0 ? (int)n : 0;
+}
+
+/* Here, and in those that there are; who comes later has it from here. */
+static void set_level(const struct listener *listener, const struct control_question *question,
+		      const char *line, size_t length, int consume_fd)
+{
+	struct answer answer;
+	unsigned int n_missed = 0;
+
+	log_set_level(question->level);
+	for (unsigned int i = 0; i < listener->n_children; i++) {
+		n_missed += pass(&listener->children[i], line, length, -1) < 0;
+	}
+	if (n_missed > 0) {
+		answer_error(consume_fd, "busy: %u VMs were not told", n_missed);
+		return;
+	}
+	answer_begin(&answer);
+	answer_close(&answer, consume_fd);
+}
+
+/* NULL, after an answer. */
+static const struct child *choose(const struct listener *listener, uint32_t vm, int consume_fd)
+{
+	if (listener->n_children == 0) {
+		answer_error(consume_fd, "there is no VM: no front-end is connected");
+		return NULL;
+	}
+	if (vm == 0 && listener->n_children > 1) {
+		answer_error(consume_fd, "there are %u VMs: say which (vm=N)",
+			     listener->n_children);
+		return NULL;
+	}
+	for (unsigned int i = 0; i < listener->n_children; i++) {
+		if (vm == 0 || listener->children[i].vm == vm) {
+			return &listener->children[i];
+		}
+	}
+	answer_error(consume_fd, "there is no VM %u", vm);
+	return NULL;
+}
+
+static void asked(void *data, const struct control_question *question, const char *line,
+		  size_t length, int consume_fd)
+{
+	const struct listener *listener = data;
+
+	if (question->verb == CONTROL_VMS) {
+		answer_vms(listener, consume_fd);
+		return;
+	}
+	if (question->verb == CONTROL_LOG) {
+		set_level(listener, question, line, length, consume_fd);
+		return;
+	}
+	const struct child *child = choose(listener, question->vm, consume_fd);
+	if (child == NULL) {
+		return;
+	}
+	int error = pass(child, line, length, consume_fd);
+	if (error < 0) {
+		answer_error(consume_fd, "busy: VM %u takes no more questions at present (%s)",
+			     child->vm, g_strerror(-error));
+	} else {
+		close(consume_fd);
+	}
+}
+
+static const struct door_listener door_listener = { .asked = asked };
+
+static int open_door(struct listener *listener)
+{
+	int fd = listener->door_fd;
+
+	listener->door_fd = -1;
+	return fd >= 0 ? door_create(&listener->loop, fd, &door_listener, listener, &listener->door)
+		       : 0;
+}
+
+/* ---- life ---- */
+
 static int watch_signals(struct listener *listener)
 {
 	sigset_t signals;
@@ -264,23 +437,19 @@ static int watch_signals(struct listener *listener)
 	return loop_add(&listener->loop, &listener->signal_source, listener->signal_fd, EPOLLIN);
 }
 
-static void close_fd(int fd)
-{
-	if (fd >= 0) {
-		close(fd);
-	}
-}
-
 static void finish(struct listener *listener)
 {
 	close_fd(listener->signal_fd);
 	close_fd(listener->fd);
 	close_fd(listener->waiting_fd);
+	close_fd(listener->door_fd);
+	g_clear_pointer(&listener->door, door_destroy);
 	loop_finish(&listener->loop);
 	g_free(listener->children);
 }
 
-int listener_run(int consume_fd, const struct options *options, const struct renderer_caps *caps)
+int listener_run(int consume_fd, int consume_door_fd, const struct options *options,
+		 const struct renderer_caps *caps)
 {
 	struct listener listener = {
 		.options = options,
@@ -288,7 +457,8 @@ int listener_run(int consume_fd, const struct options *options, const struct ren
 		.fd = consume_fd,
 		.signal_fd = -1,
 		.waiting_fd = -1,
-		.children = g_new0(pid_t, options->max_clients),
+		.door_fd = consume_door_fd,
+		.children = g_new0(struct child, options->max_clients),
 	};
 
 	listener.source = (struct loop_source){ .dispatch = dispatch_accept, .data = &listener };
@@ -300,6 +470,9 @@ int listener_run(int consume_fd, const struct options *options, const struct ren
 	int error = loop_init(&listener.loop, NULL, NULL);
 	if (error == 0) {
 		error = watch_signals(&listener);
+	}
+	if (error == 0) {
+		error = open_door(&listener);
 	}
 	if (error == 0) {
 		listen_on(&listener);

@@ -10,6 +10,7 @@
 
 #include "backend.h"
 #include "capabilities.h"
+#include "control/door.h"
 #include "engine/render_server.h"
 #include "gpu/udmabuf.h"
 #include "listener.h"
@@ -85,39 +86,76 @@ static void remove_own_socket(const char *path, const struct stat *own)
 	}
 }
 
-static int serve_path(const struct options *options, const struct renderer_caps *caps)
+/* A socket of ours in the file system. */
+struct own_socket {
+	const char *path; /* borrowed; NULL: there is none */
+	int fd;
+	struct stat stat;
+};
+
+/* -1 after saying why not. path NULL: none is wanted. */
+static int make_own_socket(struct own_socket *own, const char *option, const char *path,
+			   int (*make)(const char *path))
+{
+	*own = (struct own_socket){ .fd = -1 };
+	if (path == NULL) {
+		return 0;
+	}
+	own->fd = make(path);
+	if (own->fd < 0) {
+		log_failure("%s '%s': %s", option, path, explain_listen(own->fd));
+		return -1;
+	}
+	own->path = path;
+	if (lstat(path, &own->stat) < 0) {
+		memset(&own->stat, 0, sizeof(own->stat));
+	}
+	return 0;
+}
+
+/* The descriptor, if any, was somebody else's to close. */
+static void remove_it(const struct own_socket *own)
+{
+	if (own->path != NULL) {
+		remove_own_socket(own->path, &own->stat);
+	}
+}
+
+static int serve_path(const struct options *options, const struct renderer_caps *caps,
+		      const struct own_socket *door)
 {
 	pid_t self = getpid();
-	struct stat own;
-	int fd = sock_listen(options->socket_path);
+	struct own_socket own;
 
-	if (fd < 0) {
-		log_failure("--socket-path '%s': %s", options->socket_path, explain_listen(fd));
+	if (make_own_socket(&own, "--socket-path", options->socket_path, sock_listen) < 0) {
 		return EXIT_HOST_LACKS;
 	}
-	if (lstat(options->socket_path, &own) < 0) {
-		memset(&own, 0, sizeof(own));
-	}
 	if (sandbox_enter(SANDBOX_LISTENER, options) < 0) {
-		remove_own_socket(options->socket_path, &own);
+		remove_it(&own);
 		return EXIT_HOST_LACKS;
 	}
 	service_say_ready();
-	int status = listener_run(fd, options, caps);
+	int status = listener_run(own.fd, door->fd, options, caps);
 	/* A child that served a front-end comes back here as well. */
 	if (getpid() == self) {
-		remove_own_socket(options->socket_path, &own);
+		remove_it(&own);
 	}
 	return status;
 }
 
 static int serve_fd(const struct options *options, const struct renderer_caps *caps,
-		    bool is_listening)
+		    bool is_listening, const struct own_socket *door)
 {
 	fcntl(options->fd, F_SETFD, FD_CLOEXEC);
 	if (!is_listening) {
+		const struct backend_control control = {
+			.channel_fd = -1,
+			.door_fd = door->fd,
+			.vm = 1,
+		};
+
 		service_say_ready();
-		return backend_run(options->fd, options, caps);
+		return backend_run(options->fd, options, caps, &control);
 	}
 	int error = sock_set_nonblocking(options->fd);
 	if (error < 0) {
@@ -128,7 +166,7 @@ static int serve_fd(const struct options *options, const struct renderer_caps *c
 		return EXIT_HOST_LACKS;
 	}
 	service_say_ready();
-	return listener_run(options->fd, options, caps);
+	return listener_run(options->fd, door->fd, options, caps);
 }
 
 /* Does the socket that was passed listen? 1, 0, or -1 after saying why it won't do. */
@@ -201,6 +239,22 @@ static bool check_udmabuf(const struct options *options)
 	return true;
 }
 
+static int serve(const struct options *options, const struct renderer_caps *caps, bool is_listening)
+{
+	pid_t self = getpid();
+	struct own_socket door;
+
+	if (make_own_socket(&door, "--control-socket", options->control_socket, door_listen) < 0) {
+		return EXIT_HOST_LACKS;
+	}
+	int status = options->fd >= 0 ? serve_fd(options, caps, is_listening, &door)
+				      : serve_path(options, caps, &door);
+	if (getpid() == self) {
+		remove_it(&door);
+	}
+	return status;
+}
+
 static int run(struct options *options)
 {
 	struct renderer_caps caps;
@@ -212,6 +266,7 @@ static int run(struct options *options)
 	if (is_listening < 0) {
 		return EXIT_WRONG_USE;
 	}
+	options->has_no_listener = options->fd >= 0 && !is_listening;
 	if (!make_shader_cache(options->renderer.shader_cache) || !check_udmabuf(options) ||
 	    sandbox_init(options) < 0) {
 		return EXIT_HOST_LACKS;
@@ -228,10 +283,7 @@ static int run(struct options *options)
 	default:
 		return EXIT_HOST_LACKS;
 	}
-	if (options->fd >= 0) {
-		return serve_fd(options, &caps, is_listening);
-	}
-	return serve_path(options, &caps);
+	return serve(options, &caps, is_listening);
 }
 
 static int answer(struct options *options)

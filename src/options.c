@@ -28,6 +28,7 @@ struct raw {
 	char *max_hostmem, *max_clients, *max_crashes;
 	char *hostmem, *shmem_feature_bit;
 	char *sandbox, *shader_cache, *dmabuf;
+	char *control_socket;
 	gboolean is_headless, is_virgl, is_version, is_asked;
 	char **rest;
 };
@@ -113,6 +114,7 @@ static void raw_finish(struct raw *raw)
 	g_free(raw->sandbox);
 	g_free(raw->shader_cache);
 	g_free(raw->dmabuf);
+	g_free(raw->control_socket);
 	g_strfreev(raw->rest);
 }
 
@@ -204,6 +206,9 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "display with OpenGL alone, as others would show nothing; off; auto, which is "
 		  "off as long as no front-end says what its display can [auto]",
 		  "MODE" },
+		{ "control-socket", 0, 0, G_OPTION_ARG_FILENAME, &raw->control_socket,
+		  "Socket for vhost-device-gpuctl, which looks inside; for the same user alone",
+		  "PATH" },
 		{ "print-capabilities", 0, 0, G_OPTION_ARG_NONE, &raw->is_asked,
 		  "Print as JSON which of --virgl and --render-node work on this host, whatever "
 		  "other options say",
@@ -569,6 +574,26 @@ static void settle_render_node(struct raw *raw)
 	}
 }
 
+static bool check_control_socket(const struct raw *raw)
+{
+	const char *path = raw->control_socket;
+
+	if (path == NULL) {
+		return true;
+	}
+	if (*path == '\0' || strlen(path) > sock_path_max()) {
+		complain("--control-socket: '%s' has %zu bytes (allowed: 1 to %zu)", path,
+			 strlen(path), sock_path_max());
+		return false;
+	}
+	if (g_strcmp0(path, raw->socket_path) == 0) {
+		complain("--control-socket '%s': that is --socket-path (allowed: another path)",
+			 path);
+		return false;
+	}
+	return true;
+}
+
 static bool check_shader_cache(const struct raw *raw, const char *mode,
 			       const struct options *options)
 {
@@ -594,7 +619,8 @@ static enum options_result check(struct raw *raw, struct options *options)
 {
 	struct renderer_options *renderer = &options->renderer;
 
-	if (!check_socket(raw, options) || !parse_bool("--use-egl", raw->use_egl, &renderer->use_egl) ||
+	if (!check_socket(raw, options) || !check_control_socket(raw) ||
+	    !parse_bool("--use-egl", raw->use_egl, &renderer->use_egl) ||
 	    !parse_bool("--use-glx", raw->use_glx, &renderer->use_glx) ||
 	    !parse_bool("--use-gles", raw->use_gles, &renderer->use_gles) ||
 	    !parse_bool("--use-surfaceless", raw->use_surfaceless, &renderer->use_surfaceless) ||
@@ -664,6 +690,7 @@ static enum options_result parse(int argc, char **argv, struct options *options_
 	}
 	if (result == OPTIONS_RUN) {
 		options.socket_path = g_steal_pointer(&raw.socket_path);
+		options.control_socket = g_steal_pointer(&raw.control_socket);
 		options.renderer.gpu_device = g_steal_pointer(&raw.gpu_device);
 		options.renderer.shader_cache = g_steal_pointer(&raw.shader_cache);
 		options.is_headless = raw.is_headless;
@@ -692,6 +719,7 @@ enum options_result options_parse(int argc, char **argv, struct options *options
 void options_finish(struct options *options)
 {
 	g_free(options->socket_path);
+	g_free(options->control_socket);
 	g_free(options->server_path);
 	g_free((char *)(uintptr_t)options->renderer.gpu_device);
 	g_free((char *)(uintptr_t)options->renderer.shader_cache);

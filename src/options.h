@@ -44,6 +44,12 @@ struct options {
 	 * that renders, NULL: none. Not an option: who has asked the host fills it.
 	 */
 	char *server_path;
+	char *control_socket; /* owned; NULL: nobody can look inside */
+	/*
+	 * Not an option: --fd is a connection, so that there is no listener. Who
+	 * has looked at it fills it.
+	 */
+	bool has_no_listener;
 	bool is_headless;
 	enum sandbox_mode sandbox;
 	enum dmabuf_mode dmabuf;

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "control/door.h"
 #include "display/display.h"
 #include "engine/companion.h"
 #include "engine/mappings.h"
@@ -111,6 +112,14 @@ static bool forks(enum sandbox_role role)
 	return role == SANDBOX_LISTENER || role == SANDBOX_SPAWNER;
 }
 
+/* The listener, or who has none. */
+static bool has_door(enum sandbox_role role, const struct options *options)
+{
+	return options->control_socket != NULL &&
+	       (role == SANDBOX_LISTENER ||
+		((role == SANDBOX_BACKEND || role == SANDBOX_KEEPER) && options->has_no_listener));
+}
+
 static void add_lists(const char *const **lists, size_t *n, const char *const *const *more,
 		      size_t n_more)
 {
@@ -143,6 +152,9 @@ static void fill_lists(enum sandbox_role role, const struct options *options,
 	}
 	if (role == SANDBOX_LISTENER || role == SANDBOX_BACKEND || role == SANDBOX_KEEPER) {
 		ADD(backend_calls, display_calls, guestmem_calls);
+	}
+	if (has_door(role, options)) {
+		ADD(door_calls);
 	}
 	if ((role == SANDBOX_LISTENER || role == SANDBOX_BACKEND) && options_use_udmabuf(options)) {
 		ADD(udmabuf_calls);
@@ -332,6 +344,11 @@ GArray *sandbox_paths(enum sandbox_role role, const struct options *options)
 	}
 	if (role == SANDBOX_LISTENER && options->socket_path != NULL) {
 		g_autofree char *folder = g_path_get_dirname(options->socket_path);
+
+		add_path(paths, folder, LOCKDOWN_REMOVE);
+	}
+	if (has_door(role, options)) {
+		g_autofree char *folder = g_path_get_dirname(options->control_socket);
 
 		add_path(paths, folder, LOCKDOWN_REMOVE);
 	}

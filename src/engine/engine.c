@@ -59,3 +59,30 @@ void engine_mapped(struct engine *engine, uint64_t number, int error)
 		engine->impl->mapped(engine, number, error);
 	}
 }
+
+const struct stats *engine_stats(struct engine *engine)
+{
+	return engine->impl->stats(engine);
+}
+
+void engine_describe(struct engine *engine, struct engine_state *state_out)
+{
+	engine->impl->describe(engine, state_out);
+}
+
+void engine_grab(struct engine *engine, uint32_t scanout_id, bool is_cursor)
+{
+	engine->impl->grab(engine, scanout_id, is_cursor);
+}
+
+void engine_set_mode(struct engine *engine, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	engine->impl->set_mode(engine, scanout_id, width, height);
+}
+
+void engine_set_log_level(struct engine *engine, enum log_level level)
+{
+	if (engine->impl->set_log_level != NULL) {
+		engine->impl->set_log_level(engine, level);
+	}
+}

@@ -13,7 +13,10 @@
 #include <glib.h>
 #include <stdint.h>
 
+#include "gpu/stats.h"
 #include "options.h"
+#include "util/frame.h"
+#include "util/log.h"
 #include "util/loop.h"
 #include "util/quota.h"
 #include "virtio/guestmem.h"
@@ -42,7 +45,26 @@ struct engine_options {
 	int (*map)(void *data, uint64_t number, const struct engine_mapping *mapping);
 	int (*unmap)(void *data, uint64_t number, uint64_t offset_bytes, uint64_t size_bytes);
 	uint64_t window_bytes; /* the host-visible window; 0: there is none */
+	/*
+	 * From any thread: what engine_grab() asked for. Only posts. frame, pixels:
+	 * as worker_options.grabbed(). Nothing comes of a question that a renderer
+	 * process has died of, or with.
+	 */
+	void (*grabbed)(void *data, uint32_t scanout_id, struct frame *consume_frame,
+			const struct rect *view);
+	void (*grabbed_cursor)(void *data, uint32_t scanout_id, uint32_t *consume_pixels);
 	void *data;
+};
+
+/* How it is with who renders. */
+struct engine_state {
+	int pid; /* of the process; 0: a thread of this one, or none at the moment */
+	bool is_running;
+	bool is_3d_off; /* after too many crashes */
+	unsigned int n_restarts;
+	/* 0: none. Since when it is at one command, and owes fences without having signalled one.
+	 */
+	gint64 busy_since_us, awaited_since_us;
 };
 
 struct engine;
@@ -62,6 +84,14 @@ struct engine_impl {
 	void (*quiesce)(struct engine *engine);
 	/* Optional, of who maps. */
 	void (*mapped)(struct engine *engine, uint64_t number, int error);
+	/* For who looks inside. */
+	const struct stats *(*stats)(struct engine *engine);
+	void (*describe)(struct engine *engine, struct engine_state *state_out);
+	void (*grab)(struct engine *engine, uint32_t scanout_id, bool is_cursor);
+	void (*set_mode)(struct engine *engine, uint32_t scanout_id, uint32_t width,
+			 uint32_t height);
+	/* Optional: of processes that have a level of their own. */
+	void (*set_log_level)(struct engine *engine, enum log_level level);
 };
 
 /* First member of each implementation. */
@@ -99,3 +129,13 @@ void engine_quiesce(struct engine *engine);
  * says no; another -errno, and what it did is not known.
  */
 void engine_mapped(struct engine *engine, uint64_t number, int error);
+
+/* ---- for who looks inside; after engine_start() ---- */
+
+/* What the device counts, to be read with stats_read(); NULL: nothing (no --control-socket). */
+const struct stats *engine_stats(struct engine *engine);
+void engine_describe(struct engine *engine, struct engine_state *state_out);
+/* As worker_grab(); then options.grabbed(), or grabbed_cursor(). */
+void engine_grab(struct engine *engine, uint32_t scanout_id, bool is_cursor);
+void engine_set_mode(struct engine *engine, uint32_t scanout_id, uint32_t width, uint32_t height);
+void engine_set_log_level(struct engine *engine, enum log_level level);

@@ -143,20 +143,29 @@ static void note_display(struct process_engine *engine)
 	}
 }
 
-static bool handle_picture(struct process_engine *engine, struct link_message *message)
+/* A reference to it, or NULL: it makes no sense. */
+static struct frame *borrow(struct process_engine *engine, const struct link_picture *picture)
 {
-	const struct link_picture *picture = link_body(message, sizeof(*picture));
-	const void *pixels = picture != NULL ? check_picture(engine, picture) : NULL;
+	const void *pixels = check_picture(engine, picture);
 
 	if (pixels == NULL || g_atomic_int_get(&engine->held[picture->slot]) != 0) {
-		return false;
+		return NULL;
 	}
 	struct loan *loan = g_new(struct loan, 1);
 	*loan = (struct loan){ engine, arena_view_ref(engine->view), picture->slot };
 	g_atomic_int_set(&engine->held[picture->slot], 1);
-	struct frame *frame =
-		frame_borrow(pixels, picture->width, picture->height,
-			     (size_t)picture->width * sizeof(uint32_t), &lender, loan);
+	return frame_borrow(pixels, picture->width, picture->height,
+			    (size_t)picture->width * sizeof(uint32_t), &lender, loan);
+}
+
+static bool handle_picture(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_picture *picture = link_body(message, sizeof(*picture));
+	struct frame *frame = picture != NULL ? borrow(engine, picture) : NULL;
+
+	if (frame == NULL) {
+		return false;
+	}
 	const struct display_picture shown = { frame, picture->view, picture->serial };
 	display_reclaim(engine->display);
 	bool is_waiting = display_update(engine->display, picture->scanout_id, &shown,
@@ -297,6 +306,53 @@ static bool handle_unmap(struct process_engine *engine, struct link_message *mes
 	return ask->generation != engine->generation || mappings_unmap(&engine->mappings, ask);
 }
 
+/* False: it was not asked. */
+static bool take_grab(uint32_t *open, uint32_t scanout_id)
+{
+	bool is_open = scanout_id < DISPLAY_MAX_SCANOUTS && (*open & 1u << scanout_id) != 0;
+
+	if (is_open) {
+		*open &= ~(1u << scanout_id);
+	}
+	return is_open;
+}
+
+static bool handle_grabbed(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_grabbed *grabbed = link_body(message, sizeof(*grabbed));
+	struct frame *frame = NULL;
+
+	if (grabbed == NULL || !take_grab(&engine->open_grabs, grabbed->picture.scanout_id)) {
+		return false;
+	}
+	if (!grabbed->is_none) {
+		frame = borrow(engine, &grabbed->picture);
+		if (frame == NULL) {
+			return false;
+		}
+		/* It waits for no display. */
+		frame_was_sent(frame);
+	}
+	engine->base.options.grabbed(engine->base.options.data, grabbed->picture.scanout_id, frame,
+				     &grabbed->picture.view);
+	return true;
+}
+
+static bool handle_grabbed_cursor(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_cursor *head = message->body;
+	size_t size = message->size_bytes;
+
+	if ((size != sizeof(*head) && size != sizeof(*head) + LINK_CURSOR_PIXELS_BYTES) ||
+	    !take_grab(&engine->open_cursor_grabs, head->scanout_id)) {
+		return false;
+	}
+	engine->base.options.grabbed_cursor(
+		engine->base.options.data, head->scanout_id,
+		size > sizeof(*head) ? g_memdup2(head + 1, LINK_CURSOR_PIXELS_BYTES) : NULL);
+	return true;
+}
+
 typedef bool (*handle_fn)(struct process_engine *engine, struct link_message *message);
 
 static const handle_fn handlers[] = {
@@ -315,6 +371,8 @@ static const handle_fn handlers[] = {
 	[LINK_ASK_EDID] = handle_ask_edid,
 	[LINK_MAP] = handle_map,
 	[LINK_UNMAP] = handle_unmap,
+	[LINK_GRABBED] = handle_grabbed,
+	[LINK_GRABBED_CURSOR] = handle_grabbed_cursor,
 };
 
 int keeper_in_take(struct process_engine *engine, unsigned int max)

@@ -416,6 +416,77 @@ static int tell_news(struct process_engine *engine)
 	return error;
 }
 
+/* ---- for who looks inside ---- */
+
+static int tell_level(struct process_engine *engine)
+{
+	uint32_t level = log_level();
+
+	if (!engine->is_level_due) {
+		return 0;
+	}
+	int error = tell(engine, LINK_LOG, &level, sizeof(level));
+	engine->is_level_due = error != 0;
+	return error;
+}
+
+static int tell_modes(struct process_engine *engine)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS && error == 0; i++) {
+		if ((engine->due_modes & 1u << i) == 0) {
+			continue;
+		}
+		error = tell(engine, LINK_MODE, &engine->modes[i], sizeof(engine->modes[i]));
+		if (error == 0) {
+			engine->due_modes &= ~(1u << i);
+		}
+	}
+	return error;
+}
+
+static int tell_grabs_of(struct process_engine *engine, uint32_t *due, uint32_t *open,
+			 bool is_cursor)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS && error == 0; i++) {
+		const struct link_grab grab = { .scanout_id = i, .is_cursor = is_cursor };
+
+		/* One that is owed an answer is not asked for twice, so that answers can be
+		 * counted. */
+		if ((*due & ~*open & 1u << i) == 0) {
+			continue;
+		}
+		error = tell(engine, LINK_GRAB, &grab, sizeof(grab));
+		if (error == 0) {
+			*due &= ~(1u << i);
+			*open |= 1u << i;
+		}
+	}
+	return error;
+}
+
+/* It has a device to ask. */
+static int tell_lookers(struct process_engine *engine)
+{
+	int error = 0;
+
+	if (!engine->is_started) {
+		return 0;
+	}
+	error = tell_modes(engine);
+	if (error == 0) {
+		error = tell_grabs_of(engine, &engine->due_grabs, &engine->open_grabs, false);
+	}
+	if (error == 0) {
+		error = tell_grabs_of(engine, &engine->due_cursor_grabs, &engine->open_cursor_grabs,
+				      true);
+	}
+	return error;
+}
+
 /* ---- all of it ---- */
 
 void keeper_out_begin(struct process_engine *engine)
@@ -427,6 +498,12 @@ void keeper_out_begin(struct process_engine *engine)
 	engine->to_restore = keepsakes_list(&engine->keepsakes);
 	engine->is_started = false;
 	engine->wants_output = false;
+	engine->is_level_due = engine->has_level;
+	engine->due_modes = engine->known_modes;
+	engine->due_grabs = 0;
+	engine->due_cursor_grabs = 0;
+	engine->open_grabs = 0;
+	engine->open_cursor_grabs = 0;
 }
 
 void keeper_out_end(struct process_engine *engine)
@@ -460,7 +537,8 @@ static void want_output(struct process_engine *engine, bool is_wanted)
 static int tell_all(struct process_engine *engine)
 {
 	static int (*const steps[])(struct process_engine *engine) = {
-		tell_reset, tell_features, tell_memory, tell_queues, tell_start, tell_news,
+		tell_level,  tell_reset, tell_features, tell_memory,
+		tell_queues, tell_start, tell_lookers,	tell_news,
 	};
 	int error = 0;
 

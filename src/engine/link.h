@@ -22,6 +22,7 @@
 #include "display/display.h"
 #include "gpu/command.h"
 #include "gpu/record.h"
+#include "gpu/stats.h"
 #include "util/rect.h"
 #include "util/sock.h"
 #include "virtio/guestmem.h"
@@ -29,33 +30,39 @@
 
 enum link_type {
 	/* The keeper says: */
-	LINK_RESET = 1,	  /* struct link_reset */
-	LINK_FEATURES,	  /* uint64_t */
-	LINK_MEMORY,	  /* struct link_memory, a descriptor for each region that has has_fd */
-	LINK_QUEUE,	  /* struct link_queue, up to three descriptors */
-	LINK_RESTORE,	  /* struct link_record and its bytes; before START only */
-	LINK_START,	  /* all is said that a device begins with */
-	LINK_READY,	  /* display_listener.ready */
-	LINK_TAKEN,	  /* struct link_taken */
-	LINK_INFO,	  /* struct link_answer */
-	LINK_EDID,	  /* struct link_answer */
-	LINK_MAPPED,	  /* struct link_mapped */
+	LINK_RESET = 1, /* struct link_reset */
+	LINK_FEATURES,	/* uint64_t */
+	LINK_MEMORY,	/* struct link_memory, a descriptor for each region that has has_fd */
+	LINK_QUEUE,	/* struct link_queue, up to three descriptors */
+	LINK_RESTORE,	/* struct link_record and its bytes; before START only */
+	LINK_START,	/* all is said that a device begins with */
+	LINK_READY,	/* display_listener.ready */
+	LINK_TAKEN,	/* struct link_taken */
+	LINK_INFO,	/* struct link_answer */
+	LINK_EDID,	/* struct link_answer */
+	LINK_MAPPED,	/* struct link_mapped */
 	/* The renderer process says: */
-	LINK_HELLO,	  /* struct link_hello, one descriptor: its arena */
-	LINK_RUNNING,	  /* the device is there and has been restored */
-	LINK_PUT,	  /* struct link_record and its bytes */
-	LINK_DROP,	  /* struct link_record */
-	LINK_DROP_ALL,	  /* struct link_record, of which the generation counts */
-	LINK_PICTURE,	  /* struct link_picture */
-	LINK_DMABUF,	  /* struct link_dmabuf, one descriptor unless it is_gone */
-	LINK_DRAW,	  /* struct link_draw */
-	LINK_OFF,	  /* uint32_t scanout */
-	LINK_CURSOR,	  /* struct link_cursor and pixels or none */
-	LINK_CURSOR_HIDE, /* struct link_cursor */
-	LINK_ASK_INFO,	  /* struct link_question */
-	LINK_ASK_EDID,	  /* struct link_question */
-	LINK_MAP,	  /* struct link_mapping, one descriptor: the memory */
-	LINK_UNMAP,	  /* struct link_mapping, of which fd_offset is 0 */
+	LINK_HELLO,	     /* struct link_hello, one descriptor: its arena */
+	LINK_RUNNING,	     /* the device is there and has been restored */
+	LINK_PUT,	     /* struct link_record and its bytes */
+	LINK_DROP,	     /* struct link_record */
+	LINK_DROP_ALL,	     /* struct link_record, of which the generation counts */
+	LINK_PICTURE,	     /* struct link_picture */
+	LINK_DMABUF,	     /* struct link_dmabuf, one descriptor unless it is_gone */
+	LINK_DRAW,	     /* struct link_draw */
+	LINK_OFF,	     /* uint32_t scanout */
+	LINK_CURSOR,	     /* struct link_cursor and pixels or none */
+	LINK_CURSOR_HIDE,    /* struct link_cursor */
+	LINK_ASK_INFO,	     /* struct link_question */
+	LINK_ASK_EDID,	     /* struct link_question */
+	LINK_MAP,	     /* struct link_mapping, one descriptor: the memory */
+	LINK_UNMAP,	     /* struct link_mapping, of which fd_offset is 0 */
+	LINK_GRABBED,	     /* struct link_grabbed */
+	LINK_GRABBED_CURSOR, /* struct link_cursor and pixels, or none: there is no image */
+	/* The keeper says, for who looks inside: */
+	LINK_LOG,  /* uint32_t enum log_level */
+	LINK_GRAB, /* struct link_grab */
+	LINK_MODE, /* struct link_mode */
 };
 
 struct link_reset {
@@ -122,6 +129,23 @@ struct link_picture {
 	uint64_t offset; /* of the frame, in the arena */
 	uint32_t width, height;
 	struct rect view, damage;
+};
+
+/* What the keeper has asked for; of the picture what is borrowed and shown counts. */
+struct link_grab {
+	uint32_t scanout_id;
+	uint32_t is_cursor;
+};
+
+struct link_grabbed {
+	uint32_t is_none; /* there is no picture; of the rest the scanout counts */
+	uint32_t padding;
+	struct link_picture picture; /* damage: all of it */
+};
+
+/* As device_set_mode(). */
+struct link_mode {
+	uint32_t scanout_id, width, height;
 };
 
 /* Buffers of the renderer process that the keeper has by number, so that each is passed once. */
@@ -192,6 +216,7 @@ struct link_shared {
 	/* By scanout: the serial of the picture whose LINK_TAKEN is waited for, or 0. */
 	uint32_t awaited[DISPLAY_MAX_SCANOUTS];
 	uint32_t last_awaited[DISPLAY_MAX_SCANOUTS]; /* the same, but stays: an older answer is none */
+	struct stats stats; /* untouched unless somebody wants to look inside */
 };
 
 #define LINK_MAX_BYTES (sizeof(uint64_t) + sizeof(struct link_record) + RECORD_MAX_BYTES)

@@ -55,6 +55,11 @@ static struct process_engine *from_base(struct engine *engine)
 	return (struct process_engine *)(void *)engine;
 }
 
+static bool is_looked_at(const struct process_engine *engine)
+{
+	return engine->base.options.options->control_socket != NULL;
+}
+
 /* ---- renderer processes ---- */
 
 static int run_renderer(void *data, int link_fd, int variant, int server_fd)
@@ -242,6 +247,7 @@ static void finish_one(struct process_engine *engine)
 		virtq_recover(&engine->base.options.queues[i]);
 	}
 	clean_shared(engine);
+	stats_forget(is_looked_at(engine) ? &engine->shared->stats : NULL);
 	fail_lost(engine);
 }
 
@@ -301,6 +307,7 @@ static void handle_end(struct process_engine *engine, const struct spawner_news 
 	relay_end_process(&engine->relay);
 	log_end(engine, news);
 	finish_one(engine);
+	engine->n_restarts++;
 	if (!count_crash(engine)) {
 		give_up(engine);
 	} else if (engine->n_crashes <= 1) {
@@ -521,6 +528,57 @@ static void process_engine_quiesce(struct engine *base)
 	}
 }
 
+/* ---- for who looks inside ---- */
+
+static const struct stats *process_engine_stats(struct engine *base)
+{
+	const struct process_engine *engine = from_base(base);
+
+	return is_looked_at(engine) ? &engine->shared->stats : NULL;
+}
+
+static void process_engine_describe(struct engine *base, struct engine_state *state_out)
+{
+	const struct process_engine *engine = from_base(base);
+
+	*state_out = (struct engine_state){
+		.pid = (int)engine->pid,
+		.is_running = engine->is_running,
+		.is_3d_off = engine->is_3d_off,
+		.n_restarts = engine->n_restarts,
+		.busy_since_us = busy_since(engine),
+		.awaited_since_us = awaited_since(engine),
+	};
+}
+
+static void process_engine_grab(struct engine *base, uint32_t scanout_id, bool is_cursor)
+{
+	struct process_engine *engine = from_base(base);
+
+	*(is_cursor ? &engine->due_cursor_grabs : &engine->due_grabs) |= 1u << scanout_id;
+	keeper_out_pump(engine);
+}
+
+static void process_engine_set_mode(struct engine *base, uint32_t scanout_id, uint32_t width,
+				    uint32_t height)
+{
+	struct process_engine *engine = from_base(base);
+
+	engine->modes[scanout_id] = (struct link_mode){ scanout_id, width, height };
+	engine->known_modes |= 1u << scanout_id;
+	engine->due_modes |= 1u << scanout_id;
+	keeper_out_pump(engine);
+}
+
+static void process_engine_set_log_level(struct engine *base, enum log_level level G_GNUC_UNUSED)
+{
+	struct process_engine *engine = from_base(base);
+
+	engine->has_level = true;
+	engine->is_level_due = true;
+	keeper_out_pump(engine);
+}
+
 /* ---- life ---- */
 
 static int create_display(struct process_engine *engine)
@@ -623,6 +681,11 @@ static const struct engine_impl process_engine_impl = {
 	.set_display_socket = process_engine_set_display_socket,
 	.quiesce = process_engine_quiesce,
 	.mapped = process_engine_mapped,
+	.stats = process_engine_stats,
+	.describe = process_engine_describe,
+	.grab = process_engine_grab,
+	.set_mode = process_engine_set_mode,
+	.set_log_level = process_engine_set_log_level,
 };
 
 static int make_shared(struct process_engine *engine)

@@ -79,6 +79,14 @@ struct process_engine {
 	/* Of this renderer process, as asked of the display; see keeper_out_ask(). */
 	GHashTable *questions; /* number -> struct keeper_question, not answered */
 	uint64_t last_number;  /* of them */
+
+	/* For who looks inside. */
+	unsigned int n_restarts;
+	bool has_level, is_level_due;		/* one was set since the spawner was forked */
+	uint32_t due_grabs, due_cursor_grabs;	/* a bit for each scanout */
+	uint32_t open_grabs, open_cursor_grabs; /* told, and owed an answer */
+	uint32_t due_modes, known_modes;
+	struct link_mode modes[DISPLAY_MAX_SCANOUTS]; /* of known_modes */
 };
 
 /*

@@ -178,6 +178,36 @@ static bool remote_update(struct display *d, uint32_t scanout_id,
 	return has_to_wait;
 }
 
+void remote_display_give(struct display *d, uint32_t scanout_id, struct frame *frame,
+			 const struct rect *view)
+{
+	struct remote_display *remote = from_base(d);
+	struct link_grabbed message = { .is_none = true, .picture.scanout_id = scanout_id };
+	struct link_picture *picture = &message.picture;
+
+	reclaim(remote);
+	if (frame != NULL && await_slot(remote, &picture->slot)) {
+		message.is_none = false;
+		picture->offset = frame_offset(frame);
+		picture->width = frame->width;
+		picture->height = frame->height;
+		picture->view = *view;
+		picture->damage = (struct rect){ 0, 0, view->width, view->height };
+		frame_unref(remote->frames[picture->slot]);
+		remote->frames[picture->slot] = frame_ref(frame);
+		g_atomic_int_set(&remote->shared->slots[picture->slot], LINK_SLOT_WAITING);
+	}
+	tell(remote, LINK_GRABBED, &message, sizeof(message));
+}
+
+void remote_display_give_cursor(struct display *d, uint32_t scanout_id, const uint32_t *pixels)
+{
+	const struct link_cursor message = { .scanout_id = scanout_id };
+
+	tell_with(from_base(d), LINK_GRABBED_CURSOR, &message, sizeof(message), pixels,
+		  pixels != NULL ? LINK_CURSOR_PIXELS_BYTES : 0);
+}
+
 static enum dmabuf_kinds remote_dmabufs(struct display *d)
 {
 	return (enum dmabuf_kinds)g_atomic_int_get(&from_base(d)->shared->dmabufs);

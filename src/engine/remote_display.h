@@ -15,3 +15,11 @@
  */
 struct display *display_create_remote(int link_fd, struct link_shared *shared,
 				      const struct display_listener *listener, void *data);
+
+/*
+ * Of a remote display: a picture that the keeper has asked for, and no display
+ * is to show. frame (borrowed) NULL: there is none. On the device thread.
+ */
+void remote_display_give(struct display *d, uint32_t scanout_id, struct frame *frame,
+			 const struct rect *view);
+void remote_display_give_cursor(struct display *d, uint32_t scanout_id, const uint32_t *pixels);

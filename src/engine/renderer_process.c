@@ -49,6 +49,7 @@ struct renderer_process {
 	struct worker *worker;			 /* NULL until started */
 	const struct display_listener *listener; /* the worker's, of our display */
 	void *listener_data;
+	struct display *display; /* the worker's */
 	int has_failed; /* atomic, set by the device thread */
 	int exit_status;
 };
@@ -62,8 +63,9 @@ static int create_display(void *data, const struct display_listener *listener, v
 
 	process->listener = listener;
 	process->listener_data = listener_data;
-	*display_out = display_create_remote(process->link_fd, process->options.shared, listener,
-					     listener_data);
+	process->display = display_create_remote(process->link_fd, process->options.shared,
+						 listener, listener_data);
+	*display_out = process->display;
 	return 0;
 }
 
@@ -137,6 +139,23 @@ static bool unmap(void *data, uint64_t token, const struct mapper_range *range)
 }
 
 static const struct mapper mapper = { .map = map, .unmap = unmap };
+
+static void grabbed(void *data, uint32_t scanout_id, struct frame *consume_frame,
+		    const struct rect *view)
+{
+	const struct renderer_process *process = data;
+
+	remote_display_give(process->display, scanout_id, consume_frame, view);
+	frame_unref(consume_frame);
+}
+
+static void grabbed_cursor(void *data, uint32_t scanout_id, uint32_t *consume_pixels)
+{
+	const struct renderer_process *process = data;
+
+	remote_display_give_cursor(process->display, scanout_id, consume_pixels);
+	g_free(consume_pixels);
+}
 
 static void restore(struct device *device, GBytes *record)
 {
@@ -393,6 +412,11 @@ static bool handle_start(struct renderer_process *process,
 		.window_bytes = process->options.window_bytes,
 		.exporter = process->udmabuf_fd >= 0 ? &udmabuf_exporter : NULL,
 		.exporter_data = &process->udmabuf_fd,
+		.stats = process->options.options->control_socket != NULL
+				 ? &process->options.shared->stats
+				 : NULL,
+		.grabbed = grabbed,
+		.grabbed_cursor = grabbed_cursor,
 		.data = process,
 	};
 
@@ -459,6 +483,39 @@ static bool handle_mapped(struct renderer_process *process, struct link_message 
 	return true;
 }
 
+static bool handle_log(struct renderer_process *process G_GNUC_UNUSED, struct link_message *message)
+{
+	const uint32_t *level = link_body(message, sizeof(*level));
+
+	if (level == NULL || *level > LOG_LEVEL_TRACE) {
+		return false;
+	}
+	log_set_level((enum log_level)(*level));
+	return true;
+}
+
+static bool handle_grab(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_grab *grab = link_body(message, sizeof(*grab));
+
+	if (grab == NULL || grab->scanout_id >= DISPLAY_MAX_SCANOUTS) {
+		return false;
+	}
+	worker_grab(process->worker, grab->scanout_id, grab->is_cursor);
+	return true;
+}
+
+static bool handle_mode(struct renderer_process *process, struct link_message *message)
+{
+	const struct link_mode *mode = link_body(message, sizeof(*mode));
+
+	if (mode == NULL || mode->scanout_id >= DISPLAY_MAX_SCANOUTS) {
+		return false;
+	}
+	worker_set_mode(process->worker, mode->scanout_id, mode->width, mode->height);
+	return true;
+}
+
 static const struct {
 	bool (*handle)(struct renderer_process *process, struct link_message *message);
 	bool is_for_device; /* makes no sense before START */
@@ -468,7 +525,8 @@ static const struct {
 	[LINK_RESTORE] = { handle_restore, false }, [LINK_START] = { handle_start, false },
 	[LINK_READY] = { handle_ready, true },	    [LINK_TAKEN] = { handle_taken, true },
 	[LINK_INFO] = { handle_info, true },	    [LINK_EDID] = { handle_edid, true },
-	[LINK_MAPPED] = { handle_mapped, true },
+	[LINK_MAPPED] = { handle_mapped, true },    [LINK_LOG] = { handle_log, false },
+	[LINK_GRAB] = { handle_grab, true },	    [LINK_MODE] = { handle_mode, true },
 };
 
 static bool handle(struct renderer_process *process, struct link_message *message)

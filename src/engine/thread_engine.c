@@ -10,6 +10,7 @@ struct thread_engine {
 	struct engine base;
 	struct worker *worker; /* owned; NULL until started */
 	int udmabuf_fd;	       /* owned, or -1 */
+	struct stats *stats;   /* owned; NULL: nobody wants to look inside */
 };
 
 static const struct engine_impl thread_engine_impl;
@@ -40,6 +41,21 @@ static void failed(void *data)
 	engine->base.options.failed(engine->base.options.data);
 }
 
+static void grabbed(void *data, uint32_t scanout_id, struct frame *consume_frame,
+		    const struct rect *view)
+{
+	const struct thread_engine *engine = data;
+
+	engine->base.options.grabbed(engine->base.options.data, scanout_id, consume_frame, view);
+}
+
+static void grabbed_cursor(void *data, uint32_t scanout_id, uint32_t *consume_pixels)
+{
+	const struct thread_engine *engine = data;
+
+	engine->base.options.grabbed_cursor(engine->base.options.data, scanout_id, consume_pixels);
+}
+
 static int thread_engine_start(struct engine *base)
 {
 	struct thread_engine *engine = from_base(base);
@@ -53,6 +69,9 @@ static int thread_engine_start(struct engine *base)
 		.failed = failed,
 		.exporter = engine->udmabuf_fd >= 0 ? &udmabuf_exporter : NULL,
 		.exporter_data = &engine->udmabuf_fd,
+		.stats = engine->stats,
+		.grabbed = grabbed,
+		.grabbed_cursor = grabbed_cursor,
 		.data = engine,
 	};
 
@@ -71,6 +90,7 @@ static void thread_engine_destroy(struct engine *base)
 	if (engine->udmabuf_fd >= 0) {
 		close(engine->udmabuf_fd);
 	}
+	g_free(engine->stats);
 	g_free(engine);
 }
 
@@ -104,6 +124,28 @@ static void thread_engine_quiesce(struct engine *base)
 	worker_quiesce(from_base(base)->worker);
 }
 
+static const struct stats *thread_engine_stats(struct engine *base)
+{
+	return from_base(base)->stats;
+}
+
+static void thread_engine_describe(struct engine *base G_GNUC_UNUSED,
+				   struct engine_state *state_out)
+{
+	*state_out = (struct engine_state){ .is_running = true };
+}
+
+static void thread_engine_grab(struct engine *base, uint32_t scanout_id, bool is_cursor)
+{
+	worker_grab(from_base(base)->worker, scanout_id, is_cursor);
+}
+
+static void thread_engine_set_mode(struct engine *base, uint32_t scanout_id, uint32_t width,
+				   uint32_t height)
+{
+	worker_set_mode(from_base(base)->worker, scanout_id, width, height);
+}
+
 static const struct engine_impl thread_engine_impl = {
 	.destroy = thread_engine_destroy,
 	.stop = thread_engine_stop,
@@ -114,6 +156,10 @@ static const struct engine_impl thread_engine_impl = {
 	.reset = thread_engine_reset,
 	.set_display_socket = thread_engine_set_display_socket,
 	.quiesce = thread_engine_quiesce,
+	.stats = thread_engine_stats,
+	.describe = thread_engine_describe,
+	.grab = thread_engine_grab,
+	.set_mode = thread_engine_set_mode,
 };
 
 /* Before the sandbox is entered: then nobody may. */
@@ -135,6 +181,7 @@ int thread_engine_create(const struct engine_options *options, struct engine **e
 
 	engine->base = (struct engine){ &thread_engine_impl, *options };
 	engine->udmabuf_fd = -1;
+	engine->stats = options->options->control_socket != NULL ? g_new0(struct stats, 1) : NULL;
 	if (options_use_udmabuf(options->options)) {
 		open_udmabuf(engine);
 	}

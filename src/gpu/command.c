@@ -107,6 +107,7 @@ struct command *command_create(struct virtq *vq, struct virtq_chain *consume_cha
 	command->answer = GPU_RESP_PENDING;
 	command->waits_for = 0;
 	command->deadline_us = 0;
+	command->fenced_us = 0;
 	command->charged_bytes = 0;
 	command->link = (GList){ .data = command };
 	return command;

@@ -67,6 +67,7 @@ struct command {
 	enum gpu_resp answer;	     /* to give when the fence is done */
 	uint32_t waits_for;	  /* scanouts whose pictures are not on their way, a bit each */
 	gint64 deadline_us;	  /* to wait until, g_get_monotonic_time() */
+	gint64 fenced_us; /* when it began to wait for its fence; 0: it did not, or no stats */
 	uint64_t charged_bytes;	  /* of device.waiting_bytes; 0: it is none of those */
 	GList link;		  /* struct timeline.waiting, struct device.held */
 };

@@ -33,11 +33,116 @@ static bool is_offered(const struct device *dev, uint32_t capset_id)
 	return false;
 }
 
-static struct context *add(struct device *dev, uint32_t id, uint32_t capset_id)
+/* ---- for who looks ---- */
+
+/* Beyond that what is attached is not counted, as it costs memory of ours. */
+#define MAX_COUNTED 4096
+
+uint64_t resource_size_bytes(const struct resource *resource)
+{
+	const struct resource_desc *desc = &resource->desc;
+
+	if (resource->is_blob) {
+		return resource->blob.size_bytes;
+	}
+	if (resource->has_backing) {
+		return resource->backing.size_bytes;
+	}
+	return (uint64_t)desc->width * desc->height * MAX(desc->depth, 1) *
+	       MAX(desc->array_size, 1) * sizeof(uint32_t);
+}
+
+static struct stats_context *find_place(struct stats *stats)
+{
+	for (size_t i = 0; stats != NULL && i < STATS_MAX_CONTEXTS; i++) {
+		if (stats->contexts[i].id == 0) {
+			return &stats->contexts[i];
+		}
+	}
+	return NULL;
+}
+
+static void begin_counting(struct device *dev, struct context *context)
+{
+	struct stats_context *stats = find_place(dev->stats);
+
+	context->stats = stats;
+	if (stats == NULL) {
+		return;
+	}
+	stats_set(&stats->capset_id, context->capset_id);
+	stats_set(&stats->is_lost, context->is_lost);
+	stats_set(&stats->n_resources, 0);
+	stats_set(&stats->bytes, 0);
+	stats_set(&stats->n_submits, 0);
+	stats_set_bytes(stats->name, STATS_NAME_WORDS, "", 0);
+	stats_set(&stats->id, context->id);
+}
+
+void context_stop_counting(struct context *context)
+{
+	if (context->stats != NULL) {
+		stats_set(&context->stats->id, 0);
+	}
+	g_clear_pointer(&context->attached, g_hash_table_destroy);
+}
+
+static void count_attached(struct context *context, const struct resource *resource)
+{
+	if (context->stats == NULL) {
+		return;
+	}
+	if (context->attached == NULL) {
+		context->attached = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	}
+	if (g_hash_table_size(context->attached) >= MAX_COUNTED ||
+	    g_hash_table_contains(context->attached, GUINT_TO_POINTER(resource->id))) {
+		return;
+	}
+	uint64_t size = resource_size_bytes(resource);
+	g_hash_table_insert(context->attached, GUINT_TO_POINTER(resource->id),
+			    g_memdup2(&size, sizeof(size)));
+	stats_add(&context->stats->n_resources, 1);
+	stats_add(&context->stats->bytes, size);
+}
+
+static void count_detached(struct context *context, uint32_t resource_id)
+{
+	const uint64_t *size =
+		context->attached != NULL
+			? g_hash_table_lookup(context->attached, GUINT_TO_POINTER(resource_id))
+			: NULL;
+
+	if (size == NULL) {
+		return;
+	}
+	stats_add(&context->stats->n_resources, -UINT64_C(1));
+	stats_add(&context->stats->bytes, -*size);
+	g_hash_table_remove(context->attached, GUINT_TO_POINTER(resource_id));
+}
+
+void contexts_count_removed(struct device *dev, const struct resource *resource)
+{
+	GHashTableIter iter;
+	void *context;
+
+	if (dev->stats == NULL) {
+		return;
+	}
+	g_hash_table_iter_init(&iter, dev->contexts);
+	while (g_hash_table_iter_next(&iter, NULL, &context)) {
+		count_detached(context, resource->id);
+	}
+}
+
+/* ---- commands ---- */
+
+static struct context *add(struct device *dev, uint32_t id, uint32_t capset_id, bool is_lost)
 {
 	struct context *context = g_new(struct context, 1);
 
-	*context = (struct context){ .id = id, .capset_id = capset_id };
+	*context = (struct context){ .id = id, .capset_id = capset_id, .is_lost = is_lost };
+	begin_counting(dev, context);
 	g_hash_table_insert(dev->contexts, GUINT_TO_POINTER(id), context);
 	return context;
 }
@@ -48,7 +153,7 @@ bool device_add_lost_context(struct device *dev, uint32_t id, uint32_t capset_id
 	    g_hash_table_size(dev->contexts) >= DEVICE_MAX_CONTEXTS) {
 		return false;
 	}
-	add(dev, id, capset_id)->is_lost = true;
+	add(dev, id, capset_id, true);
 	return true;
 }
 
@@ -81,7 +186,12 @@ enum gpu_resp handle_ctx_create(struct device *dev, struct command *command)
 	if (resp != GPU_RESP_OK_NODATA) {
 		return resp;
 	}
-	record_context(dev, add(dev, id, capset_id));
+	struct context *context = add(dev, id, capset_id, false);
+	if (context->stats != NULL) {
+		stats_set_bytes(context->stats->name, STATS_NAME_WORDS, request->debug_name,
+				name_bytes);
+	}
+	record_context(dev, context);
 	log_debug("ctx %u: capset %u, '%s'", id, capset_id,
 		  log_escape(request->debug_name, name_bytes, shown, sizeof(shown)));
 	return GPU_RESP_OK_NODATA;
@@ -128,6 +238,9 @@ enum gpu_resp handle_ctx_attach_resource(struct device *dev, struct command *com
 	if (resp == GPU_RESP_OK_NODATA) {
 		impl(dev)->attach_resource(dev->renderer, command->request.header.ctx_id,
 					   command->request.ctx_resource.resource_id);
+		count_attached(
+			device_find_context(dev, command->request.header.ctx_id),
+			device_find_resource(dev, command->request.ctx_resource.resource_id));
 	}
 	return resp;
 }
@@ -139,6 +252,8 @@ enum gpu_resp handle_ctx_detach_resource(struct device *dev, struct command *com
 	if (resp == GPU_RESP_OK_NODATA) {
 		impl(dev)->detach_resource(dev->renderer, command->request.header.ctx_id,
 					   command->request.ctx_resource.resource_id);
+		count_detached(device_find_context(dev, command->request.header.ctx_id),
+			       command->request.ctx_resource.resource_id);
 	}
 	return resp;
 }
@@ -219,10 +334,14 @@ static void *reserve_arena(struct device *dev, size_t size_bytes)
 enum gpu_resp handle_submit_3d(struct device *dev, struct command *command)
 {
 	const struct virtio_gpu_cmd_submit *request = &command->request.submit_3d;
+	const struct context *context = device_find_context(dev, request->hdr.ctx_id);
 	enum gpu_resp resp;
 
-	if (device_find_context(dev, request->hdr.ctx_id) == NULL) {
+	if (context == NULL) {
 		return GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	}
+	if (context->stats != NULL) {
+		stats_add(&context->stats->n_submits, 1);
 	}
 	if (request->size > MAX_SUBMIT_BYTES || request->size > command_extra_bytes(command)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;

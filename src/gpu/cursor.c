@@ -6,6 +6,21 @@
 
 #define SIDE DISPLAY_CURSOR_SIDE
 
+static void count(struct device *dev, uint32_t scanout_id)
+{
+	const struct cursor *cursor = &dev->cursors[scanout_id];
+
+	if (dev->stats == NULL) {
+		return;
+	}
+	struct stats_cursor *stats = &dev->stats->scanouts[scanout_id].cursor;
+	stats_set(&stats->is_visible, cursor->is_visible);
+	stats_set(&stats->x, cursor->x);
+	stats_set(&stats->y, cursor->y);
+	stats_set(&stats->hot_x, cursor->hot_x);
+	stats_set(&stats->hot_y, cursor->hot_y);
+}
+
 /* Where it is is recorded no more often than whether it is to be seen. */
 static void place(struct device *dev, const struct virtio_gpu_cursor_pos *pos, bool is_visible)
 {
@@ -15,6 +30,7 @@ static void place(struct device *dev, const struct virtio_gpu_cursor_pos *pos, b
 	cursor->is_visible = is_visible;
 	cursor->x = pos->x;
 	cursor->y = pos->y;
+	count(dev, pos->scanout_id);
 	if (has_changed) {
 		record_cursor(dev, pos->scanout_id);
 	}
@@ -186,6 +202,7 @@ enum gpu_resp handle_update_cursor(struct device *dev, struct command *command)
 	cursor->y = request->pos.y;
 	cursor->hot_x = request->hot_x;
 	cursor->hot_y = request->hot_y;
+	count(dev, request->pos.scanout_id);
 	record_cursor(dev, request->pos.scanout_id);
 	send(dev, request->pos.scanout_id, true);
 	return GPU_RESP_OK_NODATA;
@@ -234,5 +251,14 @@ bool cursor_restore(struct device *dev, uint32_t scanout_id, const struct cursor
 	}
 	memcpy(restored.pixels, state->pixels, SIDE * SIDE * sizeof(uint32_t));
 	dev->cursors[scanout_id] = restored;
+	count(dev, scanout_id);
 	return true;
+}
+
+uint32_t *device_grab_cursor(const struct device *dev, uint32_t scanout_id)
+{
+	const struct cursor *cursor = &dev->cursors[scanout_id];
+
+	return cursor->pixels != NULL ? g_memdup2(cursor->pixels, SIDE * SIDE * sizeof(uint32_t))
+				      : NULL;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "gpu/device.h"
 
+#include <string.h>
+
 #include "gpu/scanout_dmabuf.h"
 #include "util/log.h"
 
@@ -80,11 +82,37 @@ struct command *device_take_waiting(struct device *dev, uint64_t token)
 	return command;
 }
 
+static void count_answer(struct device *dev, const struct command *command, enum gpu_resp resp)
+{
+	if (resp >= GPU_RESP_ERR_UNSPEC) {
+		stats_add(&dev->stats->n_errors, 1);
+	}
+	if (command->fenced_us != 0) {
+		stats_add_fence(dev->stats,
+				(uint64_t)(g_get_monotonic_time() - command->fenced_us));
+	}
+}
+
+/* What the tables are like after a command, or an answer. */
+static void count_all(struct device *dev)
+{
+	stats_set(&dev->stats->n_resources, g_hash_table_size(dev->resources));
+	stats_set(&dev->stats->n_contexts, g_hash_table_size(dev->contexts));
+	stats_set(&dev->stats->n_waiting, dev->n_waiting);
+	stats_set(&dev->stats->memory_bytes, quota_used(dev->quota));
+}
+
 void device_complete(struct device *dev, struct command *consume_command, enum gpu_resp resp)
 {
+	if (dev->stats != NULL) {
+		count_answer(dev, consume_command, resp);
+	}
 	if (consume_command->charged_bytes > 0) {
 		dev->n_waiting--;
 		dev->waiting_bytes -= consume_command->charged_bytes;
+	}
+	if (dev->stats != NULL) {
+		count_all(dev);
 	}
 	command_complete(consume_command, resp,
 			 device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT));
@@ -138,6 +166,7 @@ void device_answer(struct device *dev, struct command *consume_command, enum gpu
 	 */
 	virtq_chain_release(consume_command->chain);
 	consume_command->answer = resp;
+	consume_command->fenced_us = dev->stats != NULL ? g_get_monotonic_time() : 0;
 	fences_add(&dev->fences, consume_command, has_ring ? header->ctx_id : 0, has_ring,
 		   has_ring ? header->ring_idx : 0, &fence);
 	if (dev->renderer->impl->fence_create(dev->renderer, &fence) != GPU_RESP_OK_NODATA) {
@@ -162,6 +191,9 @@ void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *co
 	struct command *command = command_create(vq, consume_chain);
 	enum gpu_resp resp = command_decode(command);
 
+	if (dev->stats != NULL) {
+		stats_add(&dev->stats->n_commands[vq->index], 1);
+	}
 	if (is_fenced(dev, command) && !device_may_wait(dev, command)) {
 		log_warn("%u commands wait for their fences; one more is refused", dev->n_waiting);
 		device_complete(dev, command, GPU_RESP_ERR_OUT_OF_MEMORY);
@@ -235,6 +267,7 @@ void device_finish(struct device *dev)
 
 void device_remove_resource(struct device *dev, struct resource *resource)
 {
+	contexts_count_removed(dev, resource);
 	device_unmap(dev, resource);
 	scanout_forget_dmabufs(dev, resource->id);
 	resource->spared = (struct rect){ 0 }; /* nobody will see it */
@@ -251,6 +284,7 @@ void device_remove_context(struct device *dev, struct context *context)
 	if (!context->is_lost) {
 		dev->renderer->impl->context->destroy(dev->renderer, context->id);
 	}
+	context_stop_counting(context);
 	g_hash_table_remove(dev->contexts, GUINT_TO_POINTER(context->id));
 	g_free(context);
 }
@@ -265,6 +299,9 @@ void device_reset(struct device *dev)
 		scanout_disable(dev, i);
 		g_free(dev->cursors[i].pixels);
 		dev->cursors[i] = (struct cursor){ 0 };
+		if (dev->stats != NULL) {
+			stats_set(&dev->stats->scanouts[i].cursor.is_visible, false);
+		}
 	}
 	scanout_drop_held(dev);
 	fences_reset(&dev->fences);
@@ -280,6 +317,9 @@ void device_reset(struct device *dev)
 		((struct resource *)link->data)->is_mapped = false;
 		device_remove_resource(dev, link->data);
 	}
+	if (dev->stats != NULL) {
+		count_all(dev);
+	}
 }
 
 void device_set_breather(struct device *dev, void (*breathe_fn)(void *data), void *data)
@@ -292,6 +332,26 @@ void device_set_exporter(struct device *dev, const struct exporter *exporter, vo
 {
 	dev->exporter = exporter;
 	dev->exporter_data = data;
+}
+
+void device_set_stats(struct device *dev, struct stats *stats)
+{
+	dev->stats = stats;
+	for (size_t i = 0; stats != NULL && i < RENDERER_N_TEXTS; i++) {
+		const char *text = dev->renderer->texts[i];
+
+		if (text != NULL) {
+			stats_set_bytes(stats->texts[i], STATS_TEXT_WORDS, text, strlen(text));
+		}
+	}
+}
+
+void device_set_mode(struct device *dev, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	dev->info.pmodes[scanout_id] = (struct virtio_gpu_display_one){
+		.r = { 0, 0, width, height },
+		.enabled = 1,
+	};
 }
 
 void device_set_features(struct device *dev, uint64_t features)

@@ -18,6 +18,7 @@
 #include "gpu/mapper.h"
 #include "gpu/record.h"
 #include "gpu/resource.h"
+#include "gpu/stats.h"
 #include "renderer/renderer.h"
 #include "util/ranges.h"
 #include "virtio/guestmem.h"
@@ -63,6 +64,9 @@ struct context {
 	uint32_t id;
 	uint32_t capset_id;
 	bool is_lost; /* only the id is left, the renderer knows it not: see record.h */
+	struct stats_context
+		*stats;	      /* its place among device.stats' own; NULL: none, or no stats */
+	GHashTable *attached; /* resource's id -> nothing; NULL as stats, or: none yet */
 };
 
 struct device {
@@ -98,6 +102,7 @@ struct device {
 	void *exporter_data;
 	GQueue dmabufs;	      /* struct scanout_dmabuf, owned; the last one used comes first */
 	struct ranges window; /* what of it is mapped, when all that was asked for is done */
+	struct stats *stats;  /* borrowed; NULL: nobody wants to look inside */
 };
 
 /* Borrows all three. */
@@ -139,6 +144,21 @@ void device_set_mapper(struct device *dev, const struct mapper *mapper, void *da
 
 /* Borrowed; before the first command. Who makes buffers of the guest's pages; NULL: nobody. */
 void device_set_exporter(struct device *dev, const struct exporter *exporter, void *data);
+
+/* Borrowed; before anything is made or restored. NULL: nothing is counted. */
+void device_set_stats(struct device *dev, struct stats *stats);
+
+/*
+ * For who wants to look: all that a scanout shows, as it is now, whether a
+ * display does or not. *frame_out is a reference. GPU_RESP_ERR_*: it shows
+ * nothing, or that can't be had.
+ */
+enum gpu_resp device_grab(struct device *dev, uint32_t scanout_id, struct frame **frame_out,
+			  struct rect *view_out);
+/* The same of a cursor: a copy, g_free(). NULL: it has no image. */
+uint32_t *device_grab_cursor(const struct device *dev, uint32_t scanout_id);
+/* What a screen that no front-end knows better is to be, from the next question on. */
+void device_set_mode(struct device *dev, uint32_t scanout_id, uint32_t width, uint32_t height);
 
 /* Borrowed. NULL: no records are kept, and they cost nothing. */
 void device_set_recorder(struct device *dev, const struct recorder *recorder, void *data);
@@ -199,6 +219,12 @@ bool device_add_lost_context(struct device *dev, uint32_t id, uint32_t capset_id
 /* Out of the renderer, the table and memory. */
 void device_remove_resource(struct device *dev, struct resource *resource);
 void device_remove_context(struct device *dev, struct context *context);
+
+/* context.c: what is attached to whom, as far as somebody wants to know. */
+void context_stop_counting(struct context *context);
+void contexts_count_removed(struct device *dev, const struct resource *resource);
+/* What it holds, as far as the device knows; else what the guest gave it. */
+uint64_t resource_size_bytes(const struct resource *resource);
 
 /* scanout.c, cursor.c: parts of replay, reset and restore. */
 void scanout_disable(struct device *dev, uint32_t scanout_id);

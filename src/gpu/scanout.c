@@ -19,6 +19,22 @@
 /* A frame of a display of 60 Hz. */
 #define HOLD_US (16 * 1000)
 
+/* What it is, for who looks. */
+static void count(struct device *dev, uint32_t scanout_id)
+{
+	const struct scanout *scanout = &dev->scanouts[scanout_id];
+
+	if (dev->stats == NULL) {
+		return;
+	}
+	struct stats_scanout *stats = &dev->stats->scanouts[scanout_id];
+	stats_set(&stats->width, scanout->view.width);
+	stats_set(&stats->height, scanout->view.height);
+	stats_set(&stats->is_blob, scanout->layout.format != 0);
+	stats_set(&stats->is_dmabuf, scanout->dmabuf_of != 0);
+	stats_set(&stats->resource_id, scanout->resource_id);
+}
+
 void scanout_disable(struct device *dev, uint32_t scanout_id)
 {
 	struct scanout *scanout = &dev->scanouts[scanout_id];
@@ -26,6 +42,7 @@ void scanout_disable(struct device *dev, uint32_t scanout_id)
 	if (scanout->resource_id != 0) {
 		frame_unref(scanout->frame);
 		*scanout = (struct scanout){ 0 };
+		count(dev, scanout_id);
 		display_disable(dev->display, scanout_id);
 		record_drop(dev, RECORD_SCANOUT, scanout_id);
 	}
@@ -110,6 +127,7 @@ static enum gpu_resp set_scanout(struct device *dev, uint32_t scanout_id, uint32
 		.is_full_due = true,
 		.dmabuf_of = dev->scanouts[scanout_id].dmabuf_of,
 	};
+	count(dev, scanout_id);
 	record_scanout(dev, scanout_id);
 	return GPU_RESP_OK_NODATA;
 }
@@ -182,6 +200,7 @@ static enum gpu_resp show_frame(struct device *dev, uint32_t scanout_id, struct 
 	scanout->dmabuf_of = 0;
 	scanout->is_lent = picture.frame->lender != NULL;
 	frame_unref(picture.frame);
+	count(dev, scanout_id);
 	return GPU_RESP_OK_NODATA;
 }
 
@@ -211,6 +230,7 @@ static enum gpu_resp show(struct device *dev, uint32_t scanout_id, const struct 
 	scanout->dmabuf_of = scanout->resource_id;
 	scanout->is_lent = true;
 	g_clear_pointer(&scanout->frame, frame_unref);
+	count(dev, scanout_id);
 	return GPU_RESP_OK_NODATA;
 }
 
@@ -332,6 +352,7 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 			continue;
 		}
 		mark_flushed(dev, i);
+		stats_add_frame(dev->stats, i);
 		if (!display_is_watched(dev->display)) {
 			dev->scanouts[i].is_full_due = true;
 			continue;
@@ -408,9 +429,35 @@ bool scanout_restore(struct device *dev, uint32_t scanout_id, const struct scano
 	dev->scanouts[scanout_id] = *state;
 	dev->scanouts[scanout_id].frame = NULL;
 	dev->scanouts[scanout_id].is_full_due = true;
+	count(dev, scanout_id);
 	/* What the display may read meanwhile is of a resource that nobody knows any more. */
 	if (!state->is_flushed && display_dmabufs(dev->display) != DMABUFS_NONE) {
 		display_disable(dev->display, scanout_id);
 	}
 	return true;
+}
+
+/* Flushed or not: who looks inside wants to see why a screen is dark. */
+enum gpu_resp device_grab(struct device *dev, uint32_t scanout_id, struct frame **frame_out,
+			  struct rect *view_out)
+{
+	struct scanout *scanout = &dev->scanouts[scanout_id];
+	struct resource *resource = device_find_resource(dev, scanout->resource_id);
+	struct frame *frame = NULL;
+
+	if (resource == NULL) {
+		return GPU_RESP_ERR_INVALID_SCANOUT_ID;
+	}
+	dev->holds_breath = true;
+	enum gpu_resp resp = read_picture(dev, scanout, resource, &scanout->view, &frame);
+	dev->holds_breath = false;
+	if (resp != GPU_RESP_OK_NODATA) {
+		return resp;
+	}
+	if (frame == NULL) {
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	*frame_out = frame;
+	*view_out = scanout->view;
+	return GPU_RESP_OK_NODATA;
 }

@@ -9,6 +9,7 @@
 #include "gpu/worker.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -42,6 +43,10 @@ struct kick {
 	struct worker *worker;
 };
 
+struct mode {
+	uint32_t width, height;
+};
+
 struct worker {
 	struct worker_options options;
 	GThread *thread;
@@ -73,6 +78,9 @@ struct worker {
 	bool is_queue_changed[COMMAND_N_QUEUES];
 	GQueue answers; /* struct answer, owned */
 	uint32_t taken; /* by the display, a bit for each scanout */
+	uint32_t wanted, wanted_cursors; /* by who looks inside, the same */
+	uint32_t new_modes;		 /* the same: of these, modes counts */
+	struct mode modes[DISPLAY_MAX_SCANOUTS];
 
 	int has_notes;	/* atomic: look under the lock */
 	int has_orders; /* atomic: among them one that comes before all further commands */
@@ -126,6 +134,23 @@ void worker_reset(struct worker *worker)
 {
 	g_mutex_lock(&worker->lock);
 	worker->is_reset_due = true;
+	leave_order(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_grab(struct worker *worker, uint32_t scanout_id, bool is_cursor)
+{
+	g_mutex_lock(&worker->lock);
+	*(is_cursor ? &worker->wanted_cursors : &worker->wanted) |= 1u << scanout_id;
+	leave_note(worker);
+	g_mutex_unlock(&worker->lock);
+}
+
+void worker_set_mode(struct worker *worker, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	g_mutex_lock(&worker->lock);
+	worker->modes[scanout_id] = (struct mode){ width, height };
+	worker->new_modes |= 1u << scanout_id;
 	leave_order(worker);
 	g_mutex_unlock(&worker->lock);
 }
@@ -277,6 +302,8 @@ struct notes {
 	struct guestmem *mem;
 	GQueue answers;
 	uint32_t taken;
+	uint32_t wanted, wanted_cursors, new_modes;
+	struct mode modes[DISPLAY_MAX_SCANOUTS];
 };
 
 static struct notes take_notes(struct worker *worker)
@@ -293,7 +320,13 @@ static struct notes take_notes(struct worker *worker)
 		.mem = worker->new_mem,
 		.answers = worker->answers,
 		.taken = worker->taken,
+		.wanted = worker->wanted,
+		.wanted_cursors = worker->wanted_cursors,
+		.new_modes = worker->new_modes,
 	};
+	if (notes.new_modes != 0) {
+		memcpy(notes.modes, worker->modes, sizeof(notes.modes));
+	}
 	for (unsigned int i = 0; i < COMMAND_N_QUEUES; i++) {
 		notes.is_queue_changed[i] = worker->is_queue_changed[i];
 		worker->is_queue_changed[i] = false;
@@ -303,9 +336,42 @@ static struct notes take_notes(struct worker *worker)
 	worker->is_features_due = false;
 	worker->new_mem = NULL;
 	worker->taken = 0;
+	worker->wanted = 0;
+	worker->wanted_cursors = 0;
+	worker->new_modes = 0;
 	g_queue_init(&worker->answers);
 	g_mutex_unlock(&worker->lock);
 	return notes;
+}
+
+static void grab(struct worker *worker, uint32_t scanout_id)
+{
+	struct frame *frame = NULL;
+	struct rect view = { 0 };
+	enum gpu_resp resp = device_grab(&worker->device, scanout_id, &frame, &view);
+
+	if (resp != GPU_RESP_OK_NODATA) {
+		log_debug("scanout %u: no picture to look at, 0x%x", scanout_id,
+			  (unsigned int)resp);
+	}
+	worker->options.grabbed(worker->options.data, scanout_id, frame, &view);
+}
+
+static void heed_lookers(struct worker *worker, const struct notes *notes)
+{
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		if (notes->new_modes & 1u << i) {
+			device_set_mode(&worker->device, i, notes->modes[i].width,
+					notes->modes[i].height);
+		}
+		if (notes->wanted & 1u << i) {
+			grab(worker, i);
+		}
+		if (notes->wanted_cursors & 1u << i) {
+			worker->options.grabbed_cursor(worker->options.data, i,
+						       device_grab_cursor(&worker->device, i));
+		}
+	}
 }
 
 static void heed_notes(struct worker *worker)
@@ -343,6 +409,9 @@ static void heed_notes(struct worker *worker)
 	}
 	if (notes.is_replay_due) {
 		device_replay(&worker->device);
+	}
+	if ((notes.wanted | notes.wanted_cursors | notes.new_modes) != 0) {
+		heed_lookers(worker, &notes);
 	}
 }
 
@@ -582,6 +651,7 @@ static void *thread_main(void *data)
 			  worker->options.window_bytes);
 	device_set_exporter(&worker->device, worker->options.exporter,
 			    worker->options.exporter_data);
+	device_set_stats(&worker->device, worker->options.stats);
 	device_set_features(&worker->device, worker->options.features);
 	if (worker->options.mem != NULL) {
 		device_set_memory(&worker->device, worker->options.mem);

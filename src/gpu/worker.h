@@ -48,6 +48,15 @@ struct worker_options {
 	/* Who makes buffers of the guest's pages; NULL: nobody. Called on the device thread. */
 	const struct exporter *exporter;
 	void *exporter_data;
+	/* What is counted, borrowed; NULL: nothing is. */
+	struct stats *stats;
+	/*
+	 * On the device thread, once for worker_grab(): frame is a reference, the
+	 * callee's; NULL: there is no picture. pixels: of a cursor, g_free(); or NULL.
+	 */
+	void (*grabbed)(void *data, uint32_t scanout_id, struct frame *consume_frame,
+			const struct rect *view);
+	void (*grabbed_cursor)(void *data, uint32_t scanout_id, uint32_t *consume_pixels);
 };
 
 struct worker;
@@ -67,6 +76,14 @@ void worker_set_display_socket(struct worker *worker, int consume_fd);
 
 /* What became of mapper's question token. */
 void worker_mapped(struct worker *worker, uint64_t token, bool is_done);
+
+/*
+ * Have what a scanout shows, or its cursor, given to options.grabbed(), soon.
+ * A second one of the same scanout, before that, is one with the first.
+ */
+void worker_grab(struct worker *worker, uint32_t scanout_id, bool is_cursor);
+/* As device_set_mode(). */
+void worker_set_mode(struct worker *worker, uint32_t scanout_id, uint32_t width, uint32_t height);
 
 /* Wait until no command executes, a few milliseconds at most, and once for each command. */
 void worker_quiesce(struct worker *worker);

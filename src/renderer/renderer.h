@@ -148,6 +148,14 @@ struct renderer_fence {
 	uint64_t seq;
 };
 
+/* Of OpenGL, as it says of itself. */
+enum renderer_text {
+	RENDERER_GL_VENDOR,
+	RENDERER_GL_RENDERER,
+	RENDERER_GL_VERSION,
+	RENDERER_N_TEXTS,
+};
+
 struct renderer;
 
 struct renderer_listener {
@@ -329,6 +337,8 @@ struct renderer {
 	struct quota *quota; /* borrowed */
 	/* g_get_monotonic_time() since when fences are due and none was signalled; 0: none is due */
 	gint64 awaited_since_us;
+	/* Filled by create, static or of the library's: what draws; NULL: it does not say. */
+	const char *texts[RENDERER_N_TEXTS];
 };
 
 /* By --gpu-mode's name or NULL. */

@@ -92,6 +92,9 @@ static int start(struct virgl *virgl, const struct renderer_options *options)
 		return r;
 	}
 	virgl_fill_caps(virgl, options);
+	if (virgl_has_gl(virgl)) {
+		virgl_host_describe_gl(virgl->base.texts);
+	}
 	virgl->base.event_fd = virgl->fences.epoll_fd;
 	is_library_in_use = true;
 	return 0;

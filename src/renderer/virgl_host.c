@@ -145,3 +145,28 @@ void virgl_host_log_init_failure(const struct renderer_options *options)
 	log_failure("virglrenderer can't start (%s): %s",
 		    reason[0] != '\0' ? reason : "it gives no reason", help_for(options));
 }
+
+/*
+ * The library has loaded one of them, and made its context this thread's; none
+ * is loaded for this.
+ */
+void virgl_host_describe_gl(const char *texts_out[RENDERER_N_TEXTS])
+{
+	static const char *const libraries[] = { "libGLESv2.so.2", "libGL.so.1", "libOpenGL.so.0" };
+	static const unsigned int names[] = {
+		[RENDERER_GL_VENDOR] = 0x1F00,
+		[RENDERER_GL_RENDERER] = 0x1F01,
+		[RENDERER_GL_VERSION] = 0x1F02,
+	};
+	const unsigned char *(*get_string)(unsigned int name) = NULL;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(libraries) && get_string == NULL; i++) {
+		void *library = dlopen(libraries[i], RTLD_LAZY | RTLD_LOCAL | RTLD_NOLOAD);
+		void *symbol = library != NULL ? dlsym(library, "glGetString") : NULL;
+
+		memcpy(&get_string, &symbol, sizeof(get_string));
+	}
+	for (size_t i = 0; i < RENDERER_N_TEXTS && get_string != NULL; i++) {
+		texts_out[i] = (const char *)get_string(names[i]);
+	}
+}

@@ -113,6 +113,8 @@ void virgl_fill_caps(struct virgl *virgl, const struct renderer_options *options
 int virgl_host_check(const struct renderer_options *options) G_GNUC_WARN_UNUSED_RESULT;
 int virgl_host_open_gpu(const char *path, int *fd_out) G_GNUC_WARN_UNUSED_RESULT;
 void virgl_host_log_init_failure(const struct renderer_options *options);
+/* What the GL of this thread's context says of itself; NULL where it says nothing. */
+void virgl_host_describe_gl(const char *texts_out[RENDERER_N_TEXTS]);
 
 /* virgl_log.c: the library's messages become ours. */
 void virgl_log_install(void);

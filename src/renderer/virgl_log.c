@@ -61,7 +61,7 @@ static void write_lines(enum log_level level, const char *text)
 
 static bool is_wanted(enum log_level level)
 {
-	return level <= log_threshold || atomic_load(&is_capturing);
+	return level <= log_level() || atomic_load(&is_capturing);
 }
 
 /* Since 1.0. */

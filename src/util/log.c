@@ -18,6 +18,16 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_TRACE] = "trace",
 };
 
+void log_set_level(enum log_level level)
+{
+	__atomic_store_n(&log_threshold, level, __ATOMIC_RELAXED);
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
 static void write_line_of(int pid, enum log_level level, const char *text)
 {
 	char line[LINE_MAX_BYTES];
@@ -106,7 +116,7 @@ void log_write_limited(enum log_level level, const char *format, ...)
 	va_list args;
 
 	/* Whoever asks for everything gets everything. */
-	if (log_threshold < LOG_LEVEL_TRACE) {
+	if (log_level() < LOG_LEVEL_TRACE) {
 		g_mutex_lock(&lock);
 		bool is_allowed = take_line(&budgets[level], &n_left_out);
 		g_mutex_unlock(&lock);
@@ -157,7 +167,7 @@ void log_relay(int pid, const char *line, size_t length)
 	if (level > log_threshold) {
 		return;
 	}
-	if (log_threshold < LOG_LEVEL_TRACE) {
+	if (log_level() < LOG_LEVEL_TRACE) {
 		g_mutex_lock(&lock);
 		bool is_allowed = take_line(&budget, &n_left_out);
 		g_mutex_unlock(&lock);
@@ -203,7 +213,7 @@ const char *log_escape(const void *bytes, size_t length, char *buffer, size_t si
 	return buffer;
 }
 
-static bool parse_level(const char *word, enum log_level *level_out)
+bool log_level_parse(const char *word, enum log_level *level_out)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(level_names); i++) {
 		if (g_ascii_strcasecmp(word, level_names[i]) == 0) {
@@ -239,8 +249,8 @@ static void parse_spec(const char *variable, const char *spec)
 		} else if (is_specific) {
 			continue;
 		}
-		if (parse_level(text, &level)) {
-			log_threshold = level;
+		if (log_level_parse(text, &level)) {
+			log_set_level(level);
 		} else {
 			char shown[64];
 			log_write(LOG_LEVEL_WARN,

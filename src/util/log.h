@@ -39,6 +39,17 @@ extern enum log_level log_threshold;
  */
 void log_init(void);
 
+/* As log_init() has it; in a process whose threads go on, too. */
+void log_set_level(enum log_level level);
+/* One of the words that VHOST_DEVICE_GPU_LOG takes. False: it is none. */
+bool log_level_parse(const char *word, enum log_level *level_out);
+const char *log_level_name(enum log_level level);
+
+static inline enum log_level log_level(void)
+{
+	return __atomic_load_n(&log_threshold, __ATOMIC_RELAXED);
+}
+
 void log_write(enum log_level level, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* As log_write() within the limits above; level: from error to debug. */
@@ -63,7 +74,7 @@ const char *log_escape(const void *bytes, size_t length, char *buffer, size_t si
 
 #define log_at(level, ...)                                                                         \
 	do {                                                                                       \
-		if (G_UNLIKELY((level) <= log_threshold)) {                                        \
+		if (G_UNLIKELY((level) <= log_level())) {                                          \
 			log_write_limited((level), __VA_ARGS__);                                   \
 		}                                                                                  \
 	} while (0)
@@ -77,7 +88,7 @@ const char *log_escape(const void *bytes, size_t length, char *buffer, size_t si
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_trace(...)                                                                             \
 	do {                                                                                       \
-		if (G_UNLIKELY(log_threshold >= LOG_LEVEL_TRACE)) {                                \
+		if (G_UNLIKELY(log_level() >= LOG_LEVEL_TRACE)) {                                  \
 			log_write(LOG_LEVEL_TRACE, __VA_ARGS__);                                   \
 		}                                                                                  \
 	} while (0)

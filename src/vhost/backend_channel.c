@@ -68,6 +68,7 @@ static void question_free(void *data)
 	g_free(question);
 }
 
+/* payload NULL: it has none. */
 static struct question *question_create(uint64_t number, uint32_t request, const void *payload,
 					uint32_t size_bytes)
 {
@@ -83,7 +84,9 @@ static struct question *question_create(uint64_t number, uint32_t request, const
 	question->fd = -1;
 	question->n_bytes = sizeof(header) + size_bytes;
 	memcpy(question->bytes, &header, sizeof(header));
-	memcpy(question->bytes + sizeof(header), payload, size_bytes);
+	if (payload != NULL) {
+		memcpy(question->bytes + sizeof(header), payload, size_bytes);
+	}
 	return question;
 }
 
@@ -360,6 +363,17 @@ int backend_channel_unmap(struct backend_channel *channel, uint64_t number,
 	return ask(channel,
 		   question_create(number, VHOST_USER_BACKEND_SHMEM_UNMAP, range, sizeof(*range)),
 		   -1);
+}
+
+int backend_channel_tell_config(struct backend_channel *channel, uint64_t number)
+{
+	int error = check_room(channel, g_queue_get_length(&channel->questions),
+			       BACKEND_CHANNEL_MAX_QUESTIONS);
+
+	return error < 0 ? error
+			 : ask(channel,
+			       question_create(number, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, NULL, 0),
+			       -1);
 }
 
 void backend_channel_forget(struct backend_channel *channel)

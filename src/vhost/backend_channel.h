@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * The channel of SET_BACKEND_REQ_FD, where we ask and the front-end answers:
- * to map memory into a window of the guest's, and to unmap it.
+ * to map memory into a window of the guest's, to unmap it, and to tell the
+ * guest that the configuration has changed.
  *
  * Belongs to the loop's thread, and never waits: what the socket does not take
  * is queued. Answers come in the order of the questions. A front-end that
@@ -62,6 +63,10 @@ int backend_channel_map(struct backend_channel *channel, uint64_t number,
 			bool has_objects) G_GNUC_WARN_UNUSED_RESULT;
 int backend_channel_unmap(struct backend_channel *channel, uint64_t number,
 			  const struct vhost_user_mmap *range) G_GNUC_WARN_UNUSED_RESULT;
+
+/* That the configuration space has changed. As the others. */
+int backend_channel_tell_config(struct backend_channel *channel,
+				uint64_t number) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * Of what has been asked so far no answer is told. It is sent all the same, if

@@ -8,6 +8,7 @@
  */
 #include "vhost/session.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -39,6 +40,16 @@
 #define MAPPING_FEATURES                                                                           \
 	(1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |     \
 	 1ull << VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD)
+
+/* The same of a word that the configuration has changed. */
+#define CONFIG_FEATURES                                                                            \
+	(1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK | 1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |     \
+	 1ull << VHOST_USER_PROTOCOL_F_CONFIG)
+
+/* struct virtio_gpu_config.events_clear */
+#define EVENTS_CLEAR_OFFSET 4
+/* Among the numbers of what is asked: of this one, those of session_map() are never. */
+#define CONFIG_NUMBER UINT64_MAX
 
 /* VIRTIO_GPU_SHM_ID_HOST_VISIBLE */
 #define WINDOW_SHMID 1
@@ -480,10 +491,21 @@ static int handle_get_config(struct session *session, struct conn_message *messa
 	return reply(session, message, &config, VHOST_USER_CONFIG_HEADER_SIZE + config.size);
 }
 
-/* The only writable field is events_clear, and our events_read is always 0. */
-static int handle_set_config(struct session *session G_GNUC_UNUSED, struct conn_message *message)
+/* The only writable field is events_clear. */
+static int handle_set_config(struct session *session, struct conn_message *message)
 {
-	return is_config_sane(message) ? 0 : -EINVAL;
+	const struct vhost_user_config *config = &message->payload.config;
+	uint32_t events;
+
+	if (!is_config_sane(message)) {
+		return -EINVAL;
+	}
+	if (config->offset == EVENTS_CLEAR_OFFSET && config->size >= sizeof(events) &&
+	    session->listener->events_cleared != NULL) {
+		memcpy(&events, config->bytes, sizeof(events));
+		session->listener->events_cleared(session->data, le32toh(events));
+	}
+	return 0;
 }
 
 static int handle_set_backend_req_fd(struct session *session, struct conn_message *message)
@@ -717,7 +739,11 @@ static void answered(void *data, uint64_t number, int error)
 {
 	struct session *session = data;
 
-	session->listener->mapped(session->data, number, error);
+	if (number != CONFIG_NUMBER) {
+		session->listener->mapped(session->data, number, error);
+	} else if (session->listener->config_told != NULL) {
+		session->listener->config_told(session->data, error);
+	}
 }
 
 static const struct backend_channel_listener channel_listener = {
@@ -771,6 +797,15 @@ int session_unmap(struct session *session, uint64_t number, uint64_t offset_byte
 
 	return error < 0 ? error
 			 : backend_channel_unmap(session->backend_channel, number, &range);
+}
+
+int session_tell_config(struct session *session)
+{
+	if (session->backend_channel == NULL ||
+	    (session->protocol_features & CONFIG_FEATURES) != CONFIG_FEATURES) {
+		return -ENOTSUP;
+	}
+	return backend_channel_tell_config(session->backend_channel, CONFIG_NUMBER);
 }
 
 /* ---- life ---- */

@@ -43,13 +43,17 @@ struct session_listener {
 	 * it resets the device nothing is said.
 	 */
 	void (*mapped)(void *data, uint64_t number, int error);
+	/* Optional. The guest has written events_clear: these events it has seen. */
+	void (*events_cleared)(void *data, uint32_t events);
+	/* Optional. What became of session_tell_config(), as mapped(). */
+	void (*config_told)(void *data, int error);
 	/* The connection is over. has_failed: by a violation, not by a hang-up. */
 	void (*closed)(void *data, bool has_failed);
 };
 
 struct session_options {
 	uint64_t device_features; /* of the device type, bits 0 to 23; ring bits are added here */
-	const void *config;	  /* borrowed; config space, read-only */
+	const void *config;	  /* borrowed; struct virtio_gpu_config, as it is read */
 	size_t config_size_bytes;
 	struct virtq *queues; /* borrowed; set up and taken down by the session */
 	unsigned int n_queues;
@@ -96,3 +100,8 @@ int session_map(struct session *session, uint64_t number, uint64_t offset_bytes,
 	G_GNUC_WARN_UNUSED_RESULT;
 int session_unmap(struct session *session, uint64_t number, uint64_t offset_bytes,
 		  uint64_t size_bytes) G_GNUC_WARN_UNUSED_RESULT;
+/*
+ * Have the front-end tell the guest that options.config has changed. -ENOTSUP:
+ * there is no channel for that, or no answer would come; or as session_map().
+ */
+int session_tell_config(struct session *session) G_GNUC_WARN_UNUSED_RESULT;

@@ -846,6 +846,28 @@ bool virtq_has_avail(struct virtq *vq)
 	return has;
 }
 
+void virtq_look(struct virtq *vq, struct virtq_look *look_out)
+{
+	struct virtq_look look = { .size = vq->size };
+
+	if (vq->shared == NULL) {
+		lock(vq);
+	}
+	look.is_broken = vq->state->is_broken != 0;
+	look.is_running = is_running(vq);
+	if (look.is_running) {
+		uint16_t base = virtq_state_base(vq->state);
+		uint16_t n_waiting = (uint16_t)(load_acquire_u16(&vq->avail->idx) - base);
+
+		look.n_waiting = MIN(n_waiting, vq->size);
+	}
+	look.n_out = MIN(vq->state->n_out, vq->size);
+	if (vq->shared == NULL) {
+		unlock(vq);
+	}
+	*look_out = look;
+}
+
 bool virtq_rearm(struct virtq *vq)
 {
 	bool has_more = false;

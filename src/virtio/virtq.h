@@ -229,6 +229,20 @@ void virtq_notify(struct virtq *vq);
 /* Is there an entry to pop? A look, for who is awake. */
 bool virtq_has_avail(struct virtq *vq);
 
+/* How full a queue is. */
+struct virtq_look {
+	uint32_t size;	    /* 0: the front-end has not said */
+	uint32_t n_waiting; /* available, and not popped */
+	uint32_t n_out;	    /* popped, and not pushed */
+	bool is_running, is_broken;
+};
+
+/*
+ * For who looks inside, on the transport's thread: of another process it waits
+ * for no lock, so that what it finds may be a little wrong, but within size.
+ */
+void virtq_look(struct virtq *vq, struct virtq_look *look_out);
+
 /*
  * Ask for a kick at the next entry. True if an entry came meanwhile: pop on.
  * virtq_suppress(): no kicks wanted, we are awake.

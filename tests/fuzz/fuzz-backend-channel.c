@@ -44,7 +44,7 @@ struct fuzz {
 	bool is_broken;	 /* the channel has said that it is given up */
 	bool asks_again; /* from inside the next answer */
 	bool has_objects;
-	struct question questions[MAX_ASKED]; /* by number */
+	struct question questions[MAX_ASKED + 1]; /* by number; one more is not asked */
 	unsigned int n_asked, n_read, n_replied;
 	unsigned int next; /* to be answered, or was forgotten */
 	uint8_t results[MAX_ASKED];
@@ -66,20 +66,33 @@ const char *fuzz_prepare(void)
 
 /* ---- who asks ---- */
 
-static void ask(struct fuzz *fuzz, bool is_map)
+/* at: where it is among all that are sent. */
+static int send_question(struct fuzz *fuzz, uint32_t request, unsigned int number, unsigned int at)
 {
-	const struct vhost_user_mmap range = { .shmid = 1, .shm_offset = fuzz->n_asked };
+	const struct vhost_user_mmap range = { .shmid = 1, .shm_offset = at };
+
+	switch (request) {
+	case VHOST_USER_BACKEND_SHMEM_MAP:
+		return backend_channel_map(fuzz->channel, number, &range, files[at % N_FILES],
+					   fuzz->has_objects);
+	case VHOST_USER_BACKEND_SHMEM_UNMAP:
+		return backend_channel_unmap(fuzz->channel, number, &range);
+	default:
+		return backend_channel_tell_config(fuzz->channel, number);
+	}
+}
+
+static void ask(struct fuzz *fuzz, uint32_t request)
+{
 	unsigned int at = fuzz->n_asked;
-	bool has_echo = is_map && fuzz->has_objects;
+	bool has_echo = request == VHOST_USER_BACKEND_SHMEM_MAP && fuzz->has_objects;
 	/* That of the last one. */
 	unsigned int number = at + has_echo;
 
 	if (number >= MAX_ASKED) {
 		return;
 	}
-	int error = is_map ? backend_channel_map(fuzz->channel, number, &range, files[at % N_FILES],
-						 fuzz->has_objects)
-			   : backend_channel_unmap(fuzz->channel, number, &range);
+	int error = send_question(fuzz, request, number, at);
 	g_assert_cmpint(error, <=, 0);
 	if (fuzz->is_broken) {
 		g_assert_cmpint(error, <, 0);
@@ -91,10 +104,7 @@ static void ask(struct fuzz *fuzz, bool is_map)
 		fuzz->questions[at + 1] =
 			(struct question){ .request = VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE };
 	}
-	fuzz->questions[at] = (struct question){
-		.request = is_map ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP,
-		.is_first = has_echo,
-	};
+	fuzz->questions[at] = (struct question){ .request = request, .is_first = has_echo };
 	fuzz->n_asked = number + 1;
 }
 
@@ -132,7 +142,7 @@ static void answered(void *data, uint64_t number, int error)
 	}
 	if (fuzz->asks_again) {
 		fuzz->asks_again = false;
-		ask(fuzz, true);
+		ask(fuzz, VHOST_USER_BACKEND_SHMEM_MAP);
 	}
 }
 
@@ -153,18 +163,24 @@ static void run_loop(struct fuzz *fuzz)
 
 static void do_map(struct fuzz *fuzz)
 {
-	ask(fuzz, true);
+	ask(fuzz, VHOST_USER_BACKEND_SHMEM_MAP);
 }
 
 static void do_unmap(struct fuzz *fuzz)
 {
-	ask(fuzz, false);
+	ask(fuzz, VHOST_USER_BACKEND_SHMEM_UNMAP);
+}
+
+static void do_tell_config(struct fuzz *fuzz)
+{
+	ask(fuzz, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG);
 }
 
 static void do_ask_much(struct fuzz *fuzz)
 {
 	for (unsigned int n = 16u * fuzz_input_u8(&fuzz->in); n > 0; n--) {
-		ask(fuzz, n % 8 != 0);
+		ask(fuzz,
+		    n % 8 != 0 ? VHOST_USER_BACKEND_SHMEM_MAP : VHOST_USER_BACKEND_SHMEM_UNMAP);
 	}
 }
 
@@ -194,6 +210,21 @@ static void do_give_up(struct fuzz *fuzz)
 
 /* ---- the front-end ---- */
 
+/* Of the question that is read. */
+static size_t question_bytes(const struct fuzz *fuzz)
+{
+	size_t header_bytes = sizeof(struct vhost_user_header);
+
+	switch (fuzz->questions[fuzz->n_read].request) {
+	case VHOST_USER_BACKEND_CONFIG_CHANGE_MSG:
+		return header_bytes;
+	case VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE:
+		return header_bytes + sizeof(struct vhost_user_shared);
+	default:
+		return MAX_QUESTION_BYTES;
+	}
+}
+
 static void check_question(struct fuzz *fuzz)
 {
 	struct vhost_user_header header;
@@ -204,10 +235,11 @@ static void check_question(struct fuzz *fuzz)
 	g_assert_cmpuint(fuzz->n_read, <, fuzz->n_asked);
 	uint32_t request = fuzz->questions[fuzz->n_read].request;
 	bool is_map = request == VHOST_USER_BACKEND_SHMEM_MAP;
-	if (!is_echo(fuzz, fuzz->n_read)) {
+	g_assert_cmpuint(header.request, ==, request);
+	g_assert_cmpuint(header.size, ==, question_bytes(fuzz) - sizeof(header));
+	if (is_map || request == VHOST_USER_BACKEND_SHMEM_UNMAP) {
 		g_assert_cmpuint(range.shm_offset, ==, fuzz->n_read);
 	}
-	g_assert_cmpuint(header.request, ==, request);
 	g_assert_cmpuint(fuzz->n_fds, ==, is_map);
 	if (is_map) {
 		int file = files[fuzz->n_read % N_FILES];
@@ -221,14 +253,6 @@ static void check_question(struct fuzz *fuzz)
 	fuzz->n_fds = 0;
 	fuzz->n_buffered = 0;
 	fuzz->n_read++;
-}
-
-/* Of the question that comes next. */
-static size_t question_bytes(const struct fuzz *fuzz)
-{
-	return sizeof(struct vhost_user_header) + (is_echo(fuzz, MIN(fuzz->n_read, MAX_ASKED - 1))
-							   ? sizeof(struct vhost_user_shared)
-							   : sizeof(struct vhost_user_mmap));
 }
 
 /* Up to so many bytes. False: there are no more. */
@@ -384,6 +408,7 @@ static void (*const operations[])(struct fuzz *fuzz) = {
 	do_map,	   do_unmap,	  do_reply,	      do_read,	       do_read_all,
 	do_forget, do_reply_much, do_ask_much,	      do_spoilt_reply, do_raw,
 	do_wait,   do_hang_up,	  do_ask_from_answer, do_give_up,      do_change_objects,
+	do_tell_config,
 };
 
 /* ---- life ---- */

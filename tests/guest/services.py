@@ -16,17 +16,18 @@ from scenarios import (GENERIC, PCI, QEMU11, SHORT, check_no_gpu_messages,
                        console_shows, crash_under_cube, kmscube, scenario)
 from vulkan import vkcopy, vulkaninfo
 
-# Of these two instances the second one has the drop-in of docs/host.md; the
-# third one is a user's.
-PLAIN, CACHING, USERS = "vm1", "vm2", "vm3"
+# The first two instances have the drop-ins of docs/host.md, each its own; the
+# third one, a user's, has none.
+SEEN, CACHING, USERS = "vm1", "vm2", "vm3"
 
 # An ordinary user, who has no session here, but a manager.
 USER_FOLDER = "/run/user-manager"
 AS_USER = ["setpriv", "--reuid=libvirt-qemu", "--regid=kvm", "--clear-groups",
            "env", f"XDG_RUNTIME_DIR={USER_FOLDER}", f"HOME={USER_FOLDER}"]
 
-# $1: what has been installed, $2: its prefix; $3: the drop-in. The container's
-# root is what has been installed over the tree's.
+# $1: what has been installed, $2: its prefix; $3, $4: the drop-ins, for shaders
+# that are kept and for a look inside. The container's root is what has been
+# installed over the tree's.
 HOST = r"""
 mount -t tmpfs -o mode=755 none /run
 mkdir /run/upper /run/work /run/root
@@ -43,9 +44,10 @@ rm -rf etc/systemd/system/*.wants etc/machine-id var/log/journal
 mkdir etc/vhost-device-gpu
 for instance in vm1 vm2; do
 	echo VHOST_DEVICE_GPU_LOG=info >etc/vhost-device-gpu/$instance.conf
+	mkdir etc/systemd/system/vhost-device-gpu@$instance.service.d
 done
-mkdir etc/systemd/system/vhost-device-gpu@vm2.service.d
 echo "$3" >etc/systemd/system/vhost-device-gpu@vm2.service.d/cache.conf
+echo "$4" >etc/systemd/system/vhost-device-gpu@vm1.service.d/control.conf
 # What would be asked of hardware, and of a network.
 for unit in systemd-udevd systemd-resolved systemd-networkd getty@ console-getty \
 	systemd-logind dbus ldconfig systemd-update-utmp systemd-firstboot; do
@@ -80,8 +82,8 @@ exit 1
 class Container(Host):
     def __init__(self, lab):
         with open(os.path.join(REPO, "docs", "host.md")) as f:
-            drop_in = re.search(r"```ini\n(.*?)```", f.read(), re.S)[1]
-        super().__init__(lab, "systemd", [], HOST, drop_in)
+            drop_ins = re.findall(r"```ini\n(.*?)```", f.read(), re.S)
+        super().__init__(lab, "systemd", [], HOST, *drop_ins)
         self.wait(lambda: self.run("systemctl", "is-active", "basic.target",
                                    may_fail=True), "systemd")
 
@@ -166,10 +168,11 @@ def expect_no_complaint(service, but=None):
 
 @scenario("systemd", [(QEMU11, PCI)], mode="virglrenderer")
 def systemd(t):
-    """A machine connects, that is all: the socket starts the service, which
-    needs no options. A second one has Vulkan, and its shaders kept."""
+    """A machine connects, that is all: the socket starts the service. One can
+    be looked into. A second one has Vulkan, and its shaders kept. A user's
+    needs no options."""
     host = Container(t.lab)
-    t.daemon = Service(host, PLAIN)
+    t.daemon = Service(host, SEEN)
     with t.check("nothing runs before somebody connects", alive=False):
         check(not t.daemon.alive(), "it does")
     vm = t.lab.vm(t.frontend, t.device, t.daemon)
@@ -183,6 +186,10 @@ def systemd(t):
         kmscube(vm)
     with t.check("guest's kernel log"):
         check_no_gpu_messages(vm)
+    with t.check("a look inside"):
+        said = host.run("vhost-device-gpuctl", "--socket",
+                        f"/run/vhost-device-gpu-{SEEN}/control", "status")
+        check("scanout 0" in said and "1280x800" in said, said)
     with t.check("who renders is killed, and replaced"):
         crash_under_cube(vm, t.daemon, signal.SIGKILL, "killed")
         kmscube(vm)

@@ -350,7 +350,8 @@ int daemon_connect_or_skip(struct daemon *daemon)
 			daemon_destroy(daemon);
 			suite_skip("the host lacks EGL for virglrenderer: %s", g_strstrip(text));
 		}
-		g_error("the daemon ended with 1 and did not say that EGL is missing");
+		g_error("the daemon ended with 1 and did not say that EGL is missing, but: %s",
+			g_strstrip(text));
 	}
 	return fd;
 }

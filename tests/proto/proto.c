@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <linux/seccomp.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proto.h"
 
@@ -41,6 +44,51 @@ void proto_let_signals_kill(void)
 {
 	let_signals_kill("ASAN_OPTIONS");
 	let_signals_kill("TSAN_OPTIONS");
+}
+
+void proto_need_sandbox_kernel(void)
+{
+	uint32_t action = SECCOMP_RET_USER_NOTIF;
+
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* its version */) < 1) {
+		suite_skip("sandbox: this kernel has no Landlock");
+	}
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0) {
+		suite_skip("sandbox: this kernel has no seccomp, or an old one");
+	}
+}
+
+void proto_need_sandbox(void)
+{
+	if (g_strcmp0(g_getenv("TEST_SANITIZED"), "1") == 0) {
+		suite_skip("sandbox: a sanitizer reads and traces its own process");
+	}
+	proto_need_sandbox_kernel();
+}
+
+void proto_confine(const char *words)
+{
+	const char *program = g_getenv("CONFINE");
+
+	g_assert_nonnull(program);
+	g_autofree char *wrapper = g_strdup_printf("%s %s --", program, words);
+	g_setenv("TEST_DAEMON_WRAPPER", wrapper, TRUE);
+}
+
+void proto_confine_user(void)
+{
+	const char *const args[] = {"--socket-path", "@SOCKET@", "--version", NULL};
+
+	if (geteuid() != 0) {
+		suite_skip("sandbox: only root can become another user");
+	}
+	proto_confine("user");
+	struct daemon *daemon = daemon_spawn(args, NULL, -1);
+	int status = daemon_wait_exit(daemon, 5000);
+	daemon_destroy(daemon);
+	if (status == 125) {
+		suite_skip("sandbox: nobody may not execute the binary where it lies");
+	}
 }
 
 struct rig *proto_rig(const void *mode)

@@ -32,6 +32,15 @@ void proto_add_virgl(const char *group, const char *name, suite_fn fn);
 /* A signal from outside is no finding of a sanitizer's. Before the daemon is started. */
 void proto_let_signals_kill(void);
 
+/* What the sandbox is made of is the kernel's, and a test machine may lack it: then the test is
+ * skipped; or a sanitizer forbids it. */
+void proto_need_sandbox_kernel(void);
+void proto_need_sandbox(void);
+/* Daemons that are started from now on are so by confine.c with these words. */
+void proto_confine(const char *words);
+/* As an ordinary user, or the test is skipped. */
+void proto_confine_user(void);
+
 struct rig *proto_rig(const void *mode);
 /* In null mode, up to the handshake: no memory, no rings. */
 struct rig *proto_rig_handshaken(void);

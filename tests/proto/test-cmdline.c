@@ -31,6 +31,8 @@ struct wrong_use {
 static const struct wrong_use wrong_uses[] = {
 	{{NULL}, {"--socket-path", "--fd"}},
 	{{"--headless"}, {"--socket-path", "--fd"}},
+	{{"-s", "x", "--control-socket", ""}, {"--control-socket", "allowed: 1 to 107"}},
+	{{"-s", "x", "--control-socket", "x"}, {"--control-socket 'x'", "--socket-path"}},
 	{{"--socket-path", "@SOCKET@", "--fd", "3"}, {"--socket-path", "--fd", "3"}},
 	{{"--socket-path", LONG_PATH}, {"--socket-path", LONG_PATH}},
 	{{"--socket-path", ""}, {"--socket-path"}},
@@ -240,7 +242,7 @@ static void test_help(const void *data)
 		"--gpu-device",	 "--headless", "--virgl",    "--max-hostmem",
 		"--max-clients", "--max-crashes", "--sandbox",
 		"--shader-cache", "--hostmem",	  "--shmem-feature-bit",
-		"--dmabuf",	 "--version"};
+		"--dmabuf",	 "--control-socket", "--version"};
 
 	(void)data;
 	struct daemon *daemon = daemon_spawn(help, NULL, -1);

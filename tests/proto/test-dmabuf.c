@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "mock_virgl.h"
 #include "proctree.h"
 #include "proto.h"
@@ -24,7 +25,8 @@
 
 static struct rig *start_with(const void *mode, const struct display_config *display, bool is_real)
 {
-	static const char *const args[] = {"--dmabuf", "on", "--sandbox", "strict", NULL};
+	static const char *const args[] = {"--dmabuf", "on", "--sandbox", "strict", CONTROL_ARGS,
+					   NULL};
 	const struct rig_options options = {.mode = ((const struct proto_mode *)mode)->name,
 					    .args = args,
 					    .display = display,
@@ -322,6 +324,10 @@ static void test_blob(const void *mode)
 	*(uint32_t *)guestram_at(rig->ram, gpa + GUESTRAM_PAGE, 4) = pixels[0] = 0x123456;
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, 1, 1));
 	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	/* Who looks inside gets a copy, and the display the buffer. */
+	control_assert_screenshot(rig->daemon, pixels, WIDTH, HEIGHT);
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, 1, 1));
+	g_assert_cmpuint(count(rig, VHOST_USER_GPU_UPDATE), ==, 0);
 	rig_destroy(rig);
 }
 
@@ -446,6 +452,32 @@ static void test_silent(const void *mode)
 	rig_destroy(rig);
 }
 
+/* ---- a look inside ---- */
+
+/* Who looks gets a copy of what the display reads, which goes on reading it. */
+static void test_screenshot(const void *mode)
+{
+	struct rig *rig = start_default(mode);
+	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 18);
+	uint64_t gpa = rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
+
+	for (uint32_t i = 0; i < 3; i++) {
+		display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+		control_assert_screenshot(rig->daemon, pixels, WIDTH, HEIGHT);
+		g_autofree char *status = control_ask(rig->daemon, "status");
+		g_assert_nonnull(strstr(status, " dmabuf=yes\n"));
+		at(rig, gpa)[i * WIDTH] = pixels[i * WIDTH] = 0x123456 * i;
+		g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, WIDTH, HEIGHT));
+		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, WIDTH, HEIGHT));
+		/* There are so many a second. */
+		g_usleep(110 * 1000);
+	}
+	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
+	g_assert_cmpuint(count(rig, VHOST_USER_GPU_UPDATE), ==, 0);
+	g_assert_cmpuint(held_dmabufs(rig), ==, 1);
+	rig_destroy(rig);
+}
+
 /* QEMU 7.2: the older message, and no EDID. */
 static void test_without_the_feature(const void *mode)
 {
@@ -547,6 +579,7 @@ int main(int argc, char **argv)
 	proto_add_drawing("dmabuf", "pause", test_pause);
 	proto_add_drawing("dmabuf", "reset", test_reset);
 	proto_add_drawing("dmabuf", "silent", test_silent);
+	proto_add_drawing("dmabuf", "screenshot", test_screenshot);
 	proto_add_drawing("dmabuf", "off", test_off);
 	/* What only the guest's pages can be. */
 	add_2d("scattered", test_scattered);

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <linux/fs.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -35,15 +34,6 @@ struct captive {
 	char *folder; /* of ours, none of the daemon's business */
 };
 
-static void confine(const char *words)
-{
-	const char *program = g_getenv("CONFINE");
-
-	g_assert_nonnull(program);
-	g_autofree char *wrapper = g_strdup_printf("%s %s --", program, words);
-	g_setenv("TEST_DAEMON_WRAPPER", wrapper, TRUE);
-}
-
 static void make_context(struct captive *captive)
 {
 	struct rig *rig = captive->rig;
@@ -55,27 +45,11 @@ static void make_context(struct captive *captive)
 	captive->results = guestram_at(rig->ram, gpa, N_RESULTS * 4);
 }
 
-/* What the tests are about is the kernel's; a test machine may lack it. */
-static void need_kernel(void)
-{
-	uint32_t action = SECCOMP_RET_USER_NOTIF;
-
-	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* its version */) < 1) {
-		suite_skip("sandbox: this kernel has no Landlock");
-	}
-	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0) {
-		suite_skip("sandbox: this kernel has no seccomp, or an old one");
-	}
-}
-
 static struct captive *captive_create_args(const char *const *args)
 {
 	struct captive *captive = g_new0(struct captive, 1);
 
-	if (g_strcmp0(g_getenv("TEST_SANITIZED"), "1") == 0) {
-		suite_skip("sandbox: a sanitizer reads and traces its own process");
-	}
-	need_kernel();
+	proto_need_sandbox();
 	mock_virgl_use();
 	captive->rig = rig_create(&(struct rig_options){.mode = "virglrenderer", .args = args});
 	captive->folder = g_dir_make_tmp("outside-XXXXXX", NULL);
@@ -556,17 +530,7 @@ static void test_report(const void *mode)
 static void test_user(const void *mode)
 {
 	(void)mode;
-	if (geteuid() != 0) {
-		suite_skip("sandbox: only root can become another user");
-	}
-	confine("user");
-	const char *const args[] = {"--socket-path", "@SOCKET@", "--version", NULL};
-	struct daemon *daemon = daemon_spawn(args, NULL, -1);
-	int status = daemon_wait_exit(daemon, 5000);
-	daemon_destroy(daemon);
-	if (status == 125) {
-		suite_skip("sandbox: nobody may not execute the binary where it lies");
-	}
+	proto_confine_user();
 	struct captive *captive = captive_create("strict");
 	check_reading(captive, EACCES);
 	check_sockets(captive, EPERM);
@@ -578,7 +542,7 @@ static void test_user(const void *mode)
 static void test_no_landlock(const void *mode)
 {
 	(void)mode;
-	confine("no-landlock");
+	proto_confine("no-landlock");
 	struct captive *captive = captive_create("on");
 
 	g_assert_true(is_said(captive, "there is no Landlock"));
@@ -590,7 +554,7 @@ static void test_no_landlock(const void *mode)
 static void test_no_seccomp(const void *mode)
 {
 	(void)mode;
-	confine("no-seccomp");
+	proto_confine("no-seccomp");
 	struct captive *captive = captive_create("on");
 
 	g_assert_true(is_said(captive, "there is no seccomp"));
@@ -606,7 +570,7 @@ static void check_refusal(const char *words, const char *mode, const char *sandb
 	const char *const args[] = {"--socket-path", "@SOCKET@", "--gpu-mode", mode, "--sandbox",
 				    sandbox, NULL};
 
-	confine(words);
+	proto_confine(words);
 	struct daemon *daemon = daemon_spawn(args, NULL, -1);
 	g_assert_cmpint(daemon_wait_exit(daemon, 15000), ==, 1);
 	g_assert_false(g_file_test(daemon->socket_path, G_FILE_TEST_EXISTS));
@@ -619,7 +583,7 @@ static void check_refusal(const char *words, const char *mode, const char *sandb
 static void test_strict(const void *mode)
 {
 	(void)mode;
-	need_kernel();
+	proto_need_sandbox_kernel();
 	check_refusal("no-landlock", "2d", "strict", "--sandbox strict: there is no Landlock");
 	check_refusal("no-seccomp", "2d", "strict", "--sandbox strict: there is no seccomp");
 	check_refusal("no-seccomp", "2d", "report", "--sandbox report");

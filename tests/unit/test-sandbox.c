@@ -292,6 +292,32 @@ static bool reaches(enum sandbox_role role, const struct options *options, const
 	return false;
 }
 
+/* Of who lets people in at the control socket: the listener, or a backend without one. */
+static void test_door(void)
+{
+	static const enum sandbox_role roles[] = { SANDBOX_LISTENER, SANDBOX_BACKEND,
+						   SANDBOX_KEEPER, SANDBOX_SPAWNER,
+						   SANDBOX_RENDERER };
+	struct options options = strict_2d;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(roles); i++) {
+		bool is_listener = roles[i] == SANDBOX_LISTENER;
+		bool serves = roles[i] == SANDBOX_BACKEND || roles[i] == SANDBOX_KEEPER;
+
+		options.control_socket = NULL;
+		options.has_no_listener = true;
+		g_assert_false(reaches(roles[i], &options, "/run/control"));
+		options.control_socket = (char *)(uintptr_t) "/run/control/gpu.ctl";
+		g_assert_true(reaches(roles[i], &options, "/run/control") ==
+			      (is_listener || serves));
+		g_assert_true(sandbox_allows(roles[i], &options, "accept4") ==
+			      (is_listener || serves));
+		options.has_no_listener = false;
+		g_assert_true(reaches(roles[i], &options, "/run/control") == is_listener);
+		g_assert_true(sandbox_allows(roles[i], &options, "accept4") == is_listener);
+	}
+}
+
 static int make_other_ioctl(void)
 {
 	return made(ioctl(STDIN_FILENO, TIOCSTI, "x"));
@@ -553,6 +579,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/sandbox/server", test_server);
 	g_test_add_func("/sandbox/own-code", test_own_code);
 	g_test_add_func("/sandbox/udmabuf", test_udmabuf);
+	g_test_add_func("/sandbox/door", test_door);
 	g_test_add_func("/sandbox/nested", test_nested);
 	g_test_add_func("/sandbox/off", test_off);
 	g_test_add_func("/sandbox/memory", test_memory);
