@@ -33,7 +33,7 @@ struct state {
 /* Between two front-ends: nothing of the last one is left. */
 static struct state take_state(struct daemon *daemon)
 {
-	if (!suite_wait(has_no_session, daemon, 3000)) {
+	if (!suite_wait(has_no_session, daemon, 10000)) {
 		g_error("%u processes are left of ended sessions", daemon_count_children(daemon));
 	}
 	return (struct state){daemon_count_fds(daemon), daemon_rss_bytes(daemon)};
