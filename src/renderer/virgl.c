@@ -11,7 +11,6 @@
  * virgl_library.c   how the library gets into the process
  * virgl_host.c   what must be there before the library is started
  * virgl_start.c  how it is started, and what it offers then
- * virgl_cache.c  where compiled shaders are kept
  * virgl_resource.c, virgl_blob.c, virgl_read.c, virgl_context.c   what a guest makes of it
  * virgl_fence.c  one timeline out of many, and how its thread reaches ours
  * virgl_timeline.c  the timelines of contexts that have some
@@ -24,6 +23,7 @@
  * later on a stream it does not foresee; who wants to survive either keeps it
  * in a process of its own. Hence is_foreign.
  */
+#include "renderer/shader_cache.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
@@ -61,7 +61,7 @@ static void free_virgl(struct virgl *virgl)
 
 static int prepare(struct virgl *virgl, const struct renderer_options *options)
 {
-	virgl_cache_choose(options->shader_cache);
+	shader_cache_choose(options->shader_cache);
 	int r = virgl_library_load();
 
 	if (r == 0 && virgl_wants_gl(options)) {

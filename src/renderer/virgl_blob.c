@@ -9,10 +9,11 @@
  * there is dies of SIGBUS when it is touched.
  *
  * Of what Vulkan calls opaque, memory of a driver's own kind, only that is
- * handed out of which it is known where it lies (virgl_opaque.c).
+ * handed out of which it is known where it lies (opaque.c).
  *
  * What GL's context has made has a shape, and the library tells it.
  */
+#include "renderer/opaque.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
@@ -191,7 +192,7 @@ static bool find_bytes(int fd, uint32_t type, uint64_t size_bytes, uint64_t *off
 	struct stat info;
 
 	if (type == VIRGL_RENDERER_BLOB_FD_TYPE_OPAQUE) {
-		return virgl_opaque_find(fd, size_bytes, offset_out);
+		return opaque_find(fd, size_bytes, offset_out);
 	}
 	off_t end = lseek(fd, 0, SEEK_END);
 	if (end < 0 || (uint64_t)end < size_bytes || fstat(fd, &info) < 0) {

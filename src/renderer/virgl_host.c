@@ -11,6 +11,7 @@
  * can be opened, Mesa's eglInitialize() tries once more with its own software
  * driver (seen with 22.3 and 26.1 on hosts without /dev/dri).
  */
+#include "renderer/library_log.h"
 #include "renderer/virgl_internal.h"
 
 #include <dlfcn.h>
@@ -141,7 +142,7 @@ void virgl_host_log_init_failure(const struct renderer_options *options)
 {
 	char reason[256];
 
-	virgl_log_last_line(reason, sizeof(reason));
+	library_log_last_line(reason, sizeof(reason));
 	log_failure("virglrenderer can't start (%s): %s",
 		    reason[0] != '\0' ? reason : "it gives no reason", help_for(options));
 }

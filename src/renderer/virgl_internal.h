@@ -63,9 +63,6 @@ struct virgl_resource { /* owned by virgl.resources */
 extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
 extern const struct renderer_server virgl_server;   /* virgl_server.c */
 
-/* virgl_cache.c: before the library is loaded. NULL: nothing is kept. */
-void virgl_cache_choose(const char *folder);
-
 struct virgl {
 	struct renderer base;
 	GHashTable *resources; /* id -> struct virgl_resource, owned */
@@ -118,9 +115,6 @@ void virgl_host_describe_gl(const char *texts_out[RENDERER_N_TEXTS]);
 
 /* virgl_log.c: the library's messages become ours. */
 void virgl_log_install(void);
-void virgl_log_capture(bool on);
-/* The last line since capture began; empty if there was none. */
-const char *virgl_log_last_line(char *buffer, size_t size);
 
 /*
  * virgl_fence.c. init before, start after virgl_renderer_init(). After start's
@@ -189,12 +183,6 @@ uint64_t virgl_size_estimate(const struct resource_desc *desc);
 uint32_t virgl_read_format(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
 				  struct frame **frame_out);
-
-/*
- * virgl_opaque.c: where size_bytes of memory begin in a file of Mesa's software
- * Vulkan; at a page's boundary. False: it is none of these.
- */
-bool virgl_opaque_find(int fd, uint64_t size_bytes, uint64_t *offset_out);
 
 /* virgl_dmabuf.c */
 extern const struct renderer_dmabuf_impl virgl_dmabuf_impl;

@@ -7,6 +7,7 @@
  * Without a Vulkan driver it would start and have no device for a guest; so
  * the files by which the Vulkan loader finds drivers are looked for before.
  */
+#include "renderer/shader_cache.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
@@ -162,7 +163,7 @@ static int become(const struct renderer_options *options, const char *path, int 
 	char argument[32];
 	char *const arguments[] = { (char *)(uintptr_t)path, argument, NULL };
 
-	virgl_cache_choose(options->shader_cache);
+	shader_cache_choose(options->shader_cache);
 	preload();
 	if (fcntl(socket_fd, F_SETFD, 0) < 0) {
 		return -errno;
