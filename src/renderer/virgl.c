@@ -48,7 +48,7 @@ static void close_server(struct virgl *virgl)
 static void free_virgl(struct virgl *virgl)
 {
 	renderer_destroy(virgl->flat);
-	virgl_timelines_finish(&virgl->timelines);
+	timelines_finish(&virgl->timelines);
 	virgl_fences_finish(&virgl->fences);
 	g_hash_table_destroy(virgl->contexts);
 	g_hash_table_destroy(virgl->resources);
@@ -111,7 +111,7 @@ static int virgl_create(const struct renderer_options *options, struct quota *qu
 	virgl->contexts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	virgl->gpu_fd = -1;
 	virgl->server_fd = options->server_fd > 0 ? options->server_fd : -1;
-	virgl_timelines_init(&virgl->timelines);
+	timelines_init(&virgl->timelines, virgl_fences_wake, &virgl->fences);
 	virgl->fences = (struct virgl_fences){ .epoll_fd = -1, .wake_fd = -1, .timer_fd = -1 };
 	int r = prepare(virgl, options);
 	if (r == 0) {
