@@ -88,7 +88,22 @@ static int await_caps(int pipe_fd, int signal_fd, struct renderer_caps *caps)
 	return read(pipe_fd, caps, sizeof(*caps)) == (ssize_t)sizeof(*caps) ? 0 : -EPIPE;
 }
 
-static enum probe_result judge(int error, int status)
+/* The one line that says why, where the child could not. */
+static void explain(const struct options *options, int error, int status)
+{
+	const char *mode = options->gpu_mode;
+	const char *help = renderer_find(mode)->profile->start_help;
+
+	if (error == -ETIMEDOUT) {
+		log_failure("%s cannot start: it hangs, for %d s by now: %s", mode,
+			    TIMEOUT_MS / 1000, help);
+	} else if (WIFSIGNALED(status)) {
+		log_failure("%s cannot start: it crashes (%s): %s", mode,
+			    g_strsignal(WTERMSIG(status)), help);
+	}
+}
+
+static enum probe_result judge(const struct options *options, int error, int status)
 {
 	if (error == -EINTR) {
 		return PROBE_INTERRUPTED;
@@ -96,20 +111,12 @@ static enum probe_result judge(int error, int status)
 	if (error == 0) {
 		return PROBE_OK;
 	}
-	if (error == -ETIMEDOUT) {
-		log_failure("the renderer did not start within %d s: the GPU driver hangs",
-			    TIMEOUT_MS / 1000);
-	} else if (WIFSIGNALED(status)) {
-		log_failure("the renderer crashed while starting (%s): the GPU driver is broken; "
-			    "LIBGL_ALWAYS_SOFTWARE=1 avoids it",
-			    g_strsignal(WTERMSIG(status)));
-	}
-	/* Else the child said why. */
+	explain(options, error, status);
 	return PROBE_UNAVAILABLE;
 }
 
-static enum probe_result watch(pid_t child, int pipe_fd, int signal_fd,
-			       struct renderer_caps *caps_out)
+static enum probe_result watch(const struct options *options, pid_t child, int pipe_fd,
+			       int signal_fd, struct renderer_caps *caps_out)
 {
 	struct renderer_caps caps;
 	int error = await_caps(pipe_fd, signal_fd, &caps);
@@ -124,7 +131,7 @@ static enum probe_result watch(pid_t child, int pipe_fd, int signal_fd,
 	if (error == 0) {
 		*caps_out = caps;
 	}
-	return judge(error, status);
+	return judge(options, error, status);
 }
 
 /* What serves a front-end, --fd for one, is no business of a GPU driver's. */
@@ -227,7 +234,7 @@ static enum probe_result run_in_child(const struct options *options, struct rend
 	}
 	close_fd(pipe_fds[1]);
 	if (child > 0) {
-		result = watch(child, pipe_fds[0], signal_fd, caps_out);
+		result = watch(options, child, pipe_fds[0], signal_fd, caps_out);
 	}
 	companion_end(&server);
 	close_fd(pipe_fds[0]);

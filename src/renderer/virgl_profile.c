@@ -15,4 +15,5 @@ const struct renderer_profile virgl_profile = {
 	.driver = "nvidia",
 	.driver_devices = driver_nvidia_devices,
 	.server = &virgl_server,
+	.start_help = "the GPU driver is broken; LIBGL_ALWAYS_SOFTWARE=1 avoids it",
 };
