@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Copies. Each goes through room that the library has for the resource, in the
+ * layout of the whole resource: a texel is at (y * width + x) * texel_bytes,
+ * whatever the guest says of strides and offsets. So it is in the list that a
+ * copy is given. Between rows that are not copied from edge to edge it copies
+ * what lies there, too.
+ *
+ * The library's room is as large as the list that is attached to the resource,
+ * and not as the resource. So a list of the right length is attached, of memory
+ * that means nothing: it is never copied, as each copy is given a list of its
+ * own.
+ */
+#include "renderer/gfxstream_internal.h"
+
+#include <pixman.h>
+#include <string.h>
+
+#include "util/checked.h"
+#include "util/iov.h"
+#include "util/log.h"
+#include "util/pixels.h"
+
+/* Pieces of the list that is attached. */
+#define ROOM_PIECE_BYTES (1u << 20)
+
+enum { PIXEL_BYTES = sizeof(uint32_t) };
+
+static uint8_t room_piece[ROOM_PIECE_BYTES];
+
+/* Formats as the library numbers them. Those of more than one plane are left out. */
+static const struct {
+	uint32_t format;
+	uint32_t texel_bytes;
+} formats[] = {
+	{ VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 4 },
+	{ VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, 4 },
+	{ VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, 4 },
+	{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 4 },
+	{ 7, 2 },   /* B5G6R5_UNORM */
+	{ 16, 2 },  /* Z16_UNORM */
+	{ 48, 2 },  /* R16_UNORM */
+	{ 64, 1 },  /* R8_UNORM */
+	{ 65, 2 },  /* R8G8_UNORM */
+	{ 66, 3 },  /* R8G8B8_UNORM */
+	{ 94, 8 },  /* R16G16B16A16_FLOAT */
+	{ 126, 8 }, /* Z32_FLOAT_S8X24_UINT */
+};
+
+uint32_t gfxstream_texel_bytes(uint32_t format)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
+		if (formats[i].format == format) {
+			return formats[i].texel_bytes;
+		}
+	}
+	return 0;
+}
+
+static struct gfxstream_resource *find(struct renderer *r, uint32_t id)
+{
+	return gfxstream_resource_find(gfxstream_from_base(r), id);
+}
+
+/* ---- where things are ---- */
+
+static uint64_t row_bytes(const struct gfxstream_resource *resource)
+{
+	return (uint64_t)resource->desc.width * resource->texel_bytes;
+}
+
+/* Of the texel (x, y). All of these are sums of at most 2^30 bytes. */
+static uint64_t place(const struct gfxstream_resource *resource, uint32_t x, uint32_t y)
+{
+	return y * row_bytes(resource) + (uint64_t)x * resource->texel_bytes;
+}
+
+/* Of the last texel of rect, which is not empty. */
+static uint64_t end_place(const struct gfxstream_resource *resource, const struct rect *rect)
+{
+	return place(resource, rect->x + rect->width, rect->y + rect->height - 1);
+}
+
+bool gfxstream_make_room(const struct gfxstream_resource *resource)
+{
+	uint64_t left = row_bytes(resource) * resource->desc.height;
+	size_t n = (size_t)((left + ROOM_PIECE_BYTES - 1) / ROOM_PIECE_BYTES);
+	g_autofree struct iovec *iov = g_new(struct iovec, n);
+
+	for (size_t i = 0; i < n; i++) {
+		iov[i] = (struct iovec){ room_piece, MIN(left, ROOM_PIECE_BYTES) };
+		left -= iov[i].iov_len;
+	}
+	return gfxstream_library.resource_attach_iov((int)resource->id, iov, (int)n) == 0;
+}
+
+/* ---- one copy by the library ---- */
+
+/* iov is a list in the layout of the whole resource, to the end of rect at least. */
+static enum gpu_resp copy(const struct gfxstream_resource *resource, uint32_t ctx_id,
+			  const struct rect *rect, struct iovec *iov, size_t n_iov, bool to_host)
+{
+	struct gfxstream_box box = { rect->x, rect->y, 0, rect->width, rect->height, 1 };
+	uint32_t stride = (uint32_t)row_bytes(resource);
+	uint64_t offset = place(resource, rect->x, rect->y);
+	int error;
+
+	if (to_host) {
+		error = gfxstream_library.transfer_write_iov(resource->id, ctx_id, 0, stride, 0,
+							     &box, offset, iov,
+							     (unsigned int)n_iov);
+	} else {
+		error = gfxstream_library.transfer_read_iov(resource->id, ctx_id, 0, stride, 0,
+							    &box, offset, iov, (int)n_iov);
+	}
+	if (error != 0) {
+		log_debug("res %u: not copied (%d)", resource->id, error);
+		return GPU_RESP_ERR_UNSPEC;
+	}
+	return GPU_RESP_OK_NODATA;
+}
+
+/* Memory of our own in that layout, for a moment; NULL: the guest has no more. */
+static uint8_t *take_scratch(const struct gfxstream_resource *resource, uint64_t size_bytes)
+{
+	uint8_t *scratch;
+
+	if (quota_charge(resource->quota, size_bytes) != QUOTA_OK) {
+		return NULL;
+	}
+	scratch = g_try_malloc(size_bytes);
+	if (scratch == NULL) {
+		quota_release(resource->quota, size_bytes);
+	}
+	return scratch;
+}
+
+static void give_scratch(const struct gfxstream_resource *resource, uint8_t *scratch,
+			 uint64_t size_bytes)
+{
+	g_free(scratch);
+	quota_release(resource->quota, size_bytes);
+}
+
+/* Rows of rect between scratch and the backing, where they begin at offset_bytes. */
+static bool move_rows(const struct gfxstream_resource *resource, const struct rect *rect,
+		      uint64_t offset_bytes, uint8_t *scratch, bool to_host)
+{
+	struct iov_cursor cursor;
+	size_t length = (size_t)rect->width * resource->texel_bytes;
+
+	iov_cursor_init(&cursor, resource->backing->iov, resource->backing->n_iov);
+	for (uint32_t y = 0; y < rect->height; y++) {
+		uint8_t *row = scratch + place(resource, rect->x, rect->y + y);
+		uint64_t offset = offset_bytes + y * row_bytes(resource);
+		bool is_moved = to_host ? iov_cursor_read(&cursor, offset, row, length) :
+					  iov_cursor_write(&cursor, offset, row, length);
+
+		if (!is_moved) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * By way of memory of ours: where the rows are at another place than the
+ * library would look, or what lies between them is not to be written.
+ */
+static enum gpu_resp copy_by_scratch(const struct gfxstream_resource *resource, uint32_t ctx_id,
+				     const struct rect *rect, uint64_t offset_bytes, bool to_host)
+{
+	uint64_t size = end_place(resource, rect);
+	uint8_t *scratch = take_scratch(resource, size);
+	struct iovec iov = { scratch, size };
+	enum gpu_resp resp = GPU_RESP_OK_NODATA;
+
+	if (scratch == NULL) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	if (to_host && !move_rows(resource, rect, offset_bytes, scratch, true)) {
+		resp = GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (resp == GPU_RESP_OK_NODATA) {
+		resp = copy(resource, ctx_id, rect, &iov, 1, to_host);
+	}
+	if (resp == GPU_RESP_OK_NODATA && !to_host &&
+	    !move_rows(resource, rect, offset_bytes, scratch, false)) {
+		resp = GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	give_scratch(resource, scratch, size);
+	return resp;
+}
+
+static enum gpu_resp copy_by_pages(const struct gfxstream_resource *resource, uint32_t ctx_id,
+				   const struct rect *rect, bool to_host)
+{
+	return copy(resource, ctx_id, rect, resource->backing->iov, resource->backing->n_iov,
+		    to_host);
+}
+
+/* ---- transfers ---- */
+
+enum gpu_resp gfxstream_transfer_2d(struct renderer *r, uint32_t id, const struct rect *rect,
+				    uint64_t offset_bytes)
+{
+	const struct gfxstream_resource *resource = find(r, id);
+
+	if (resource == NULL || resource->backing == NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (offset_bytes == place(resource, rect->x, rect->y)) {
+		return copy_by_pages(resource, 0, rect, true);
+	}
+	return copy_by_scratch(resource, 0, rect, offset_bytes, true);
+}
+
+static bool is_box_inside(const struct gfxstream_resource *resource,
+			  const struct transfer_3d *transfer)
+{
+	const struct virtio_gpu_box *box = &transfer->box;
+
+	return transfer->level == 0 && box->z == 0 && box->d <= 1 &&
+	       (uint64_t)box->x + box->w <= resource->desc.width &&
+	       (uint64_t)box->y + box->h <= resource->desc.height;
+}
+
+/* Where a guest says that its rows are, they have to be, whether or not they are looked for there. */
+static bool is_backed(const struct gfxstream_resource *resource, const struct transfer_3d *transfer)
+{
+	uint64_t row = (uint64_t)transfer->box.w * resource->texel_bytes, length;
+
+	return checked_mul_u64(transfer->stride, transfer->box.h - 1, &length) &&
+	       checked_add_u64(length, row, &length) &&
+	       checked_range(transfer->offset, length, resource->backing->size_bytes);
+}
+
+static bool is_copied(const struct gfxstream_resource *resource)
+{
+	return resource->texel_bytes != 0 && resource->kind != GFXSTREAM_BLOB &&
+	       resource->kind != GFXSTREAM_GUEST_BLOB;
+}
+
+enum gpu_resp gfxstream_transfer_3d(struct renderer *r, uint32_t id,
+				    const struct transfer_3d *transfer)
+{
+	const struct gfxstream_resource *resource = find(r, id);
+	const struct rect rect = { transfer->box.x, transfer->box.y, transfer->box.w,
+				   transfer->box.h };
+
+	if (resource == NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (!is_copied(resource) || resource->backing == NULL ||
+	    !is_box_inside(resource, transfer)) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (rect_is_empty(&rect) || transfer->box.d == 0) {
+		return GPU_RESP_OK_NODATA;
+	}
+	/* A guest of the library's has its pixels where the library looks for them. */
+	if (end_place(resource, &rect) > resource->backing->size_bytes ||
+	    !is_backed(resource, transfer)) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	if (transfer->to_host || rect.width == resource->desc.width || rect.height == 1) {
+		return copy_by_pages(resource, transfer->ctx_id, &rect, transfer->to_host);
+	}
+	return copy_by_scratch(resource, transfer->ctx_id, &rect,
+			       place(resource, rect.x, rect.y), false);
+}
+
+/* ---- pictures ---- */
+
+static bool prepare_frame(struct gfxstream_resource *resource, const struct rect *rows)
+{
+	if (resource->frame != NULL) {
+		return frame_make_writable(&resource->frame, rows);
+	}
+	resource->frame =
+		frame_create(resource->quota, resource->desc.width, resource->desc.height);
+	return resource->frame != NULL;
+}
+
+/* Pixels of the library's format where the frame's are to be. */
+static bool convert_rows(const struct gfxstream_resource *resource, const struct rect *rows)
+{
+	g_autofree uint32_t *row = g_try_new(uint32_t, rows->width);
+
+	if (row == NULL) {
+		return false;
+	}
+	for (uint32_t y = rows->y; y < rows->y + rows->height; y++) {
+		uint32_t *pixels = frame_pixel(resource->frame, 0, y);
+
+		memcpy(row, pixels, rows->width * PIXEL_BYTES);
+		pixels_convert_row(pixels, row, (pixman_format_code_t)resource->pixman_format,
+				   rows->width);
+	}
+	return true;
+}
+
+/* Whole rows, as the library copies them anyway. */
+static enum gpu_resp read_rows(struct gfxstream_resource *resource, const struct rect *rows)
+{
+	struct frame *frame = resource->frame;
+	struct iovec iov = { frame->pixels, frame->stride_bytes * frame->height };
+	enum gpu_resp resp = copy(resource, 0, rows, &iov, 1, false);
+
+	if (resp == GPU_RESP_OK_NODATA && resource->pixman_format != PIXMAN_a8r8g8b8 &&
+	    !convert_rows(resource, rows)) {
+		resp = GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	return resp;
+}
+
+enum gpu_resp gfxstream_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
+				      struct frame **frame_out)
+{
+	struct gfxstream_resource *resource = find(r, id);
+	enum gpu_resp resp = GPU_RESP_OK_NODATA;
+
+	if (resource == NULL) {
+		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	}
+	if (resource->pixman_format == 0 ||
+	    !rect_is_inside(damage, resource->desc.width, resource->desc.height)) {
+		return GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	const struct rect rows = { 0, damage->y, resource->desc.width, damage->height };
+	if (!prepare_frame(resource, &rows)) {
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	if (!rect_is_empty(damage)) {
+		resp = read_rows(resource, &rows);
+	}
+	if (resp != GPU_RESP_OK_NODATA) {
+		frame_clear(resource->frame, &rows);
+		return resp;
+	}
+	*frame_out = frame_ref(resource->frame);
+	return GPU_RESP_OK_NODATA;
+}
