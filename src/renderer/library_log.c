@@ -6,21 +6,28 @@
 
 #define LINE_MAX_BYTES 1024
 
+static char own_line[LIBRARY_LOG_LINE_BYTES];
+
 static struct {
 	GMutex lock;
 	bool is_on;
-	char last_line[LIBRARY_LOG_LINE_BYTES];
-} capture;
+	enum log_level level; /* of the line that is kept */
+	char *last_line;
+} capture = { .last_line = own_line };
 
 static atomic_bool is_capturing;
 
-static void remember(const char *line)
+/* True: it is kept. */
+static bool remember(enum log_level level, const char *line)
 {
 	g_mutex_lock(&capture.lock);
-	if (capture.is_on) {
-		g_strlcpy(capture.last_line, line, sizeof(capture.last_line));
+	bool is_on = capture.is_on;
+	if (is_on && level <= capture.level) {
+		capture.level = level;
+		g_strlcpy(capture.last_line, line, LIBRARY_LOG_LINE_BYTES);
 	}
 	g_mutex_unlock(&capture.lock);
+	return is_on;
 }
 
 static void write_line(enum log_level level, const char *name, const char *line, size_t length)
@@ -31,7 +38,9 @@ static void write_line(enum log_level level, const char *name, const char *line,
 		return;
 	}
 	log_escape(line, length, shown, sizeof(shown));
-	remember(shown);
+	if (remember(level, shown)) {
+		level = MAX(level, LOG_LEVEL_INFO);
+	}
 	if (level == LOG_LEVEL_TRACE) {
 		log_trace("%s: %s", name, shown);
 	} else {
@@ -60,10 +69,18 @@ void library_log_capture(bool on)
 	g_mutex_lock(&capture.lock);
 	capture.is_on = on;
 	if (on) {
+		capture.level = LOG_LEVEL_TRACE;
 		capture.last_line[0] = '\0';
 	}
 	g_mutex_unlock(&capture.lock);
 	atomic_store(&is_capturing, on);
+}
+
+void library_log_keep_in(char *line)
+{
+	g_mutex_lock(&capture.lock);
+	capture.last_line = line;
+	g_mutex_unlock(&capture.lock);
 }
 
 const char *library_log_last_line(char *buffer, size_t size)
