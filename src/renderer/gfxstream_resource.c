@@ -35,8 +35,9 @@
 
 enum {
 	TARGET_BUFFER = 0,
-	TARGET_2D = 2,
+	MAX_TARGET = 8,
 	FORMAT_R8 = 64,
+	MAX_FORMAT = 511, /* there are not as many */
 	BIND_RENDER_TARGET = 1 << 1,
 	BIND_SAMPLER_VIEW = 1 << 3,
 	BIND_CURSOR = 1 << 16,
@@ -131,7 +132,8 @@ enum gpu_resp gfxstream_resource_check(const struct resource_desc *desc,
 {
 	enum gfxstream_kind kind = kind_of(desc);
 
-	if (desc->width == 0 || desc->height == 0 || !is_flat(desc) ||
+	if (desc->target > MAX_TARGET || desc->format > MAX_FORMAT || desc->width == 0 ||
+	    desc->height == 0 || !is_flat(desc) ||
 	    (kind == GFXSTREAM_PIPE && (desc->height != 1 || desc->format != FORMAT_R8))) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}

@@ -150,8 +150,8 @@ static int init(uint32_t flags)
 	library_log_last_line(reason, sizeof(reason));
 	library_log_capture(false);
 	if (error != 0) {
-		log_failure("gfxstream cannot start: it says %d (%s)", error,
-			    reason[0] != '\0' ? reason : "and gives no reason");
+		log_failure("gfxstream cannot start: its init() returns %d (%s)", error,
+			    reason[0] != '\0' ? reason : "it gives no reason");
 		return -ENODEV;
 	}
 	return 0;
