@@ -568,18 +568,25 @@ static void add_2d(const char *name, suite_fn fn)
 	suite_add(fn, PROTO_2D, "/proto/dmabuf/2d/%s", name);
 }
 
+/* Where a resource of the guest's pages, or a texture, is a buffer; gfxstream exports no texture. */
+static void add_exporting(const char *name, suite_fn fn)
+{
+	add_2d(name, fn);
+	proto_add_virgl("dmabuf", name, fn);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
-	proto_add_drawing("dmabuf", "pixels", test_pixels);
-	proto_add_drawing("dmabuf", "damage", test_damage);
-	proto_add_drawing("dmabuf", "flips", test_flips);
-	proto_add_drawing("dmabuf", "scanouts", test_scanouts);
+	add_exporting("pixels", test_pixels);
+	add_exporting("damage", test_damage);
+	add_exporting("flips", test_flips);
+	add_exporting("scanouts", test_scanouts);
 	proto_add_drawing("dmabuf", "blob", test_blob);
-	proto_add_drawing("dmabuf", "pause", test_pause);
-	proto_add_drawing("dmabuf", "reset", test_reset);
-	proto_add_drawing("dmabuf", "silent", test_silent);
-	proto_add_drawing("dmabuf", "screenshot", test_screenshot);
+	add_exporting("pause", test_pause);
+	add_exporting("reset", test_reset);
+	add_exporting("silent", test_silent);
+	add_exporting("screenshot", test_screenshot);
 	proto_add_drawing("dmabuf", "off", test_off);
 	/* What only the guest's pages can be. */
 	add_2d("scattered", test_scattered);
