@@ -80,6 +80,8 @@ static const struct fuzz_renderer {
 	{ "2d", true, false, false },
 	{ "fenced", true, false, false },
 	{ "virglrenderer", false, true, true },
+	/* On a library of the tests' own, which ends the process when it is used wrongly. */
+	{ "gfxstream", false, true, true },
 };
 
 static const struct fuzz_renderer *which;
@@ -99,8 +101,14 @@ static int start_renderer(const char *name, struct renderer **renderer_out)
 		.use_egl = true,
 		.use_gles = true,
 		.use_surfaceless = true,
+		.library = *FUZZ_LIBRARY != '\0' ? FUZZ_LIBRARY : NULL,
 	};
 
+	/* It is Vulkan's for that library to have; nothing is drawn. */
+	if (options.library != NULL) {
+		g_setenv("VK_DRIVER_FILES", "/dev/null", TRUE);
+		g_setenv("MOCK_GFXSTREAM_INIT", "tame", TRUE);
+	}
 	quota_init(&quota, QUOTA_BYTES);
 	return renderer_create(find_impl(name), &options, &quota, renderer_out);
 }

@@ -7,7 +7,8 @@
  * may: it sleeps, dies, holds fences back, has memory that nobody can map.
  *
  * MOCK_GFXSTREAM_INIT is what becomes of stream_renderer_init(): "hang", "abort", "crash",
- * "fail", "no-fence" (it starts, and signals nothing).
+ * "fail", "no-fence" (it starts, and signals nothing), "tame" (it starts, and no guest can end it, or
+ * have it wait).
  *
  * A command for a context is the opcode, then arguments, one word each. Those that have a result
  * put it into the pixels of a resource, which a guest can read back.

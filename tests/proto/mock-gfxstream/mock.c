@@ -24,7 +24,13 @@ static struct {
 	gfxstream_debug_fn on_debug;
 	GHashTable *contexts; /* id -> struct mock_context, owned */
 	uint32_t next_failure;
+	bool is_tame;
 } mock;
+
+bool mock_is_tame(void)
+{
+	return mock.is_tame;
+}
 
 void mock_breach(const char *format, ...)
 {
@@ -169,6 +175,7 @@ int stream_renderer_init(struct gfxstream_param *params, uint64_t n_params)
 	}
 	mock.contexts = g_hash_table_new_full(NULL, NULL, NULL, context_free);
 	mock_fences_start(signal_fence, g_strcmp0(how, "no-fence") == 0);
+	mock.is_tame = g_strcmp0(how, "tame") == 0;
 	mock.is_started = true;
 	return 0;
 }

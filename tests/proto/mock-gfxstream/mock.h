@@ -62,6 +62,7 @@ void mock_log(uint32_t debug_type, const char *text);
 /* Is the next call of this kind to fail? Then it is not any more. */
 bool mock_take_failure(enum mock_gfxstream_failure failure);
 void mock_fail_next(uint32_t failure);
+bool mock_is_tame(void);
 
 /* resources.c */
 struct mock_resource *mock_find_resource(uint32_t id);
