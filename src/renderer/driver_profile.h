@@ -8,7 +8,8 @@
 #include "util/lockdown.h"
 
 extern lockdown_names driver_calls, driver_cache_calls, driver_window_calls;
-extern const char *const driver_files[], *const driver_variables[], *const driver_folders[],
-	*const driver_devices[], *const driver_gpu_devices[];
+extern const char *const driver_files[],
+	*const driver_variables[], *const driver_folders[], *const driver_devices[],
+								    *const driver_gpu_devices[];
 /* Of NVIDIA's own driver ("nvidia"), which has nodes beside the render node. */
 extern const char *const driver_nvidia_devices[];

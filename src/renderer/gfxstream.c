@@ -10,13 +10,12 @@
  *
  * gfxstream_library.c   its ABI, and how it gets into the process
  * gfxstream_start.c     how it is started, once, and what it offers then
- * gfxstream_resource.c  what it makes of arguments, and which of them it bears
- * gfxstream_transfer.c  copies of pictures, buffers and pipes
- * gfxstream_blob.c      memory that a guest can map
- * gfxstream_context.c, gfxstream_submit.c   contexts, and what they are sent
- * gfxstream_fence.c     fences, and how its threads reach ours
- * gfxstream_log.c       its messages
- * gfxstream_profile.c   what a sandbox has to leave it
+ * gfxstream_resource.c  what it makes of arguments, and which of them it bears *
+ * gfxstream_transfer.c  copies of pictures, buffers and pipes gfxstream_pipe.c      what a guest
+ * may say to a pipe gfxstream_blob.c      memory that a guest can map gfxstream_context.c,
+ * gfxstream_submit.c   contexts, and what they are sent gfxstream_fence.c     fences, and how its
+ * threads reach ours gfxstream_log.c       its messages gfxstream_profile.c   what a sandbox has to
+ * leave it
  *
  * What guests send through rings and pipes only it understands, and by that
  * they can still end the process: hence is_foreign.
@@ -28,6 +27,7 @@ static void free_gfxstream(struct gfxstream *gfxstream)
 	g_hash_table_destroy(gfxstream->contexts);
 	g_hash_table_destroy(gfxstream->resources);
 	gfxstream_fences_finish(gfxstream);
+	g_hash_table_destroy(gfxstream->spoiled_ids);
 	g_free(gfxstream->command);
 	g_free(gfxstream);
 }
@@ -40,6 +40,7 @@ static int gfxstream_create(const struct renderer_options *options, struct quota
 	renderer_init(&gfxstream->base, &gfxstream_impl, quota);
 	gfxstream->resources = g_hash_table_new_full(NULL, NULL, NULL, gfxstream_resource_free);
 	gfxstream->contexts = g_hash_table_new_full(NULL, NULL, NULL, gfxstream_context_free);
+	gfxstream->spoiled_ids = g_hash_table_new(NULL, NULL);
 	gfxstream->command = g_malloc0(GFXSTREAM_MAX_COMMAND_BYTES + GFXSTREAM_OP_MAX_BYTES);
 	int r = gfxstream_fences_init(gfxstream);
 	if (r == 0) {

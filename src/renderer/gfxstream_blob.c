@@ -20,7 +20,8 @@
 
 /* Of the 16384 descriptors that this process may have; each is one. */
 #define MAX_BLOBS 8192
-
+/* A thread that draws what is in a ring, with an OpenGL context. */
+#define RING_BYTES (4u << 20)
 static bool find_bytes(int fd, uint32_t handle_type, uint64_t size_bytes, uint64_t *offset_out)
 {
 	switch (handle_type) {
@@ -83,22 +84,27 @@ static bool create_in_library(uint32_t id, const struct blob_desc *desc, uint32_
 	return error == 0;
 }
 
+/* Of what name the library looks for a picture: the half of it that it has there. */
+static uint64_t picture_name(const struct blob_desc *desc)
+{
+	return (uint32_t)desc->blob_id;
+}
+
 /* A picture that the context has said the blob is to be of; NULL: none. */
 static const struct resource_desc *find_picture(const struct gfxstream_context *context,
 						const struct blob_desc *desc)
 {
-	return desc->blob_id != 0 ? g_hash_table_lookup(context->pending, &desc->blob_id) : NULL;
-}
+	uint64_t name = picture_name(desc);
 
+	return g_hash_table_lookup(context->pending, &name);
+}
 /* What a picture takes may be more than its size as a blob. */
 static uint64_t charge_of(const struct gfxstream_context *context, const struct blob_desc *desc)
 {
 	const struct resource_desc *picture = find_picture(context, desc);
-	uint64_t size = picture != NULL ?
-				gfxstream_resource_estimate(picture, GFXSTREAM_PICTURE) :
-				0;
-
-	return MAX(size, desc->size_bytes);
+	uint64_t size =
+		picture != NULL ? gfxstream_resource_estimate(picture, GFXSTREAM_PICTURE) : 0;
+	return MAX(size, desc->size_bytes) + (desc->blob_id == 0 ? RING_BYTES : 0);
 }
 
 static struct gfxstream_resource *add(struct gfxstream *gfxstream, uint32_t id,
@@ -117,6 +123,17 @@ static struct gfxstream_resource *add(struct gfxstream *gfxstream, uint32_t id,
 	return resource;
 }
 
+/* A picture was made, and no blob of it: that stays, and nobody has a name for it. */
+static void spoil_id(struct gfxstream *gfxstream, struct gfxstream_context *context, uint32_t id,
+		     const struct blob_desc *desc)
+{
+	uint64_t name = picture_name(desc);
+
+	if (g_hash_table_remove(context->pending, &name)) {
+		g_hash_table_add(gfxstream->spoiled_ids, GUINT_TO_POINTER(id));
+	}
+}
+
 static enum gpu_resp create_of_host(struct gfxstream *gfxstream, uint32_t id,
 				    const struct blob_desc *desc)
 {
@@ -131,16 +148,19 @@ static enum gpu_resp create_of_host(struct gfxstream *gfxstream, uint32_t id,
 	}
 	uint64_t charge = charge_of(context, desc);
 	if (gfxstream->n_blobs >= MAX_BLOBS ||
+	    g_hash_table_contains(gfxstream->spoiled_ids, GUINT_TO_POINTER(id)) ||
 	    quota_charge(gfxstream->base.quota, charge) != QUOTA_OK) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	if (!create_in_library(id, desc, &map_info)) {
 		quota_release(gfxstream->base.quota, charge);
+		spoil_id(gfxstream, context, id, desc);
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
-	g_hash_table_remove(context->pending, &desc->blob_id);
+	uint64_t name = picture_name(desc);
+	g_hash_table_remove(context->pending, &name);
 	struct gfxstream_resource *resource = add(gfxstream, id, GFXSTREAM_BLOB, charge);
-	resource->is_ring = desc->blob_id == 0;
+	resource->is_ring = desc->blob_id == 0 && desc->size_bytes >= gfxstream->ring_bytes;
 	resource->n_blobs = &gfxstream->n_blobs;
 	gfxstream->n_blobs++;
 	take_memory(resource, desc, map_info);

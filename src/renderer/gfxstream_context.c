@@ -30,6 +30,7 @@ void gfxstream_context_free(void *data)
 
 	g_hash_table_destroy(context->attached);
 	g_hash_table_destroy(context->pending);
+	gfxstream_pipe_unref(context->pipe);
 	g_free(context);
 }
 
@@ -64,6 +65,7 @@ static void add(struct gfxstream *gfxstream, uint32_t ctx_id, uint32_t capset_id
 		.capset_id = capset_id,
 		.attached = g_hash_table_new(NULL, NULL),
 		.pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free),
+		.pipe = gfxstream_pipe_create(),
 		.charged_bytes = CONTEXT_BYTES,
 	};
 	g_hash_table_insert(gfxstream->contexts, GUINT_TO_POINTER(ctx_id), context);
@@ -106,14 +108,36 @@ static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_
 	return resp_from_error(error);
 }
 
+static void detach(struct gfxstream *gfxstream, struct gfxstream_context *context,
+		   uint32_t resource_id)
+{
+	if (!g_hash_table_remove(context->attached, GUINT_TO_POINTER(resource_id))) {
+		return;
+	}
+	context->charged_bytes -= ATTACHED_BYTES;
+	quota_release(gfxstream->base.quota, ATTACHED_BYTES);
+	gfxstream_library.ctx_detach_resource((int)context->id, (int)resource_id);
+}
+
+/* The library complains of each that is not, when it goes in its turn. */
+static void detach_all(struct gfxstream *gfxstream, struct gfxstream_context *context)
+{
+	g_autoptr(GList) ids = g_hash_table_get_keys(context->attached);
+
+	for (GList *link = ids; link != NULL; link = link->next) {
+		detach(gfxstream, context, GPOINTER_TO_UINT(link->data));
+	}
+}
+
 static void context_destroy(struct renderer *r, uint32_t ctx_id)
 {
 	struct gfxstream *gfxstream = gfxstream_from_base(r);
-	const struct gfxstream_context *context = gfxstream_context_find(gfxstream, ctx_id);
+	struct gfxstream_context *context = gfxstream_context_find(gfxstream, ctx_id);
 
 	if (context == NULL) {
 		return;
 	}
+	detach_all(gfxstream, context);
 	gfxstream_library.context_destroy(ctx_id);
 	quota_release(r->quota, context->charged_bytes);
 	gfxstream_fences_drop_context(gfxstream, ctx_id);
@@ -137,7 +161,7 @@ static void attach_resource(struct renderer *r, uint32_t ctx_id, uint32_t resour
 {
 	struct gfxstream *gfxstream = gfxstream_from_base(r);
 	struct gfxstream_context *context = gfxstream_context_find(gfxstream, ctx_id);
-	const struct gfxstream_resource *resource = gfxstream_resource_find(gfxstream, resource_id);
+	struct gfxstream_resource *resource = gfxstream_resource_find(gfxstream, resource_id);
 	void *key = GUINT_TO_POINTER(resource_id);
 
 	if (context == NULL || resource == NULL || resource->kind == GFXSTREAM_GUEST_BLOB ||
@@ -150,18 +174,10 @@ static void attach_resource(struct renderer *r, uint32_t ctx_id, uint32_t resour
 	}
 	context->charged_bytes += ATTACHED_BYTES;
 	g_hash_table_add(context->attached, key);
+	resource->is_shared = true;
+	gfxstream_pipe_unref(resource->pipe);
+	resource->pipe = gfxstream_pipe_ref(context->pipe);
 	gfxstream_library.ctx_attach_resource((int)ctx_id, (int)resource_id);
-}
-
-static void detach(struct gfxstream *gfxstream, struct gfxstream_context *context,
-		   uint32_t resource_id)
-{
-	if (!g_hash_table_remove(context->attached, GUINT_TO_POINTER(resource_id))) {
-		return;
-	}
-	context->charged_bytes -= ATTACHED_BYTES;
-	quota_release(gfxstream->base.quota, ATTACHED_BYTES);
-	gfxstream_library.ctx_detach_resource((int)context->id, (int)resource_id);
 }
 
 static void detach_resource(struct renderer *r, uint32_t ctx_id, uint32_t resource_id)

@@ -11,12 +11,15 @@
 #include "renderer/impls.h"
 #include "renderer/timelines.h"
 
+struct gfxstream_pipe; /* gfxstream_pipe.c; reference-counted */
+
 struct gfxstream_context { /* owned by gfxstream.contexts */
 	uint32_t id;
-	uint32_t capset_id; /* enum renderer_capset_id, or 0 */
+	uint32_t capset_id;   /* enum renderer_capset_id, or 0 */
 	GHashTable *attached; /* set of ids of resources that the library has attached */
 	/* blob_id -> struct resource_desc, owned: pictures that no blob was made of yet */
 	GHashTable *pending;
+	struct gfxstream_pipe *pipe; /* owned reference */
 	uint64_t charged_bytes;
 };
 
@@ -33,19 +36,25 @@ struct gfxstream_resource { /* owned by gfxstream.resources */
 	uint32_t id;
 	enum gfxstream_kind kind;
 	struct resource_desc desc;
-	uint32_t texel_bytes; /* in the library; 0: nothing is copied to or from it */
-	uint32_t pixman_format; /* 0: no picture can be read from it */
+	uint32_t texel_bytes;	       /* in the library; 0: nothing is copied to or from it */
+	uint32_t pixman_format;	       /* 0: no picture can be read from it */
 	const struct backing *backing; /* borrowed; NULL while none is attached */
 	struct frame *frame;	       /* owned reference; NULL until first read */
 	struct quota *quota;	       /* borrowed */
 	uint64_t charged_bytes;	       /* of the quota */
-
-	/* Of a blob: */
-	bool is_ring; /* a ring that a context's commands are in */
-	int fd;	      /* owned, or -1: others can't map it */
-	uint64_t offset_bytes; /* where in fd it begins */
-	uint32_t map_info;     /* VIRTIO_GPU_MAP_CACHE_* */
-	unsigned int *n_blobs; /* gfxstream.n_blobs, which counts this one; or NULL */
+	/*
+	 * A context has had it, so that what it has drawn may not be in the room
+	 * that the library copies through.
+	 */
+	bool is_shared;
+	struct gfxstream_pipe *pipe; /* owned reference: of the context that had it last */
+				     /* Of a blob: */
+	bool is_ring;		     /* a ring that a context's commands are in, and large enough */
+	bool has_thread;	     /* the library has one for it */
+	int fd;			     /* owned, or -1: others can't map it */
+	uint64_t offset_bytes;	     /* where in fd it begins */
+	uint32_t map_info;	     /* VIRTIO_GPU_MAP_CACHE_* */
+	unsigned int *n_blobs;	     /* gfxstream.n_blobs, which counts this one; or NULL */
 };
 
 struct gfxstream {
@@ -54,10 +63,16 @@ struct gfxstream {
 	GHashTable *contexts;  /* id -> struct gfxstream_context, owned */
 	unsigned int n_blobs;  /* of the host's memory, each a descriptor at most */
 	uint32_t flags;	       /* that the library was started with */
+	uint64_t ring_bytes;   /* that it takes for granted of a ring */
+	/*
+	 * Set of ids. The library has pictures of these that it can't be rid of,
+	 * and would end the process for another of that id.
+	 */
+	GHashTable *spoiled_ids;
 	struct timelines timelines;
 	int wake_fd;	      /* owned */
 	atomic_bool is_woken; /* wake_fd was written and not yet read */
-	uint8_t *command; /* owned: room for one, and for what the library reads beyond it */
+	uint8_t *command;     /* owned: room for one, and for what the library reads beyond it */
 };
 
 static inline struct gfxstream *gfxstream_from_base(struct renderer *r)
@@ -105,10 +120,23 @@ enum gpu_resp gfxstream_resource_attach(struct renderer *r, uint32_t id,
 					const struct backing *backing);
 void gfxstream_resource_detach(struct renderer *r, uint32_t id);
 
+/* gfxstream_pipe.c */
+struct gfxstream_pipe *gfxstream_pipe_create(void);
+struct gfxstream_pipe *gfxstream_pipe_ref(struct gfxstream_pipe *pipe);
+void gfxstream_pipe_unref(struct gfxstream_pipe *pipe); /* NULL is fine */
+/* Can the guest write what it likes? */
+bool gfxstream_pipe_is_stream(const struct gfxstream_pipe *pipe);
+/* Else: may it write these bytes? They are written, then. */
+bool gfxstream_pipe_take(struct gfxstream_pipe *pipe, const void *bytes, size_t size_bytes);
+/* May it read so many? They are read, then. */
+bool gfxstream_pipe_give(struct gfxstream_pipe *pipe, size_t size_bytes);
+
 /* gfxstream_transfer.c */
 /* Bytes of a texel of a library's format; 0: it is not known, or not that simple. */
 uint32_t gfxstream_texel_bytes(uint32_t format);
-/* So that the library has room to copy through; after it was created. False: it refuses. */
+/* What the library is to have to copy through. */
+uint64_t gfxstream_room_bytes(const struct gfxstream_resource *resource);
+/* So that it has that, of a resource that it has. False: it refuses. */
 bool gfxstream_make_room(const struct gfxstream_resource *resource);
 enum gpu_resp gfxstream_transfer_2d(struct renderer *r, uint32_t id, const struct rect *rect,
 				    uint64_t offset_bytes);

@@ -126,10 +126,10 @@ enum gfxstream_debug_type {
 
 /* First word of what a context is sent. */
 enum gfxstream_opcode {
-	GFXSTREAM_OP_CONTEXT_CREATE = 0x1001, /* resource */
-	GFXSTREAM_OP_CONTEXT_PING = 0x1002,   /* resource */
+	GFXSTREAM_OP_CONTEXT_CREATE = 0x1001,		  /* resource */
+	GFXSTREAM_OP_CONTEXT_PING = 0x1002,		  /* resource */
 	GFXSTREAM_OP_CONTEXT_PING_WITH_RESPONSE = 0x1003, /* resource */
-	GFXSTREAM_OP_RESOURCE_CREATE_3D = 0xa003, /* struct gfxstream_create_3d */
+	GFXSTREAM_OP_RESOURCE_CREATE_3D = 0xa003,	  /* struct gfxstream_create_3d */
 };
 
 /* A picture that a blob with the name blob_id is to be made of. */
@@ -173,17 +173,17 @@ typedef void (*gfxstream_debug_fn)(void *user_data, struct gfxstream_debug *debu
 	X(void, ctx_attach_resource, (int ctx_id, int id))                                         \
 	X(void, ctx_detach_resource, (int ctx_id, int id))                                         \
 	X(int, submit_cmd, (struct gfxstream_command * command))                                   \
-	X(void, get_cap_set, (uint32_t set, uint32_t *max_version, uint32_t *max_size))            \
+	X(void, get_cap_set, (uint32_t set, uint32_t * max_version, uint32_t * max_size))          \
 	X(void, fill_caps, (uint32_t set, uint32_t version, void *caps))                           \
 	X(int, create_blob,                                                                        \
 	  (uint32_t ctx_id, uint32_t id, const struct gfxstream_blob_args *args,                   \
 	   const struct iovec *iov, uint32_t n_iov, const struct gfxstream_handle *handle))        \
 	X(int, export_blob, (uint32_t id, struct gfxstream_handle * handle))                       \
-	X(int, resource_map_info, (uint32_t id, uint32_t *map_info))                               \
+	X(int, resource_map_info, (uint32_t id, uint32_t * map_info))                              \
 	X(int, create_fence, (const struct gfxstream_fence *fence))
 
 struct gfxstream_library {
-#define X(type, name, arguments) type (*name) arguments;
+#define X(type, name, arguments) type(*name) arguments;
 	GFXSTREAM_LIBRARY_FUNCTIONS(X)
 #undef X
 };

@@ -59,8 +59,8 @@ static struct gfxstream_resource *find(struct renderer *r, uint32_t id)
 void gfxstream_resource_free(void *data)
 {
 	struct gfxstream_resource *resource = data;
-
 	frame_unref(resource->frame);
+	gfxstream_pipe_unref(resource->pipe);
 	if (resource->fd >= 0) {
 		close(resource->fd);
 	}
@@ -144,18 +144,17 @@ enum gpu_resp gfxstream_resource_check(const struct resource_desc *desc,
 	return GPU_RESP_OK_NODATA;
 }
 
-/* What the library has to copy through is as large as the resource, once more. */
 uint64_t gfxstream_resource_estimate(const struct resource_desc *desc, enum gfxstream_kind kind)
 {
-	return 2 * count_bytes(desc, kind) + (kind == GFXSTREAM_PIPE ? PIPE_BYTES : PICTURE_BYTES);
+	return count_bytes(desc, kind) + (kind == GFXSTREAM_PIPE ? PIPE_BYTES : PICTURE_BYTES);
 }
 
 static uint32_t format_2d(uint32_t format)
 {
 	return format == VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM ||
-			       format == VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM ?
-		       VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM :
-		       VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM;
+			       format == VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
+		       ? VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM
+		       : VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM;
 }
 
 static struct gfxstream_resource_args args_of(uint32_t id, const struct resource_desc *desc)
@@ -190,15 +189,45 @@ static bool create_in_library(const struct gfxstream_resource *resource)
 	int error = gfxstream_library.resource_create(&args, NULL, 0);
 
 	if (error != 0) {
-		log_debug("res %u: refused (%d): target %u format %u bind 0x%x %ux%u",
-			  resource->id, error, args.target, args.format, args.bind, args.width,
-			  args.height);
+		log_debug("res %u: refused (%d): target %u format %u bind 0x%x %ux%u", resource->id,
+			  error, args.target, args.format, args.bind, args.width, args.height);
 		return false;
 	}
 	if (resource->texel_bytes != 0 && !gfxstream_make_room(resource)) {
 		gfxstream_library.resource_unref(resource->id);
 		return false;
 	}
+	return true;
+}
+
+static struct gfxstream_resource describe(uint32_t id, const struct resource_desc *desc,
+					  enum gfxstream_kind kind, struct quota *quota)
+{
+	struct gfxstream_resource resource = {
+		.id = id,
+		.kind = kind,
+		.desc = *desc,
+		.texel_bytes = kind == GFXSTREAM_PICTURE
+				       ? gfxstream_texel_bytes(args_of(id, desc).format)
+				       : 1,
+		.quota = quota,
+		.fd = -1,
+	};
+
+	resource.pixman_format = picture_format(&resource);
+	return resource;
+}
+
+/* For the driver's memory, and for what the library copies through. */
+static bool charge(struct gfxstream_resource *resource)
+{
+	uint64_t size = gfxstream_resource_estimate(&resource->desc, resource->kind) +
+			gfxstream_room_bytes(resource);
+
+	if (quota_charge(resource->quota, size) != QUOTA_OK) {
+		return false;
+	}
+	resource->charged_bytes = size;
 	return true;
 }
 
@@ -215,23 +244,15 @@ enum gpu_resp gfxstream_resource_create(struct renderer *r, uint32_t id,
 	if (find(r, id) != NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	uint64_t size = gfxstream_resource_estimate(desc, kind);
-	if (quota_charge(r->quota, size) != QUOTA_OK) {
+	if (g_hash_table_contains(gfxstream->spoiled_ids, GUINT_TO_POINTER(id))) {
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	struct gfxstream_resource *resource = g_new(struct gfxstream_resource, 1);
-	*resource = (struct gfxstream_resource){
-		.id = id,
-		.kind = kind,
-		.desc = *desc,
-		.texel_bytes = kind == GFXSTREAM_PICTURE ?
-				       gfxstream_texel_bytes(args_of(id, desc).format) :
-				       1,
-		.quota = r->quota,
-		.charged_bytes = size,
-		.fd = -1,
-	};
-	resource->pixman_format = picture_format(resource);
+	*resource = describe(id, desc, kind, r->quota);
+	if (!charge(resource)) {
+		gfxstream_resource_free(resource);
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
 	if (!create_in_library(resource)) {
 		gfxstream_resource_free(resource);
 		/* Of a 2D resource only the size can be a reason. */

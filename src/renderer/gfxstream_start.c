@@ -23,6 +23,9 @@
 /* Of a window that there is not. */
 #define WINDOW_WIDTH 1280
 #define WINDOW_HEIGHT 1024
+#define MIN_CAPSET_BYTES 16
+/* As all versions have it. */
+#define DEFAULT_RING_BYTES (12288 + (1 << 20))
 #define SELF_TEST_TIMEOUT_US (5 * 1000 * 1000)
 /* No fence of a device's has this number. */
 #define SELF_TEST_ID UINT64_C(0xfeedfacecafe0001)
@@ -104,8 +107,8 @@ static int check_host(const struct renderer_options *options, uint32_t *flags)
 {
 	int error = check_vulkan(options, flags);
 
-	return error == 0 && (*flags & GFXSTREAM_USE_GLES) != 0 ? host_check_egl("gfxstream") :
-								  error;
+	return error == 0 && (*flags & GFXSTREAM_USE_GLES) != 0 ? host_check_egl("gfxstream")
+								: error;
 }
 
 /* A display that there is may be out of reach: a sandbox leaves no socket to it. */
@@ -196,6 +199,15 @@ static int start_library(const struct renderer_options *options, uint32_t flags)
 	return error;
 }
 
+/* The second word and the third of a capset: how long a ring is, and its buffer. */
+static uint64_t ask_ring_bytes(uint32_t capset_id, uint32_t size_bytes)
+{
+	g_autofree uint32_t *words = g_malloc0(MAX(size_bytes, MIN_CAPSET_BYTES));
+
+	gfxstream_library.fill_caps(capset_id, 0, words);
+	return words[1] > 0 && words[2] > 0 ? (uint64_t)words[1] + words[2] : DEFAULT_RING_BYTES;
+}
+
 static void add_capset(struct gfxstream *gfxstream, uint32_t id)
 {
 	struct renderer_caps *caps = &gfxstream->base.caps;
@@ -208,6 +220,7 @@ static void add_capset(struct gfxstream *gfxstream, uint32_t id)
 	}
 	caps->capsets[caps->n_capsets++] =
 		(struct renderer_capset){ .id = id, .max_size_bytes = size_bytes };
+	gfxstream->ring_bytes = MAX(gfxstream->ring_bytes, ask_ring_bytes(id, size_bytes));
 }
 
 /* In the order in which guests of other back-ends find them. */

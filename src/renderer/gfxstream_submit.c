@@ -14,7 +14,8 @@
 
 /* Pictures of a context that no blob was made of yet. */
 #define MAX_PENDING 1024
-
+/* Pictures that nobody can be rid of. */
+#define MAX_SPOILED 1024
 static uint32_t word(const uint8_t *command, size_t index)
 {
 	uint32_t value;
@@ -23,14 +24,21 @@ static uint32_t word(const uint8_t *command, size_t index)
 	return value;
 }
 
-static bool is_of_ring(struct gfxstream *gfxstream, const uint8_t *command)
+/* The library ends the process for one that is shorter than it thinks. */
+static struct gfxstream_resource *find_ring(struct gfxstream *gfxstream, const uint8_t *command)
 {
-	const struct gfxstream_resource *resource =
-		gfxstream_resource_find(gfxstream, word(command, 1));
+	struct gfxstream_resource *resource = gfxstream_resource_find(gfxstream, word(command, 1));
 
-	return resource != NULL && resource->is_ring;
+	return resource != NULL && resource->is_ring ? resource : NULL;
 }
 
+/* One more for the same ring would be one that nobody can be rid of. */
+static bool is_new_ring(struct gfxstream *gfxstream, const uint8_t *command)
+{
+	const struct gfxstream_resource *ring = find_ring(gfxstream, command);
+
+	return ring != NULL && !ring->has_thread;
+}
 static struct resource_desc describe(const struct gfxstream_create_3d *create)
 {
 	return (struct resource_desc){
@@ -55,14 +63,20 @@ static struct gfxstream_create_3d read_create(const uint8_t *command)
 	return create;
 }
 
-/* A picture as any other that a guest asks for, of a name that is free. */
-static bool is_sound_picture(const struct gfxstream_context *context, const uint8_t *command)
+/*
+ * A picture as any other that a guest asks for, of a name that is free. Only
+ * Vulkan has memory for one that others can have; without, the library would
+ * make it, and forget it.
+ */
+static bool is_sound_picture(const struct gfxstream *gfxstream,
+			     const struct gfxstream_context *context, const uint8_t *command)
 {
 	const struct gfxstream_create_3d create = read_create(command);
 	const struct resource_desc desc = describe(&create);
 	enum gfxstream_kind kind;
-
-	return create.blob_id != 0 &&
+	return (gfxstream->flags & GFXSTREAM_USE_VK) != 0 &&
+	       g_hash_table_size(gfxstream->spoiled_ids) < MAX_SPOILED && create.blob_id != 0 &&
+	       create.blob_id <= UINT32_MAX &&
 	       gfxstream_resource_check(&desc, &kind) == GPU_RESP_OK_NODATA &&
 	       kind != GFXSTREAM_PIPE && g_hash_table_size(context->pending) < MAX_PENDING &&
 	       !g_hash_table_contains(context->pending, &create.blob_id);
@@ -82,13 +96,29 @@ static bool is_sound(struct gfxstream *gfxstream, const struct gfxstream_context
 {
 	switch (word(command, 0)) {
 	case GFXSTREAM_OP_CONTEXT_CREATE:
+		return is_new_ring(gfxstream, command);
 	case GFXSTREAM_OP_CONTEXT_PING:
 	case GFXSTREAM_OP_CONTEXT_PING_WITH_RESPONSE:
-		return is_of_ring(gfxstream, command);
+		return find_ring(gfxstream, command) != NULL;
 	case GFXSTREAM_OP_RESOURCE_CREATE_3D:
-		return is_sound_picture(context, command);
+		return is_sound_picture(gfxstream, context, command);
 	default:
 		return true;
+	}
+}
+
+static void note_effect(struct gfxstream *gfxstream, const struct gfxstream_context *context,
+			const uint8_t *command)
+{
+	switch (word(command, 0)) {
+	case GFXSTREAM_OP_CONTEXT_CREATE:
+		find_ring(gfxstream, command)->has_thread = true;
+		break;
+	case GFXSTREAM_OP_RESOURCE_CREATE_3D:
+		remember_picture(context, command);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -107,9 +137,7 @@ static enum gpu_resp run(struct gfxstream *gfxstream, const struct gfxstream_con
 			  word(gfxstream->command, 0), error);
 		return GPU_RESP_ERR_UNSPEC;
 	}
-	if (word(gfxstream->command, 0) == GFXSTREAM_OP_RESOURCE_CREATE_3D) {
-		remember_picture(context, gfxstream->command);
-	}
+	note_effect(gfxstream, context, gfxstream->command);
 	return GPU_RESP_OK_NODATA;
 }
 

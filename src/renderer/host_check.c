@@ -32,8 +32,7 @@ int host_check_egl(const char *who)
 	if (symbol != NULL) {
 		extensions = query(NULL, EGL_EXTENSIONS_QUERY);
 	}
-	bool has_driver =
-		extensions != NULL && strstr(extensions, "EGL_EXT_platform_base") != NULL;
+	bool has_driver = extensions != NULL && strstr(extensions, "EGL_EXT_platform_base") != NULL;
 
 	dlclose(egl);
 	if (!has_driver) {

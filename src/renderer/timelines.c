@@ -153,8 +153,8 @@ bool timelines_report(struct timelines *timelines, struct renderer *r)
 	}
 	g_autoptr(GArray) signalled = steal_signalled(timelines);
 	for (guint i = 0; i < signalled->len; i++) {
-		is_progress |= settle(timelines, r,
-				      &g_array_index(signalled, struct renderer_fence, i));
+		is_progress |=
+			settle(timelines, r, &g_array_index(signalled, struct renderer_fence, i));
 	}
 	return is_progress;
 }

@@ -21,7 +21,7 @@ char *mock_gfxstream_path(void)
 uint32_t mock_gfxstream_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, const uint32_t *args,
 			    uint32_t n_args)
 {
-	uint32_t words[MAX_WORDS] = {opcode};
+	uint32_t words[MAX_WORDS] = { opcode };
 
 	g_assert_cmpuint(n_args, <, MAX_WORDS);
 	if (n_args > 0) {

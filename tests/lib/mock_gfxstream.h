@@ -7,8 +7,8 @@
  * may: it sleeps, dies, holds fences back, has memory that nobody can map.
  *
  * MOCK_GFXSTREAM_INIT is what becomes of stream_renderer_init(): "hang", "abort", "crash",
- * "fail", "no-fence" (it starts, and signals nothing), "tame" (it starts, and no guest can end it, or
- * have it wait).
+ * "fail", "no-fence" (it starts, and signals nothing), "tame" (it starts, and no guest can end it,
+ * or have it wait).
  *
  * A command for a context is the opcode, then arguments, one word each. Those that have a result
  * put it into the pixels of a resource, which a guest can read back.
@@ -36,9 +36,11 @@ enum mock_gfxstream_opcode {
 	MOCK_GFX_GET_PID,
 	/* ctx, ring (-1: the one that is no ring's), how; see enum mock_gfxstream_fences */
 	MOCK_GFX_FENCES,
-	/* the same: what was held back is signalled, and from now on each fence inside of the call */
+	/* the same: what was held back is signalled, and from now on each fence inside of the call
+	 */
 	MOCK_GFX_RELEASE,
-	/* blob_id, kind, value: memory that a blob can be made of, once; see enum mock_gfxstream_memory */
+	/* blob_id, kind, value: memory that a blob can be made of, once; see enum
+	   mock_gfxstream_memory */
 	MOCK_GFX_MEMORY,
 	/* blob's resource, word, resource: what is there, in its first pixel */
 	MOCK_GFX_BLOB_READ,
@@ -55,15 +57,15 @@ enum mock_gfxstream_opcode {
 enum mock_gfxstream_fences {
 	MOCK_GFX_FENCES_INSIDE, /* of the call that makes it */
 	MOCK_GFX_FENCES_THREAD, /* from a thread, as it comes */
-	MOCK_GFX_FENCES_HOLD,   /* not until it is released */
+	MOCK_GFX_FENCES_HOLD,	/* not until it is released */
 	MOCK_GFX_FENCES_TWICE,
 	MOCK_GFX_FENCES_LIES, /* with each come some that never were */
 };
 
 enum mock_gfxstream_memory {
 	MOCK_GFX_MEMORY_SHM,
-	MOCK_GFX_MEMORY_OPAQUE,	 /* as Mesa's software Vulkan makes it: value is where data begin */
-	MOCK_GFX_MEMORY_TYPE,	 /* value: the descriptor's type */
+	MOCK_GFX_MEMORY_OPAQUE, /* as Mesa's software Vulkan makes it: value is where data begin */
+	MOCK_GFX_MEMORY_TYPE,	/* value: the descriptor's type */
 	MOCK_GFX_MEMORY_MAP_INFO,     /* value: what is said of its caching */
 	MOCK_GFX_MEMORY_SHORT,	      /* value: bytes that the file is too short by */
 	MOCK_GFX_MEMORY_PIPE,	      /* the descriptor is a pipe's */
@@ -76,6 +78,7 @@ enum mock_gfxstream_failure {
 	MOCK_GFX_FAIL_CONTEXT,
 	MOCK_GFX_FAIL_FENCE,
 	MOCK_GFX_FAIL_TRANSFER,
+	MOCK_GFX_FAIL_PICTURE, /* a blob of one: there is none, and the picture stays */
 };
 
 struct vgpu;

@@ -26,7 +26,8 @@
 /* Owned by the caller; ends the test as skipped where there is none. */
 static char *find_library(void)
 {
-	static const char *const names[] = {"libgfxstream_backend.so.0", "libgfxstream_backend.so"};
+	static const char *const names[] = { "libgfxstream_backend.so.0",
+					     "libgfxstream_backend.so" };
 	const char *path = g_getenv("GFXSTREAM_LIBRARY");
 
 	if (path && *path) {
@@ -50,15 +51,16 @@ static char *find_library(void)
 static struct rig *make_rig(const char *capsets, const char *const *more)
 {
 	g_autofree char *library = find_library();
-	const char *args[MAX_ARGS] = {"--capset", capsets, "--hostmem", "64M",
-				      "--gfxstream-library", library};
+	const char *args[MAX_ARGS] = {
+		"--capset", capsets, "--hostmem", "64M", "--gfxstream-library", library
+	};
 	size_t n = 6;
 
 	for (; more && *more; more++) {
 		args[n++] = *more;
 	}
 	return rig_create(
-		&(struct rig_options){.mode = "gfxstream", .args = args, .has_window = true});
+		&(struct rig_options){ .mode = "gfxstream", .args = args, .has_window = true });
 }
 
 static struct rig *make_gles(void)
@@ -110,8 +112,8 @@ static bool has_ended(void *data)
 static void test_vulkan(const void *mode)
 {
 	g_autofree char *library = find_library();
-	const char *const args[] = {"--capset", "gfxstream-vulkan", "--gfxstream-library", library,
-				    NULL};
+	const char *const args[] = { "--capset", "gfxstream-vulkan", "--gfxstream-library", library,
+				     NULL };
 	struct daemon *daemon = daemon_start("gfxstream", args);
 
 	(void)mode;
@@ -148,14 +150,14 @@ struct format {
 static void test_formats(const void *mode)
 {
 	static const struct format formats[] = {
-		{VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 2, 1, 0},
-		{VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, 2, 1, 0},
-		{VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, 1, 2, 3},
-		{VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, 1, 2, 3},
-		{VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, 0, 1, 2},
-		{VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, 3, 2, 1},
-		{VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, 3, 2, 1},
-		{VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 0, 1, 2},
+		{ VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 2, 1, 0 },
+		{ VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, 2, 1, 0 },
+		{ VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, 1, 2, 3 },
+		{ VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, 1, 2, 3 },
+		{ VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, 0, 1, 2 },
+		{ VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, 3, 2, 1 },
+		{ VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, 3, 2, 1 },
+		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 0, 1, 2 },
 	};
 	const uint32_t width = 61, height = 37;
 	struct rig *rig = make_gles();
@@ -217,9 +219,9 @@ static void test_parts(const void *mode)
 /* There and back in each format that has a size, whole and in part. */
 static void test_round_trips(const void *mode)
 {
-	static const uint32_t formats[] = {1, 2, 67, 134};
+	static const uint32_t formats[] = { 1, 2, 67, 134 };
 	struct rig *rig = make_gles();
-	const struct virtio_gpu_box all = {0, 0, 0, 64, 64, 1}, part = {9, 5, 0, 20, 30, 1};
+	const struct virtio_gpu_box all = { 0, 0, 0, 64, 64, 1 }, part = { 9, 5, 0, 20, 30, 1 };
 
 	(void)mode;
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_GLES, "test"));
@@ -257,10 +259,10 @@ static void test_round_trips(const void *mode)
 
 static uint32_t create_blob(struct rig *rig, uint32_t id, uint64_t blob_id, uint64_t size_bytes)
 {
-	const struct vgpu_blob blob = {.mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
-				       .flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
-				       .blob_id = blob_id,
-				       .size_bytes = size_bytes};
+	const struct vgpu_blob blob = { .mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
+					.flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+					.blob_id = blob_id,
+					.size_bytes = size_bytes };
 
 	rig->vgpu->next_hdr.ctx_id = CTX;
 	return vgpu_resource_create_blob(rig->vgpu, id, &blob);
@@ -284,7 +286,7 @@ static void test_ring(const void *mode)
 	window_read(window, (4 << 20) + size - 4, &seen, sizeof(seen));
 	g_assert_cmphex(seen, ==, value);
 	/* The host's end of it. */
-	const uint32_t create[] = {OP_RING_CREATE, 1}, ping[] = {OP_RING_PING, 1};
+	const uint32_t create[] = { OP_RING_CREATE, 1 }, ping[] = { OP_RING_PING, 1 };
 	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, 1));
 	g_assert_ok(vgpu_submit_3d(rig->vgpu, CTX, create, sizeof(create)));
 	g_assert_ok(vgpu_submit_3d(rig->vgpu, CTX, ping, sizeof(ping)));
@@ -298,7 +300,7 @@ static void test_ring(const void *mode)
 
 static void test_commands(const void *mode)
 {
-	static const uint32_t opcodes[] = {0, 1, 0x1000, 0x9001, 0xdead, UINT32_MAX};
+	static const uint32_t opcodes[] = { 0, 1, 0x1000, 0x9001, 0xdead, UINT32_MAX };
 	struct rig *rig = make_gles();
 
 	(void)mode;
@@ -313,15 +315,17 @@ static void test_commands(const void *mode)
 static struct vgpu_call *send_fenced(struct rig *rig, uint32_t ring, uint64_t id)
 {
 	struct virtio_gpu_ctx_resource cmd = {
-		.hdr = {.type = VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
-			.flags = VIRTIO_GPU_FLAG_FENCE |
-				 (ring != NO_RING ? VIRTIO_GPU_FLAG_INFO_RING_IDX : 0),
-			.fence_id = id,
-			.ctx_id = CTX,
-			.ring_idx = ring != NO_RING ? (uint8_t)ring : 0},
-		.resource_id = 1};
-	const struct vgpu_chain chain = {
-		.request = &cmd, .request_size = sizeof(cmd), .response_size = 24};
+		.hdr = { .type = VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE,
+			 .flags = VIRTIO_GPU_FLAG_FENCE |
+				  (ring != NO_RING ? VIRTIO_GPU_FLAG_INFO_RING_IDX : 0),
+			 .fence_id = id,
+			 .ctx_id = CTX,
+			 .ring_idx = ring != NO_RING ? (uint8_t)ring : 0 },
+		.resource_id = 1
+	};
+	const struct vgpu_chain chain = { .request = &cmd,
+					  .request_size = sizeof(cmd),
+					  .response_size = 24 };
 	struct vgpu_call *call = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
 
 	vgpu_kick(rig->vgpu, VGPU_CONTROL);
@@ -330,7 +334,7 @@ static struct vgpu_call *send_fenced(struct rig *rig, uint32_t ring, uint64_t id
 
 static void test_fences(const void *mode)
 {
-	static const uint32_t rings[] = {NO_RING, 0, 1, 2, 63};
+	static const uint32_t rings[] = { NO_RING, 0, 1, 2, 63 };
 	struct rig *rig = make_gles();
 	struct vgpu_call *calls[50];
 
@@ -358,7 +362,7 @@ static void test_fences(const void *mode)
 static uint32_t write_pipe(struct rig *rig, uint32_t id, const char *text)
 {
 	const struct virtio_gpu_resource_create_3d cmd = {
-		.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
+		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D },
 		.resource_id = id,
 		.format = R8,
 		.bind = BIND_CUSTOM,
@@ -367,7 +371,7 @@ static uint32_t write_pipe(struct rig *rig, uint32_t id, const char *text)
 		.depth = 1,
 		.array_size = 1,
 	};
-	const struct virtio_gpu_box box = {0, 0, 0, (uint32_t)strlen(text) + 1, 1, 1};
+	const struct virtio_gpu_box box = { 0, 0, 0, (uint32_t)strlen(text) + 1, 1, 1 };
 	uint64_t gpa = rig_backing(rig, NULL, PAGE);
 
 	strcpy(guestram_at(rig->ram, gpa, PAGE), text);

@@ -31,7 +31,7 @@
 #define OP_RING_CREATE 0x1001u
 #define OP_RING_PING 0x1002u
 #define OP_CREATE_3D 0xa003u
-
+#define RING_BYTES (12288u + (1u << 20))
 struct machine {
 	struct rig *rig;
 	struct vgpu *vgpu;     /* rig's */
@@ -53,12 +53,12 @@ static void begin(struct machine *machine)
 
 static struct machine make_machine_with(const char *const *args)
 {
-	struct machine machine = {0};
+	struct machine machine = { 0 };
 
 	/* Any Vulkan driver will do for a library that has none. */
 	g_setenv("VK_DRIVER_FILES", "/dev/null", TRUE);
 	machine.rig = rig_create(
-		&(struct rig_options){.mode = "gfxstream", .args = args, .has_window = true});
+		&(struct rig_options){ .mode = "gfxstream", .args = args, .has_window = true });
 	machine.vgpu = machine.rig->vgpu;
 	machine.window = machine.rig->frontend->window;
 	return machine;
@@ -66,7 +66,7 @@ static struct machine make_machine_with(const char *const *args)
 
 static struct machine make_machine(void)
 {
-	static const char *const args[] = {"--hostmem", "64M", "--max-crashes", "1000", NULL};
+	static const char *const args[] = { "--hostmem", "64M", "--max-crashes", "1000", NULL };
 
 	struct machine machine = make_machine_with(args);
 	g_assert_cmpuint(machine.rig->frontend->window_bytes, ==, WINDOW_BYTES);
@@ -86,12 +86,12 @@ static void end(struct machine *machine)
 }
 
 #define RUN(machine, opcode, ...)                                                                  \
-	mock_gfxstream_run((machine)->vgpu, CTX, opcode, (const uint32_t[]){__VA_ARGS__},          \
-			   sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+	mock_gfxstream_run((machine)->vgpu, CTX, opcode, (const uint32_t[]){ __VA_ARGS__ },        \
+			   sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
 
 static uint32_t result(struct machine *machine, uint32_t word)
 {
-	const struct virtio_gpu_box box = {0, 0, 0, N_RESULTS, 1, 1};
+	const struct virtio_gpu_box box = { 0, 0, 0, N_RESULTS, 1, 1 };
 
 	g_assert_ok(vgpu_transfer_from_host_3d(machine->vgpu, CTX, RESULTS, &box, 0, 0));
 	return machine->results[word];
@@ -131,14 +131,18 @@ static void check_failure(const char *const *args, const char *const *env, const
 /* Files of these names that are no libraries stand for none: the linker looks no further. */
 static void test_no_library(const void *mode)
 {
-	static const char *const args[] = {"-s", "@SOCKET@", "-g", "gfxstream", NULL};
-	static const char *const names[] = {"libgfxstream_backend.so.0", "libgfxstream_backend.so"};
-	static const char *const words[] = {"libgfxstream_backend.so.0",
-					    "libgfxstream_backend.so:", "Fedora", "Arch",
-					    "--gfxstream-library", NULL};
+	static const char *const args[] = { "-s", "@SOCKET@", "-g", "gfxstream", NULL };
+	static const char *const names[] = { "libgfxstream_backend.so.0",
+					     "libgfxstream_backend.so" };
+	static const char *const words[] = { "libgfxstream_backend.so.0",
+					     "libgfxstream_backend.so:",
+					     "Fedora",
+					     "Arch",
+					     "--gfxstream-library",
+					     NULL };
 	g_autofree char *dir = g_dir_make_tmp("proto-XXXXXX", NULL);
 	g_autofree char *path = g_strconcat("LD_LIBRARY_PATH=", dir, NULL);
-	const char *const env[] = {path, NULL};
+	const char *const env[] = { path, NULL };
 
 	(void)mode;
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -155,17 +159,17 @@ static void test_no_library(const void *mode)
 
 static void check_path_failure(const char *path, const char *word)
 {
-	const char *const args[] = {"-s", "@SOCKET@", "-g", "gfxstream", "--gfxstream-library",
-				    path, NULL};
-	const char *const words[] = {word, NULL};
+	const char *const args[] = { "-s", "@SOCKET@", "-g", "gfxstream", "--gfxstream-library",
+				     path, NULL };
+	const char *const words[] = { word, NULL };
 
 	check_failure(args, NULL, words);
 }
 
 static void test_wrong_library(const void *mode)
 {
-	g_autofree char *other = g_build_filename(g_getenv("OLD_VIRGLRENDERER"),
-						  "libvirglrenderer.so.1", NULL);
+	g_autofree char *other =
+		g_build_filename(g_getenv("OLD_VIRGLRENDERER"), "libvirglrenderer.so.1", NULL);
 
 	(void)mode;
 	check_path_failure("/nonexistent/gfxstream.so", "/nonexistent/gfxstream.so");
@@ -176,9 +180,9 @@ static void test_wrong_library(const void *mode)
 /* By its name, where the linker finds it. */
 static void test_by_name(const void *mode)
 {
-	static const char *const args[] = {"-s", "@SOCKET@", "-g", "gfxstream", NULL};
+	static const char *const args[] = { "-s", "@SOCKET@", "-g", "gfxstream", NULL };
 	g_autofree char *path = g_strconcat("LD_LIBRARY_PATH=", g_getenv("MOCK_GFXSTREAM"), NULL);
-	const char *const env[] = {path, NULL};
+	const char *const env[] = { path, NULL };
 
 	(void)mode;
 	struct daemon *daemon = daemon_spawn(args, env, -1);
@@ -193,10 +197,10 @@ static void check_start(const char *how, const char *word)
 {
 	g_autofree char *library = mock_gfxstream_path();
 	g_autofree char *variable = g_strconcat("MOCK_GFXSTREAM_INIT=", how, NULL);
-	const char *const args[] = {"-s", "@SOCKET@", "-g", "gfxstream", "--gfxstream-library",
-				    library, NULL};
-	const char *const env[] = {variable, NULL};
-	const char *const words[] = {word, NULL};
+	const char *const args[] = { "-s",    "@SOCKET@", "-g", "gfxstream", "--gfxstream-library",
+				     library, NULL };
+	const char *const env[] = { variable, NULL };
+	const char *const words[] = { word, NULL };
 
 	proto_let_signals_kill();
 	check_failure(args, env, words);
@@ -243,14 +247,15 @@ struct offer {
 static void test_capsets(const void *mode)
 {
 	static const struct offer offers[] = {
-		{{NULL}, {CAPSET_VULKAN, CAPSET_GLES}},
-		{{"--capset", "gfxstream-gles,gfxstream-vulkan"}, {CAPSET_VULKAN, CAPSET_GLES}},
-		{{"--capset", "gfxstream-gles"}, {CAPSET_GLES}},
-		{{"--capset", "gfxstream-vulkan"}, {CAPSET_VULKAN}},
-		{{"--use-gles", "false"}, {CAPSET_VULKAN}},
-		{{"--use-gles", "false", "--use-egl", "false"}, {CAPSET_VULKAN}},
-		{{"--capset", "gfxstream-vulkan", "--use-egl", "false"}, {CAPSET_VULKAN}},
-		{{"--use-surfaceless", "false"}, {CAPSET_VULKAN, CAPSET_GLES}},
+		{ { NULL }, { CAPSET_VULKAN, CAPSET_GLES } },
+		{ { "--capset", "gfxstream-gles,gfxstream-vulkan" },
+		  { CAPSET_VULKAN, CAPSET_GLES } },
+		{ { "--capset", "gfxstream-gles" }, { CAPSET_GLES } },
+		{ { "--capset", "gfxstream-vulkan" }, { CAPSET_VULKAN } },
+		{ { "--use-gles", "false" }, { CAPSET_VULKAN } },
+		{ { "--use-gles", "false", "--use-egl", "false" }, { CAPSET_VULKAN } },
+		{ { "--capset", "gfxstream-vulkan", "--use-egl", "false" }, { CAPSET_VULKAN } },
+		{ { "--use-surfaceless", "false" }, { CAPSET_VULKAN, CAPSET_GLES } },
 	};
 
 	(void)mode;
@@ -269,7 +274,8 @@ static void test_capsets(const void *mode)
 			g_assert_cmpuint(info.capset_max_size, ==, size_bytes);
 			g_assert_resp(vgpu_get_capset(machine.vgpu, info.capset_id, 0, size_bytes),
 				      VIRTIO_GPU_RESP_OK_CAPSET);
-			g_assert_cmpuint(machine.vgpu->last_response[24], ==, info.capset_id);
+			/* The mock's fourth word is the capset's number. */
+			g_assert_cmpuint(machine.vgpu->last_response[24 + 12], ==, info.capset_id);
 			g_assert_ok(vgpu_ctx_create(machine.vgpu, 10 + n, info.capset_id, "of it"));
 		}
 		proto_assert_error(vgpu_get_capset_info(machine.vgpu, n, &info));
@@ -334,14 +340,14 @@ static void test_without_pages(const void *mode)
 static void test_drawn(const void *mode)
 {
 	struct machine machine = make_machine();
-	const struct virtio_gpu_box part = {3, 2, 0, 5, 4, 1};
+	const struct virtio_gpu_box part = { 3, 2, 0, 5, 4, 1 };
 	g_autofree uint32_t *pixels = g_new(uint32_t, 64 * 64);
 	uint64_t gpa = rig_backing(machine.rig, NULL, 64 * 64 * 4);
 	uint32_t *there = guestram_at(machine.rig->ram, gpa, 64 * 64 * 4);
 
 	(void)mode;
-	g_assert_ok(vgpu_resource_create_3d(machine.vgpu, 1, FORMAT, BIND_RENDER_TARGET, 64, 64,
-					    0));
+	g_assert_ok(
+		vgpu_resource_create_3d(machine.vgpu, 1, FORMAT, BIND_RENDER_TARGET, 64, 64, 0));
 	g_assert_ok(vgpu_resource_attach_one(machine.vgpu, 1, gpa, 64 * 64 * 4));
 	g_assert_ok(vgpu_set_scanout(machine.vgpu, 0, 1, 0, 0, 64, 64));
 	g_assert_ok(RUN(&machine, MOCK_GFX_FILL, 1, 0x336699));
@@ -355,7 +361,30 @@ static void test_drawn(const void *mode)
 	for (uint32_t i = 0; i < 64 * 64; i++) {
 		bool is_inside = i % 64 >= 3 && i % 64 < 8 && i / 64 >= 2 && i / 64 < 6;
 		g_assert_cmphex(there[i], ==, is_inside ? 0x336699 : i);
+	} /* A part that the guest writes is that part, and not what lies between its rows. */
+	there[2 * 64 + 3] = 0x111111;
+	there[3 * 64 + 3] = 0x222222;
+	there[3 * 64 + 2] = 0x333333;
+	const struct virtio_gpu_box column = { 3, 2, 0, 1, 2, 1 };
+	g_assert_ok(RUN(&machine, MOCK_GFX_FILL, 1, 0x77));
+	g_assert_ok(vgpu_transfer_to_host_3d(machine.vgpu, CTX, 1, &column, 0, 0));
+	g_assert_ok(vgpu_resource_flush(machine.vgpu, 1, 0, 0, 64, 64));
+	for (uint32_t i = 0; i < 64 * 64; i++) {
+		pixels[i] = 0x77;
 	}
+	pixels[2 * 64 + 3] = 0x111111;
+	pixels[3 * 64 + 3] = 0x222222;
+	display_wait_pixels(machine.rig->display, 0, pixels, 64, 64);
+	/* Neither is it what was there before a context drew. */
+	g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, CTX, 1));
+	g_assert_ok(RUN(&machine, MOCK_GFX_FILL, 1, 0x88));
+	const struct virtio_gpu_box row = { 0, 2, 0, 64, 1, 1 };
+	g_assert_ok(vgpu_transfer_to_host_3d(machine.vgpu, CTX, 1, &row, 0, 0));
+	g_assert_ok(vgpu_resource_flush(machine.vgpu, 1, 0, 0, 64, 64));
+	for (uint32_t i = 0; i < 64 * 64; i++) {
+		pixels[i] = i / 64 == 2 ? there[i] & 0xffffff : 0x88;
+	}
+	display_wait_pixels(machine.rig->display, 0, pixels, 64, 64);
 	/* The damage and its rows. */
 	g_assert_ok(RUN(&machine, MOCK_GFX_FILL, 1, 0xaa));
 	g_assert_ok(vgpu_resource_flush(machine.vgpu, 1, 10, 10, 4, 4));
@@ -367,21 +396,20 @@ static void test_drawn(const void *mode)
 static void test_refused_copies(const void *mode)
 {
 	struct machine machine = make_machine();
-	const struct virtio_gpu_box all = {0, 0, 0, 64, 64, 1}, top = {0, 0, 0, 64, 2, 1};
+	const struct virtio_gpu_box all = { 0, 0, 0, 64, 64, 1 }, top = { 0, 0, 0, 64, 2, 1 };
 	uint64_t gpa = rig_backing(machine.rig, NULL, PAGE);
 
 	(void)mode;
-	g_assert_ok(vgpu_resource_create_3d(machine.vgpu, 1, FORMAT, BIND_RENDER_TARGET, 64, 64,
-					    0));
+	g_assert_ok(
+		vgpu_resource_create_3d(machine.vgpu, 1, FORMAT, BIND_RENDER_TARGET, 64, 64, 0));
 	g_assert_ok(vgpu_resource_attach_one(machine.vgpu, 1, gpa, PAGE));
 	/* A planar format, and one that is none. */
 	for (uint32_t id = 2; id <= 3; id++) {
 		g_assert_ok(vgpu_resource_create_3d(machine.vgpu, id, id == 2 ? 163 : 500,
 						    BIND_RENDER_TARGET, 64, 64, 0));
 		g_assert_ok(vgpu_resource_attach_one(machine.vgpu, id, gpa, PAGE));
-		g_assert_resp(
-			vgpu_transfer_to_host_3d(machine.vgpu, CTX, id, &top, 0, 0),
-			VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		g_assert_resp(vgpu_transfer_to_host_3d(machine.vgpu, CTX, id, &top, 0, 0),
+			      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 		g_assert_ok(vgpu_set_scanout(machine.vgpu, 0, id, 0, 0, 64, 64));
 		proto_assert_error(vgpu_resource_flush(machine.vgpu, id, 0, 0, 64, 64));
 	}
@@ -405,28 +433,28 @@ static void test_refused_resources(const void *mode)
 		uint32_t target, format, bind, width, height;
 		bool is_good;
 	} cases[] = {
-		{2, 1, BIND_RENDER_TARGET, 16384, 1, true},
-		{2, 1, BIND_RENDER_TARGET, 16385, 1, false},
-		{2, 1, BIND_RENDER_TARGET, 100000, 100000, false},
-		{2, 1, BIND_RENDER_TARGET, 0, 0, false},
-		{2, 1, BIND_RENDER_TARGET, 0, 8, false},
-		{2, 94, BIND_RENDER_TARGET, 16384, 16384, false},
-		{2, 512, BIND_RENDER_TARGET, 8, 8, false},
-		{9, 1, BIND_RENDER_TARGET, 8, 8, false},
-		{0, R8, BIND_LINEAR, 1 << 20, 1, true},
-		{0, R8, BIND_LINEAR, (1u << 30) + 1, 1, false},
-		{0, R8, BIND_LINEAR, UINT32_MAX, 2, false},
-		{0, R8, BIND_CUSTOM, 1 << 20, 1, true},
-		{0, R8, BIND_CUSTOM, 1 << 20, 2, false},
-		{0, 1, BIND_CUSTOM, 1 << 20, 1, false},
-		{0, R8, BIND_CUSTOM, UINT32_MAX, 1, false},
+		{ 2, 1, BIND_RENDER_TARGET, 16384, 1, true },
+		{ 2, 1, BIND_RENDER_TARGET, 16385, 1, false },
+		{ 2, 1, BIND_RENDER_TARGET, 100000, 100000, false },
+		{ 2, 1, BIND_RENDER_TARGET, 0, 0, false },
+		{ 2, 1, BIND_RENDER_TARGET, 0, 8, false },
+		{ 2, 94, BIND_RENDER_TARGET, 16384, 16384, false },
+		{ 2, 512, BIND_RENDER_TARGET, 8, 8, false },
+		{ 9, 1, BIND_RENDER_TARGET, 8, 8, false },
+		{ 0, R8, BIND_LINEAR, 1 << 20, 1, true },
+		{ 0, R8, BIND_LINEAR, (1u << 30) + 1, 1, false },
+		{ 0, R8, BIND_LINEAR, UINT32_MAX, 2, false },
+		{ 0, R8, BIND_CUSTOM, 1 << 20, 1, true },
+		{ 0, R8, BIND_CUSTOM, 1 << 20, 2, false },
+		{ 0, 1, BIND_CUSTOM, 1 << 20, 1, false },
+		{ 0, R8, BIND_CUSTOM, UINT32_MAX, 1, false },
 	};
 	struct machine machine = make_machine();
 
 	(void)mode;
 	for (uint32_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		const struct virtio_gpu_resource_create_3d cmd = {
-			.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
+			.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D },
 			.resource_id = 1 + i,
 			.target = cases[i].target,
 			.format = cases[i].format,
@@ -477,10 +505,15 @@ static void test_memory_bound(const void *mode)
 
 /* ---- pipes ---- */
 
-static uint32_t make_pipe(struct machine *machine, uint32_t id, const char *first_words)
+struct pipe {
+	uint32_t id;
+	void *bytes; /* its backing's, a page */
+};
+
+static struct pipe make_pipe(struct machine *machine, uint32_t id)
 {
 	const struct virtio_gpu_resource_create_3d cmd = {
-		.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
+		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D },
 		.resource_id = id,
 		.target = 0,
 		.format = R8,
@@ -490,32 +523,101 @@ static uint32_t make_pipe(struct machine *machine, uint32_t id, const char *firs
 		.depth = 1,
 		.array_size = 1,
 	};
-	const struct virtio_gpu_box box = {0, 0, 0, 16, 1, 1};
 	uint64_t gpa = rig_backing(machine->rig, NULL, PAGE);
 
-	strcpy(guestram_at(machine->rig->ram, gpa, PAGE), first_words);
 	g_assert_ok(vgpu_call(machine->vgpu, &cmd, sizeof(cmd), 24));
 	g_assert_ok(vgpu_resource_attach_one(machine->vgpu, id, gpa, PAGE));
 	g_assert_ok(vgpu_ctx_attach_resource(machine->vgpu, CTX, id));
-	return vgpu_transfer_to_host_3d(machine->vgpu, CTX, id, &box, 0, 0);
+	return (struct pipe){ id, guestram_at(machine->rig->ram, gpa, PAGE) };
+}
+
+static uint32_t write_pipe(struct machine *machine, const struct pipe *pipe, const void *bytes,
+			   uint32_t size_bytes)
+{
+	/* Not at the beginning, as a driver may have its words anywhere. */
+	const struct virtio_gpu_box box = { 8, 0, 0, size_bytes, 1, 1 };
+
+	memcpy((char *)pipe->bytes + 8, bytes, size_bytes);
+	return vgpu_transfer_to_host_3d(machine->vgpu, CTX, pipe->id, &box, 8, 0);
+}
+
+static uint32_t read_pipe(struct machine *machine, const struct pipe *pipe, uint32_t size_bytes)
+{
+	const struct virtio_gpu_box box = { 100, 0, 0, size_bytes, 1, 1 };
+
+	return vgpu_transfer_from_host_3d(machine->vgpu, CTX, pipe->id, &box, 100, 0);
+}
+
+static uint32_t name_pipe(struct machine *machine, const struct pipe *pipe, const char *name)
+{
+	return write_pipe(machine, pipe, name, (uint32_t)strlen(name) + 1);
 }
 
 static void test_pipe(const void *mode)
 {
 	struct machine machine = make_machine();
-	const struct virtio_gpu_box in = {0, 0, 0, 64, 1, 1}, out = {100, 0, 0, 64, 1, 1};
-	const struct virtio_gpu_box beyond = {PAGE - 1, 0, 0, 2, 1, 1};
+	const struct virtio_gpu_box beyond = { PAGE - 1, 0, 0, 2, 1, 1 };
+	struct pipe pipe = make_pipe(&machine, 1);
 
 	(void)mode;
-	g_assert_ok(make_pipe(&machine, 1, "pipe:opengles"));
-	g_assert_ok(vgpu_transfer_to_host_3d(machine.vgpu, CTX, 1, &in, 0, 0));
-	g_assert_ok(vgpu_transfer_from_host_3d(machine.vgpu, CTX, 1, &out, 0, 0));
+	g_assert_ok(name_pipe(&machine, &pipe, "pipe:opengles"));
+	g_assert_ok(write_pipe(&machine, &pipe, "0123456789", 10));
+	g_assert_ok(read_pipe(&machine, &pipe, 6));
+	proto_assert_mem((char *)pipe.bytes + 100, "012345", 6);
+	g_assert_ok(write_pipe(&machine, &pipe, "abc", 3));
+	g_assert_ok(read_pipe(&machine, &pipe, 7));
+	proto_assert_mem((char *)pipe.bytes + 100, "6789abc", 7);
 	proto_assert_error(vgpu_transfer_from_host_3d(machine.vgpu, CTX, 1, &beyond, 0, 0));
-	/* Gone with its context, and without. */
+	/* Another end of the same. */
+	struct pipe other = make_pipe(&machine, 2);
+	g_assert_ok(write_pipe(&machine, &other, "xyz", 3));
+	g_assert_ok(read_pipe(&machine, &pipe, 3));
+	/* Gone with its context, and before it. */
 	g_assert_ok(vgpu_resource_unref(machine.vgpu, 1));
-	g_assert_ok(make_pipe(&machine, 1, "pipe:opengles"));
 	g_assert_ok(vgpu_ctx_destroy(machine.vgpu, CTX));
-	g_assert_ok(vgpu_resource_unref(machine.vgpu, 1));
+	g_assert_ok(vgpu_resource_unref(machine.vgpu, 2));
+	end(&machine);
+}
+
+/* What the library would end the process for. */
+static void test_pipe_rules(const void *mode)
+{
+	static const char *const names[] = {
+		"",	    "pipe",   "pipe:", "pipe:refcount", "pipe:opengle", "pipe:openglesx",
+		"opengles", "no such"
+	};
+	const int32_t hundred = 100, other = 99;
+	struct machine machine = make_machine();
+	struct pipe pipe = make_pipe(&machine, 1);
+	g_autofree char *longer = g_strnfill(2000, 'p');
+
+	(void)mode;
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_assert_resp(name_pipe(&machine, &pipe, names[i]),
+			      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		g_assert_resp(read_pipe(&machine, &pipe, 8), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	}
+	g_assert_resp(name_pipe(&machine, &pipe, longer), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_ok(write_pipe(&machine, &pipe, "pipe:GLProcessPipe", 18));
+	g_assert_resp(write_pipe(&machine, &pipe, &other, 4),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_resp(write_pipe(&machine, &pipe, &hundred, 3),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_ok(write_pipe(&machine, &pipe, &hundred, 4));
+	g_assert_resp(write_pipe(&machine, &pipe, &hundred, 4),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_resp(read_pipe(&machine, &pipe, 7), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_ok(read_pipe(&machine, &pipe, 8));
+	g_assert_resp(read_pipe(&machine, &pipe, 8), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	/* One that is no context's. */
+	g_assert_ok(vgpu_ctx_create(machine.vgpu, OTHER_CTX, 0, "other"));
+	struct pipe lonely = make_pipe(&machine, 2);
+	g_assert_ok(vgpu_ctx_detach_resource(machine.vgpu, CTX, 2));
+	g_assert_resp(read_pipe(&machine, &lonely, 8), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	/* And a new context's is a new one. */
+	g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, OTHER_CTX, 2));
+	g_assert_resp(read_pipe(&machine, &lonely, 8), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_ok(name_pipe(&machine, &lonely, "pipe:opengles"));
 	end(&machine);
 }
 
@@ -532,20 +634,6 @@ static void check_lives_on(struct machine *machine, const uint32_t *pixels)
 	g_assert_ok(vgpu_resource_unref(rig->vgpu, RESULTS));
 	begin(machine);
 	g_assert_ok(RUN(machine, MOCK_GFX_NOP, 0));
-}
-
-static void test_unknown_pipe(const void *mode)
-{
-	proto_let_signals_kill();
-	struct machine machine = make_machine();
-	g_autofree uint32_t *pixels = rig_make_pattern(64, 64, 1);
-
-	(void)mode;
-	machine.rig->daemon->may_lose_processes = true;
-	rig_show_resource(machine.rig, 900, 0, 64, 64, pixels);
-	g_assert_resp(make_pipe(&machine, 1, "no such"), VIRTIO_GPU_RESP_ERR_UNSPEC);
-	check_lives_on(&machine, pixels);
-	end(&machine);
 }
 
 static void test_dies(const void *mode)
@@ -568,19 +656,22 @@ static void test_dies(const void *mode)
 static void test_silent_pipe(const void *mode)
 {
 	struct machine machine = make_machine();
-	const struct virtio_gpu_box box = {0, 0, 0, 64, 1, 1};
+	const struct virtio_gpu_box box = { 0, 0, 0, 64, 1, 1 };
 	const struct virtio_gpu_transfer_host_3d cmd = {
-		.hdr = {.type = VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, .ctx_id = CTX},
+		.hdr = { .type = VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, .ctx_id = CTX },
 		.box = box,
-		.resource_id = 1};
-	const struct vgpu_chain chain = {
-		.request = &cmd, .request_size = sizeof(cmd), .response_size = 24};
+		.resource_id = 1
+	};
+	const struct vgpu_chain chain = { .request = &cmd,
+					  .request_size = sizeof(cmd),
+					  .response_size = 24 };
 	g_autofree uint32_t *pixels = rig_make_pattern(64, 64, 1);
 
 	(void)mode;
 	machine.rig->daemon->may_lose_processes = true;
 	rig_show_resource(machine.rig, 900, 0, 64, 64, pixels);
-	g_assert_ok(make_pipe(&machine, 1, "pipe:opengles"));
+	struct pipe pipe = make_pipe(&machine, 1);
+	g_assert_ok(name_pipe(&machine, &pipe, "pipe:opengles"));
 	struct vgpu_call *call = vgpu_submit(machine.vgpu, VGPU_CONTROL, &chain);
 	vgpu_kick(machine.vgpu, VGPU_CONTROL);
 	/* Meanwhile the front-end is served. */
@@ -637,7 +728,8 @@ static uint32_t create_blob(struct machine *machine, uint32_t id, uint32_t blob_
 			    uint64_t size_bytes)
 {
 	const struct vgpu_blob blob = {
-		.mem = HOST3D, .flags = MAPPABLE, .blob_id = blob_id, .size_bytes = size_bytes};
+		.mem = HOST3D, .flags = MAPPABLE, .blob_id = blob_id, .size_bytes = size_bytes
+	};
 
 	machine->vgpu->next_hdr.ctx_id = CTX;
 	return vgpu_resource_create_blob(machine->vgpu, id, &blob);
@@ -649,7 +741,7 @@ static void test_rings(const void *mode)
 	struct machine machine = make_machine();
 
 	(void)mode;
-	g_assert_ok(create_blob(&machine, 1, 0, 4 * PAGE));
+	g_assert_ok(create_blob(&machine, 1, 0, RING_BYTES));
 	g_assert_ok(RUN(&machine, MOCK_GFX_MEMORY, 7, MOCK_GFX_MEMORY_SHM, 0));
 	g_assert_ok(create_blob(&machine, 2, 7, PAGE));
 	for (uint32_t op = OP_RING_CREATE; op <= OP_RING_PING + 1; op++) {
@@ -662,7 +754,12 @@ static void test_rings(const void *mode)
 	}
 	g_assert_resp(RUN(&machine, OP_RING_PING, 1), VIRTIO_GPU_RESP_ERR_UNSPEC);
 	g_assert_ok(RUN(&machine, OP_RING_CREATE, 1));
+	/* A thread for each would be one too many. */
+	g_assert_resp(RUN(&machine, OP_RING_CREATE, 1), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	g_assert_ok(RUN(&machine, OP_RING_PING, 1));
+	/* One that is shorter than what is taken for granted of it is none. */
+	g_assert_ok(create_blob(&machine, 3, 0, RING_BYTES - 1));
+	g_assert_resp(RUN(&machine, OP_RING_CREATE, 3), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	g_assert_ok(RUN(&machine, MOCK_GFX_COUNT_RINGS, RESULTS, 1));
 	g_assert_cmpuint(result(&machine, 0), ==, 1);
 	g_assert_cmpuint(result(&machine, 1), ==, 2);
@@ -673,7 +770,8 @@ static void test_rings(const void *mode)
 	end(&machine);
 }
 
-static uint32_t create_3d(struct machine *machine, uint32_t width, uint32_t height, uint32_t blob_id)
+static uint32_t create_3d(struct machine *machine, uint32_t width, uint32_t height,
+			  uint32_t blob_id)
 {
 	/* Opcode, target, format, bind; padding and the name's upper half are 0. */
 	return RUN(machine, OP_CREATE_3D, 2, FORMAT, BIND_RENDER_TARGET, width, height, 1, 1, 0, 0,
@@ -683,7 +781,7 @@ static uint32_t create_3d(struct machine *machine, uint32_t width, uint32_t heig
 /* A picture that is a blob: asked for in a command, as sound as any other. */
 static void test_picture_blobs(const void *mode)
 {
-	const struct vgpu_layout layout = {FORMAT, 64, 64, 256, 0};
+	const struct vgpu_layout layout = { FORMAT, 64, 64, 256, 0 };
 	struct machine machine = make_machine();
 
 	(void)mode;
@@ -710,6 +808,21 @@ static void test_picture_blobs(const void *mode)
 	g_assert_cmpuint(n, >, 500);
 	g_assert_ok(create_blob(&machine, 2, 100, 64 * 64 * 4));
 	g_assert_ok(create_3d(&machine, 64, 64, 5000));
+	/* The library looks at one half of a name. */
+	const struct vgpu_blob far = { .mem = HOST3D,
+				       .blob_id = 5000 | UINT64_C(1) << 40,
+				       .size_bytes = 64 * 64 * 4 };
+	machine.vgpu->next_hdr.ctx_id = CTX;
+	g_assert_resp(vgpu_resource_create_blob(machine.vgpu, 3, &far),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	/* A picture of which it makes no blob it can't be rid of: its id is given to nobody. */
+	g_assert_ok(RUN(&machine, MOCK_GFX_FAIL_NEXT, MOCK_GFX_FAIL_PICTURE));
+	g_assert_resp(create_blob(&machine, 9, 101, 64 * 64 * 4),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_resp(vgpu_resource_create_2d(machine.vgpu, 9, FORMAT, 8, 8),
+		      VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	g_assert_resp(create_blob(&machine, 9, 0, PAGE), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	g_assert_ok(create_blob(&machine, 10, 102, 64 * 64 * 4));
 	end(&machine);
 }
 
@@ -806,11 +919,11 @@ static void test_map(const void *mode)
 static void test_no_such_memory(const void *mode)
 {
 	struct machine machine = make_machine();
-	const struct virtio_gpu_mem_entry entry = {rig_backing(machine.rig, NULL, PAGE), PAGE, 0};
-	const struct vgpu_blob both = {.mem = VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST,
-				       .size_bytes = PAGE,
-				       .entries = &entry,
-				       .n_entries = 1};
+	const struct virtio_gpu_mem_entry entry = { rig_backing(machine.rig, NULL, PAGE), PAGE, 0 };
+	const struct vgpu_blob both = { .mem = VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST,
+					.size_bytes = PAGE,
+					.entries = &entry,
+					.n_entries = 1 };
 
 	(void)mode;
 	/* The library says yes. */
@@ -840,34 +953,34 @@ static void test_kinds(const void *mode)
 		uint32_t kind, value;
 		uint32_t map_info; /* 0: it can't be mapped */
 	} kinds[] = {
-		{MOCK_GFX_MEMORY_SHM, 0, VIRTIO_GPU_MAP_CACHE_CACHED},
-		{MOCK_GFX_MEMORY_OPAQUE, PAGE, VIRTIO_GPU_MAP_CACHE_CACHED},
-		{MOCK_GFX_MEMORY_OPAQUE, 2 * PAGE, VIRTIO_GPU_MAP_CACHE_CACHED},
-		{MOCK_GFX_MEMORY_TYPE, 1, 0}, /* opaque, and no head */
-		{MOCK_GFX_MEMORY_TYPE, 2, VIRTIO_GPU_MAP_CACHE_CACHED},
-		{MOCK_GFX_MEMORY_TYPE, 3, 0},
-		{MOCK_GFX_MEMORY_TYPE, 5, 0},
-		{MOCK_GFX_MEMORY_TYPE, 0x50, 0},
-		{MOCK_GFX_MEMORY_TYPE, 0x01000000, 0},
-		{MOCK_GFX_MEMORY_MAP_INFO, VIRTIO_GPU_MAP_CACHE_UNCACHED,
-		 VIRTIO_GPU_MAP_CACHE_UNCACHED},
-		{MOCK_GFX_MEMORY_MAP_INFO, VIRTIO_GPU_MAP_CACHE_WC | 0x10, VIRTIO_GPU_MAP_CACHE_WC},
-		{MOCK_GFX_MEMORY_MAP_INFO, 0xf0, 0},
-		{MOCK_GFX_MEMORY_MAP_INFO, 9, 0},
-		{MOCK_GFX_MEMORY_SHORT, 1, 0},
-		{MOCK_GFX_MEMORY_SHORT, PAGE, 0},
-		{MOCK_GFX_MEMORY_PIPE, 0, 0},
-		{MOCK_GFX_MEMORY_UNEXPORTABLE, 0, 0},
+		{ MOCK_GFX_MEMORY_SHM, 0, VIRTIO_GPU_MAP_CACHE_CACHED },
+		{ MOCK_GFX_MEMORY_OPAQUE, PAGE, VIRTIO_GPU_MAP_CACHE_CACHED },
+		{ MOCK_GFX_MEMORY_OPAQUE, 2 * PAGE, VIRTIO_GPU_MAP_CACHE_CACHED },
+		{ MOCK_GFX_MEMORY_TYPE, 1, 0 }, /* opaque, and no head */
+		{ MOCK_GFX_MEMORY_TYPE, 2, VIRTIO_GPU_MAP_CACHE_CACHED },
+		{ MOCK_GFX_MEMORY_TYPE, 3, 0 },
+		{ MOCK_GFX_MEMORY_TYPE, 5, 0 },
+		{ MOCK_GFX_MEMORY_TYPE, 0x50, 0 },
+		{ MOCK_GFX_MEMORY_TYPE, 0x01000000, 0 },
+		{ MOCK_GFX_MEMORY_MAP_INFO, VIRTIO_GPU_MAP_CACHE_UNCACHED,
+		  VIRTIO_GPU_MAP_CACHE_UNCACHED },
+		{ MOCK_GFX_MEMORY_MAP_INFO, VIRTIO_GPU_MAP_CACHE_WC | 0x10,
+		  VIRTIO_GPU_MAP_CACHE_WC },
+		{ MOCK_GFX_MEMORY_MAP_INFO, 0xf0, 0 },
+		{ MOCK_GFX_MEMORY_MAP_INFO, 9, 0 },
+		{ MOCK_GFX_MEMORY_SHORT, 1, 0 },
+		{ MOCK_GFX_MEMORY_SHORT, PAGE, 0 },
+		{ MOCK_GFX_MEMORY_PIPE, 0, 0 },
+		{ MOCK_GFX_MEMORY_UNEXPORTABLE, 0, 0 },
 	};
 	struct machine machine = make_machine();
 
 	(void)mode;
 	for (uint32_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
-		struct virtio_gpu_resp_map_info info = {0};
+		struct virtio_gpu_resp_map_info info = { 0 };
 		uint32_t id = 1 + i;
 
-		g_assert_ok(
-			RUN(&machine, MOCK_GFX_MEMORY, 50 + i, kinds[i].kind, kinds[i].value));
+		g_assert_ok(RUN(&machine, MOCK_GFX_MEMORY, 50 + i, kinds[i].kind, kinds[i].value));
 		g_assert_ok(create_blob(&machine, id, 50 + i, 2 * PAGE));
 		uint32_t type = vgpu_resource_map_blob(machine.vgpu, id, 2 * i * PAGE);
 		memcpy(&info, machine.vgpu->last_response, sizeof(info));
@@ -916,14 +1029,15 @@ static void test_reset(const void *mode)
 	(void)mode;
 	for (unsigned int i = 0; i < 100; i++) {
 		g_assert_ok(vgpu_ctx_create(machine.vgpu, OTHER_CTX, CAPSET_GLES, "other"));
-		g_assert_ok(create_blob(&machine, 1, 0, 2 * PAGE));
+		g_assert_ok(create_blob(&machine, 1, 0, RING_BYTES));
 		g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, OTHER_CTX, 1));
 		g_assert_ok(RUN(&machine, OP_RING_CREATE, 1));
 		g_assert_ok(RUN(&machine, MOCK_GFX_MEMORY, 7, MOCK_GFX_MEMORY_SHM, 0));
 		g_assert_ok(create_blob(&machine, 2, 7, PAGE));
-		g_assert_ok(make_pipe(&machine, 3, "pipe:opengles"));
+		struct pipe pipe = make_pipe(&machine, 3);
+		g_assert_ok(name_pipe(&machine, &pipe, "pipe:opengles"));
 		map(&machine, 1, 0);
-		map(&machine, 2, 2 * PAGE);
+		map(&machine, 2, 4 << 20);
 		rig_reset(machine.rig, true);
 		begin(&machine);
 		if (i == 10) {
@@ -942,18 +1056,19 @@ static struct vgpu_call *send_fenced(struct machine *machine, uint32_t ctx, uint
 {
 	const uint32_t word = MOCK_GFX_NOP;
 	struct virtio_gpu_cmd_submit cmd = {
-		.hdr = {.type = VIRTIO_GPU_CMD_SUBMIT_3D,
-			.flags = VIRTIO_GPU_FLAG_FENCE |
-				 (ring != NO_RING ? VIRTIO_GPU_FLAG_INFO_RING_IDX : 0),
-			.fence_id = id,
-			.ctx_id = ctx,
-			.ring_idx = ring != NO_RING ? (uint8_t)ring : 0},
-		.size = sizeof(word)};
-	const struct vgpu_chain chain = {.request = &cmd,
-					 .request_size = sizeof(cmd),
-					 .payload = &word,
-					 .payload_size = sizeof(word),
-					 .response_size = 24};
+		.hdr = { .type = VIRTIO_GPU_CMD_SUBMIT_3D,
+			 .flags = VIRTIO_GPU_FLAG_FENCE |
+				  (ring != NO_RING ? VIRTIO_GPU_FLAG_INFO_RING_IDX : 0),
+			 .fence_id = id,
+			 .ctx_id = ctx,
+			 .ring_idx = ring != NO_RING ? (uint8_t)ring : 0 },
+		.size = sizeof(word)
+	};
+	const struct vgpu_chain chain = { .request = &cmd,
+					  .request_size = sizeof(cmd),
+					  .payload = &word,
+					  .payload_size = sizeof(word),
+					  .response_size = 24 };
 	struct vgpu_call *call = vgpu_submit(machine->vgpu, VGPU_CONTROL, &chain);
 
 	vgpu_kick(machine->vgpu, VGPU_CONTROL);
@@ -974,7 +1089,7 @@ static void set_fences(struct machine *machine, uint32_t ctx, uint32_t ring, uin
 /* However they come, each command is answered once, and in the order of its ring. */
 static void test_fences(const void *mode)
 {
-	static const uint32_t rings[] = {NO_RING, 0, 1, 2, 63, 255};
+	static const uint32_t rings[] = { NO_RING, 0, 1, 2, 63, 255 };
 	struct machine machine = make_machine();
 	struct vgpu_call *calls[40];
 	uint64_t id = UINT64_C(1) << 40;
@@ -1124,7 +1239,7 @@ int main(int argc, char **argv)
 	proto_add_gfxstream("picture", "refused", test_refused_resources);
 	proto_add_gfxstream("picture", "memory_bound", test_memory_bound);
 	proto_add_gfxstream("pipe", "work", test_pipe);
-	proto_add_gfxstream("pipe", "unknown", test_unknown_pipe);
+	proto_add_gfxstream("pipe", "rules", test_pipe_rules);
 	proto_add_gfxstream("pipe", "silent", test_silent_pipe);
 	proto_add_gfxstream("context", "dies", test_dies);
 	proto_add_gfxstream("context", "commands", test_commands);

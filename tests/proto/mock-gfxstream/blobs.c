@@ -29,7 +29,7 @@ static int make_pipe(void)
 /* Size, where the data begin, an id; and once more where they begin, in front of them. */
 static void write_head(int fd, uint64_t file_bytes, uint64_t offset)
 {
-	const uint64_t head[LAVAPIPE_HEAD_WORDS] = {file_bytes, offset, 1, 2};
+	const uint64_t head[LAVAPIPE_HEAD_WORDS] = { file_bytes, offset, 1, 2 };
 	uint8_t *file = mmap(NULL, offset, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (file == MAP_FAILED ||
@@ -100,11 +100,11 @@ static struct mock_resource *make_blob(uint32_t id, uint64_t size_bytes,
 	return blob;
 }
 
-int stream_renderer_create_blob(uint32_t ctx_id, uint32_t id, const struct gfxstream_blob_args *args,
-				const struct iovec *iov, uint32_t n_iov,
-				const struct gfxstream_handle *handle)
+int stream_renderer_create_blob(uint32_t ctx_id, uint32_t id,
+				const struct gfxstream_blob_args *args, const struct iovec *iov,
+				uint32_t n_iov, const struct gfxstream_handle *handle)
 {
-	static const struct mock_memory ring = {MOCK_GFX_MEMORY_SHM, 0};
+	static const struct mock_memory ring = { MOCK_GFX_MEMORY_SHM, 0, false };
 
 	mock_enter("create_blob");
 	struct mock_context *context = mock_find_context(ctx_id);
@@ -116,7 +116,10 @@ int stream_renderer_create_blob(uint32_t ctx_id, uint32_t id, const struct gfxst
 	uint64_t blob_id = args->blob_id;
 	const struct mock_memory *memory =
 		blob_id == 0 ? &ring : g_hash_table_lookup(context->memory, &blob_id);
-	if (memory) {
+	if (memory && memory->is_picture && mock_take_failure(MOCK_GFX_FAIL_PICTURE)) {
+		mock_burn_id(id);
+		g_hash_table_remove(context->memory, &blob_id);
+	} else if (memory) {
 		mock_add_resource(make_blob(id, args->size, memory));
 		g_hash_table_remove(context->memory, &blob_id);
 	}

@@ -53,8 +53,9 @@ static void signal_one(const struct gfxstream_fence *fence, uint32_t kind)
 {
 	g_mutex_lock(&fences.lock);
 	if (kind == MOCK_GFX_FENCES_LIES) {
-		call(&(struct gfxstream_fence){3, UINT64_MAX, fence->ctx_id + 1, fence->ring_idx});
-		call(&(struct gfxstream_fence){3, UINT64_MAX, fence->ctx_id, 77});
+		call(&(struct gfxstream_fence){ 3, UINT64_MAX, fence->ctx_id + 1,
+						fence->ring_idx });
+		call(&(struct gfxstream_fence){ 3, UINT64_MAX, fence->ctx_id, 77 });
 	}
 	call(fence);
 	if (kind == MOCK_GFX_FENCES_TWICE) {

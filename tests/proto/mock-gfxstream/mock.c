@@ -57,7 +57,7 @@ void mock_leave(void)
 
 void mock_log(uint32_t debug_type, const char *text)
 {
-	struct gfxstream_debug debug = {debug_type, text};
+	struct gfxstream_debug debug = { debug_type, text };
 
 	if (mock.on_debug) {
 		mock.on_debug(mock.user_data, &debug);
@@ -84,6 +84,7 @@ static void context_free(void *data)
 
 	g_hash_table_destroy(context->attached);
 	g_hash_table_destroy(context->memory);
+	mock_pipe_unref(context->pipe);
 	g_free(context);
 }
 
@@ -203,7 +204,9 @@ void stream_renderer_fill_caps(uint32_t set, uint32_t version, void *caps)
 	mock_enter("fill_caps");
 	contract(set == 3 || set == 8, "capset %u is not offered", set);
 	contract(version == 0, "version %u of a capset", version);
+	const uint32_t words[] = { 1, MOCK_RING_BYTES, MOCK_BUFFER_BYTES, set };
 	memset(caps, (int)set, set == 3 ? CAPSET_VULKAN_BYTES : CAPSET_GLES_BYTES);
+	memcpy(caps, words, sizeof(words));
 	mock_leave();
 }
 
@@ -222,26 +225,23 @@ int stream_renderer_context_create(uint32_t ctx_id, uint32_t name_bytes, const c
 
 		context->id = ctx_id;
 		context->attached = g_hash_table_new(NULL, NULL);
-		context->memory = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+		context->pipe = mock_pipe_create();
+		context->memory =
+			g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 		g_hash_table_insert(mock.contexts, GUINT_TO_POINTER(ctx_id), context);
 	}
 	mock_leave();
 	return error;
 }
 
-/* What is attached to it lives on. */
+/* What is attached to it would be complained of when it goes. */
 void stream_renderer_context_destroy(uint32_t ctx_id)
 {
-	GHashTableIter iter;
-	void *id;
-
 	mock_enter("context_destroy");
 	struct mock_context *context = mock_find_context(ctx_id);
 	contract(context != NULL, "there is no context %u", ctx_id);
-	g_hash_table_iter_init(&iter, context->attached);
-	while (g_hash_table_iter_next(&iter, &id, NULL)) {
-		mock_find_resource(GPOINTER_TO_UINT(id))->n_contexts--;
-	}
+	contract(g_hash_table_size(context->attached) == 0, "context %u goes, and has %u resources",
+		 ctx_id, g_hash_table_size(context->attached));
 	g_hash_table_remove(mock.contexts, GUINT_TO_POINTER(ctx_id));
 	mock_leave();
 }
@@ -256,6 +256,8 @@ void stream_renderer_ctx_attach_resource(int ctx_id, int id)
 	contract(g_hash_table_add(context->attached, GUINT_TO_POINTER((uint32_t)id)),
 		 "resource %u is attached", (uint32_t)id);
 	resource->n_contexts++;
+	mock_pipe_unref(resource->pipe);
+	resource->pipe = mock_pipe_ref(context->pipe);
 	mock_leave();
 }
 

@@ -15,6 +15,14 @@ GFXSTREAM_LIBRARY_FUNCTIONS(X)
 #undef X
 void stream_renderer_teardown(void);
 
+/* A context's, which resources that it has are ends of. */
+struct mock_pipe {
+	unsigned int refs;
+	bool is_process, is_stream; /* neither: it was not named yet */
+	bool is_confirmed, is_read;
+	GByteArray *bytes; /* of a stream: written, and not read yet */
+};
+
 enum mock_kind { MOCK_PICTURE, MOCK_BUFFER, MOCK_PIPE, MOCK_BLOB };
 
 struct mock_resource { /* owned by resources.c */
@@ -26,11 +34,10 @@ struct mock_resource { /* owned by resources.c */
 	uint8_t *room; /* to copy through, as long as what was attached */
 	uint64_t room_bytes;
 	unsigned int n_contexts; /* that it is attached to */
-	GByteArray *pipe;	 /* what was written, and not read yet */
-	bool is_pipe_named;
-	/* Of a blob. */
-	int fd;		   /* -1: it was given away, or there is none */
-	uint8_t *memory;   /* a mapping of size_bytes, from the blob's beginning on; or NULL */
+	struct mock_pipe *pipe;	 /* owned reference, or NULL */
+				 /* Of a blob. */
+	int fd;			 /* -1: it was given away, or there is none */
+	uint8_t *memory; /* a mapping of size_bytes, from the blob's beginning on; or NULL */
 	uint64_t size_bytes, mapping_bytes, offset_bytes;
 	uint32_t handle_type, map_info;
 	unsigned int n_rings, n_pings;
@@ -38,14 +45,18 @@ struct mock_resource { /* owned by resources.c */
 
 struct mock_context { /* owned by mock.c */
 	uint32_t id;
-	GHashTable *attached; /* set of resource ids */
-	GHashTable *memory;   /* blob_id -> struct mock_memory, owned */
+	GHashTable *attached;	/* set of resource ids */
+	GHashTable *memory;	/* blob_id -> struct mock_memory, owned */
+	struct mock_pipe *pipe; /* owned reference */
 };
 
 struct mock_memory {
 	uint32_t kind, value;
+	bool is_picture;
 };
 
+#define MOCK_RING_BYTES 12288u
+#define MOCK_BUFFER_BYTES (1u << 20)
 /* mock.c */
 #define contract(condition, ...)                                                                   \
 	do {                                                                                       \
@@ -69,6 +80,16 @@ struct mock_resource *mock_find_resource(uint32_t id);
 void mock_add_resource(struct mock_resource *consume_resource);
 /* A word of its texels; false: it has none there. */
 bool mock_store(uint32_t id, uint32_t word, uint32_t value);
+
+/* A picture that is nobody's: another of that id is more than the library bears. */
+void mock_burn_id(uint32_t id);
+
+/* pipes.c: what the real one ends the process for is a breach. */
+struct mock_pipe *mock_pipe_create(void);
+struct mock_pipe *mock_pipe_ref(struct mock_pipe *pipe);
+void mock_pipe_unref(struct mock_pipe *pipe);
+void mock_pipe_write(struct mock_pipe *pipe, const uint8_t *bytes, uint64_t length);
+void mock_pipe_read(struct mock_pipe *pipe, uint8_t *bytes_out, uint64_t length);
 
 /* blobs.c */
 void mock_blob_finish(struct mock_resource *resource);

@@ -26,10 +26,14 @@ static struct mock_resource *find_ring(const struct arguments *a)
 
 static int ring_create(const struct arguments *a)
 {
-	find_ring(a)->n_rings++;
+	struct mock_resource *ring = find_ring(a);
+
+	contract(ring->size_bytes >= MOCK_RING_BYTES + MOCK_BUFFER_BYTES, "a ring of %u bytes",
+		 (uint32_t)ring->size_bytes);
+	contract(ring->n_rings == 0, "two threads for one ring");
+	ring->n_rings++;
 	return 0;
 }
-
 static int ring_ping(const struct arguments *a)
 {
 	struct mock_resource *ring = find_ring(a);
@@ -48,11 +52,11 @@ static int count_rings(const struct arguments *a)
 		       : -EINVAL;
 }
 
-static int add_memory(struct mock_context *context, uint64_t blob_id, uint32_t kind, uint32_t value)
+static int add_memory(struct mock_context *context, uint64_t blob_id, uint32_t kind, uint32_t value,
+		      bool is_picture)
 {
 	struct mock_memory *memory = g_new(struct mock_memory, 1);
-
-	*memory = (struct mock_memory){kind, value};
+	*memory = (struct mock_memory){ kind, value, is_picture };
 	g_hash_table_insert(context->memory, g_memdup2(&blob_id, sizeof(blob_id)), memory);
 	return 0;
 }
@@ -66,7 +70,7 @@ static int create_3d(const struct arguments *a)
 		 "a picture that can't be");
 	contract(!g_hash_table_contains(a->context->memory, &create.blob_id),
 		 "a picture of a name that is taken");
-	return add_memory(a->context, create.blob_id, MOCK_GFX_MEMORY_SHM, 0);
+	return add_memory(a->context, create.blob_id, MOCK_GFX_MEMORY_SHM, 0, true);
 }
 
 static int nop(const struct arguments *a)
@@ -131,7 +135,7 @@ static int op_release(const struct arguments *a)
 
 static int op_memory(const struct arguments *a)
 {
-	return add_memory(a->context, a->words[0], a->words[1], a->words[2]);
+	return add_memory(a->context, a->words[0], a->words[1], a->words[2], false);
 }
 
 static int op_blob_read(const struct arguments *a)
@@ -173,25 +177,25 @@ static const struct {
 	uint32_t opcode;
 	int (*run)(const struct arguments *a);
 } ops[] = {
-	{GFXSTREAM_OP_CONTEXT_CREATE, ring_create},
-	{GFXSTREAM_OP_CONTEXT_PING, ring_ping},
-	{GFXSTREAM_OP_CONTEXT_PING_WITH_RESPONSE, ring_ping},
-	{GFXSTREAM_OP_RESOURCE_CREATE_3D, create_3d},
-	{MOCK_GFX_NOP, nop},
-	{MOCK_GFX_SLEEP, op_sleep},
-	{MOCK_GFX_DIE, op_die},
-	{MOCK_GFX_FAIL, op_fail},
-	{MOCK_GFX_LOG, op_log},
-	{MOCK_GFX_FILL, op_fill},
-	{MOCK_GFX_GET_PID, op_get_pid},
-	{MOCK_GFX_FENCES, op_fences},
-	{MOCK_GFX_RELEASE, op_release},
-	{MOCK_GFX_MEMORY, op_memory},
-	{MOCK_GFX_BLOB_READ, op_blob_read},
-	{MOCK_GFX_BLOB_WRITE, op_blob_write},
-	{MOCK_GFX_MEASURE, op_measure},
-	{MOCK_GFX_FAIL_NEXT, op_fail_next},
-	{MOCK_GFX_COUNT_RINGS, count_rings},
+	{ GFXSTREAM_OP_CONTEXT_CREATE, ring_create },
+	{ GFXSTREAM_OP_CONTEXT_PING, ring_ping },
+	{ GFXSTREAM_OP_CONTEXT_PING_WITH_RESPONSE, ring_ping },
+	{ GFXSTREAM_OP_RESOURCE_CREATE_3D, create_3d },
+	{ MOCK_GFX_NOP, nop },
+	{ MOCK_GFX_SLEEP, op_sleep },
+	{ MOCK_GFX_DIE, op_die },
+	{ MOCK_GFX_FAIL, op_fail },
+	{ MOCK_GFX_LOG, op_log },
+	{ MOCK_GFX_FILL, op_fill },
+	{ MOCK_GFX_GET_PID, op_get_pid },
+	{ MOCK_GFX_FENCES, op_fences },
+	{ MOCK_GFX_RELEASE, op_release },
+	{ MOCK_GFX_MEMORY, op_memory },
+	{ MOCK_GFX_BLOB_READ, op_blob_read },
+	{ MOCK_GFX_BLOB_WRITE, op_blob_write },
+	{ MOCK_GFX_MEASURE, op_measure },
+	{ MOCK_GFX_FAIL_NEXT, op_fail_next },
+	{ MOCK_GFX_COUNT_RINGS, count_rings },
 };
 
 /* A guest's stray words, which the real one would have read as part of a struct. */
@@ -205,12 +209,13 @@ static void check_padding(const uint8_t *command, uint32_t size_bytes)
 
 int mock_run(struct mock_context *context, const uint8_t *command, uint32_t size_bytes)
 {
-	struct arguments a = {.context = context, .bytes = command, .size_bytes = size_bytes};
+	struct arguments a = { .context = context, .bytes = command, .size_bytes = size_bytes };
 	uint32_t opcode;
 
 	check_padding(command, size_bytes);
 	memcpy(&opcode, command, sizeof(opcode));
-	memcpy(a.words, command + sizeof(opcode), MIN(sizeof(a.words), size_bytes - sizeof(opcode)));
+	memcpy(a.words, command + sizeof(opcode),
+	       MIN(sizeof(a.words), size_bytes - sizeof(opcode)));
 	for (size_t i = 0; i < G_N_ELEMENTS(ops); i++) {
 		bool is_wild = ops[i].run == op_die || ops[i].run == op_sleep;
 

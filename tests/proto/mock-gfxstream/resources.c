@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/*
- * Pictures, buffers and pipes, in plain memory. Each copy goes through room of the size of what was
- * attached, and a read fills all of it first, as the real one does; where that room is too small
- * the real one would read or write beyond it.
+/* * Pictures, buffers and pipes, in plain memory. Each copy goes through room of the size of what
+ * was attached; a read fills all of it first, and a write takes all of it, whatever part is copied.
+ * As the real one does: where that room is too small it would read or write beyond it.
  */
 #include "mock.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_BYTES (UINT64_C(1) << 30)
-#define PIPE_PREFIX "pipe:"
 
 static GHashTable *resources; /* id -> struct mock_resource, owned */
-
+static GHashTable *burnt;     /* set of ids; or NULL */
 static const uint32_t texel_bytes[][2] = {
-	{1, 4}, {2, 4}, {67, 4}, {134, 4}, {7, 2}, {16, 2}, {48, 2}, {64, 1}, {65, 2}, {66, 3}, {94, 8}, {126, 8},
+	{ 1, 4 },  { 2, 4 },  { 67, 4 }, { 134, 4 }, { 7, 2 },	{ 16, 2 },
+	{ 48, 2 }, { 64, 1 }, { 65, 2 }, { 66, 3 },  { 94, 8 }, { 126, 8 },
 };
 
 static void resource_free(void *data)
@@ -27,9 +24,7 @@ static void resource_free(void *data)
 	if (resource->kind == MOCK_BLOB) {
 		mock_blob_finish(resource);
 	}
-	if (resource->pipe) {
-		g_byte_array_unref(resource->pipe);
-	}
+	mock_pipe_unref(resource->pipe);
 	g_free(resource->texels);
 	g_free(resource->room);
 	g_free(resource);
@@ -46,6 +41,14 @@ void mock_add_resource(struct mock_resource *consume_resource)
 		resources = g_hash_table_new_full(NULL, NULL, NULL, resource_free);
 	}
 	g_hash_table_insert(resources, GUINT_TO_POINTER(consume_resource->id), consume_resource);
+}
+
+void mock_burn_id(uint32_t id)
+{
+	if (!burnt) {
+		burnt = g_hash_table_new(NULL, NULL);
+	}
+	g_hash_table_add(burnt, GUINT_TO_POINTER(id));
 }
 
 static uint64_t count_bytes(const struct mock_resource *resource)
@@ -95,6 +98,8 @@ int stream_renderer_resource_create(struct gfxstream_resource_args *args, struct
 	contract(args->handle != 0, "resource 0");
 	contract(mock_find_resource(args->handle) == NULL, "resource %u already exists",
 		 args->handle);
+	contract(!burnt || !g_hash_table_contains(burnt, GUINT_TO_POINTER(args->handle)),
+		 "picture %u already exists", args->handle);
 	contract(args->width > 0 && args->height > 0, "a resource of no size");
 	if (mock_take_failure(MOCK_GFX_FAIL_CREATE)) {
 		mock_leave();
@@ -109,9 +114,7 @@ int stream_renderer_resource_create(struct gfxstream_resource_args *args, struct
 	resource->fd = -1;
 	contract(count_bytes(resource) <= MAX_BYTES, "a resource of %" G_GUINT64_FORMAT " bytes",
 		 count_bytes(resource));
-	if (resource->kind == MOCK_PIPE) {
-		resource->pipe = g_byte_array_new();
-	} else {
+	if (resource->kind != MOCK_PIPE) {
 		resource->texels = g_malloc0(count_bytes(resource));
 	}
 	mock_add_resource(resource);
@@ -167,8 +170,8 @@ static void move(uint8_t *room, const struct iovec *iov, size_t n_iov, uint64_t 
 		}
 		at += iov[i].iov_len;
 	}
-	contract(at >= end, "a list of %" G_GUINT64_FORMAT " bytes to copy up to %" G_GUINT64_FORMAT,
-		 at, end);
+	contract(at >= end,
+		 "a list of %" G_GUINT64_FORMAT " bytes to copy up to %" G_GUINT64_FORMAT, at, end);
 }
 
 static struct mock_resource *check_transfer(uint32_t id, uint32_t level,
@@ -194,37 +197,6 @@ static struct mock_resource *check_transfer(uint32_t id, uint32_t level,
 	return resource;
 }
 
-/* It waits for what its other end has to say. */
-static void read_pipe(struct mock_resource *resource, uint64_t first, uint64_t length)
-{
-	while (resource->pipe->len < length) {
-		if (mock_is_tame()) {
-			g_byte_array_append(resource->pipe, (const uint8_t *)"", 1);
-		} else {
-			usleep(1000);
-		}
-	}
-	memcpy(resource->room + first, resource->pipe->data, length);
-	g_byte_array_remove_range(resource->pipe, 0, (guint)length);
-}
-
-/* Whose first words are no name that it knows ends the process, as with the real one. */
-static void write_pipe(struct mock_resource *resource, uint64_t first, uint64_t length)
-{
-	const uint8_t *bytes = resource->room + first;
-
-	if (!resource->is_pipe_named && !mock_is_tame()) {
-		if (length < strlen(PIPE_PREFIX) ||
-		    memcmp(bytes, PIPE_PREFIX, strlen(PIPE_PREFIX)) != 0) {
-			mock_log(GFXSTREAM_DEBUG_ERROR, "[Mock.cpp(3)] FATAL: unknown pipe");
-			abort();
-		}
-		resource->is_pipe_named = true;
-		return;
-	}
-	g_byte_array_append(resource->pipe, bytes, (guint)length);
-}
-
 int stream_renderer_transfer_read_iov(uint32_t id, uint32_t ctx_id, uint32_t level, uint32_t stride,
 				      uint32_t layer_stride, struct gfxstream_box *box,
 				      uint64_t offset, struct iovec *iov, int n_iov)
@@ -238,26 +210,18 @@ int stream_renderer_transfer_read_iov(uint32_t id, uint32_t ctx_id, uint32_t lev
 		mock_leave();
 		return -EINVAL;
 	}
+	if (resource->kind == MOCK_PIPE && !resource->pipe) {
+		mock_leave();
+		return -EINVAL;
+	}
 	if (resource->kind == MOCK_PIPE) {
-		read_pipe(resource, first, end - first);
+		mock_pipe_read(resource->pipe, resource->room + first, end - first);
 	} else {
 		memcpy(resource->room, resource->texels, count_bytes(resource));
 	}
 	move(resource->room, iov, (size_t)n_iov, first, end, false);
 	mock_leave();
 	return 0;
-}
-
-static void take_rows(struct mock_resource *resource, const struct gfxstream_box *box)
-{
-	size_t row_bytes = (size_t)resource->width * resource->texel_bytes;
-
-	for (uint32_t y = box->y; y < box->y + box->h; y++) {
-		size_t at = y * row_bytes + (size_t)box->x * resource->texel_bytes;
-
-		memcpy(resource->texels + at, resource->room + at,
-		       (size_t)box->w * resource->texel_bytes);
-	}
 }
 
 int stream_renderer_transfer_write_iov(uint32_t id, uint32_t ctx_id, int level, uint32_t stride,
@@ -274,11 +238,16 @@ int stream_renderer_transfer_write_iov(uint32_t id, uint32_t ctx_id, int level, 
 		mock_leave();
 		return -EINVAL;
 	}
+	if (resource->kind == MOCK_PIPE && !resource->pipe) {
+		mock_leave();
+		return -EINVAL;
+	}
 	move(resource->room, iov, n_iov, first, end, true);
 	if (resource->kind == MOCK_PIPE) {
-		write_pipe(resource, first, end - first);
+		mock_pipe_write(resource->pipe, resource->room + first, end - first);
 	} else {
-		take_rows(resource, box);
+		/* Whatever the part. */
+		memcpy(resource->texels, resource->room, count_bytes(resource));
 	}
 	mock_leave();
 	return 0;
