@@ -20,6 +20,8 @@
 
 /* Of the 16384 descriptors that this process may have; each is one. */
 #define MAX_BLOBS 8192
+/* For more the library ends the process. */
+#define MAX_RING_BYTES (16u << 20)
 /* A thread that draws what is in a ring, with an OpenGL context. */
 #define RING_BYTES (4u << 20)
 static bool find_bytes(int fd, uint32_t handle_type, uint64_t size_bytes, uint64_t *offset_out)
@@ -160,7 +162,8 @@ static enum gpu_resp create_of_host(struct gfxstream *gfxstream, uint32_t id,
 	uint64_t name = picture_name(desc);
 	g_hash_table_remove(context->pending, &name);
 	struct gfxstream_resource *resource = add(gfxstream, id, GFXSTREAM_BLOB, charge);
-	resource->is_ring = desc->blob_id == 0 && desc->size_bytes >= gfxstream->ring_bytes;
+	resource->is_ring = desc->blob_id == 0 && desc->size_bytes >= gfxstream->ring_bytes &&
+			    desc->size_bytes <= MAX_RING_BYTES;
 	resource->n_blobs = &gfxstream->n_blobs;
 	gfxstream->n_blobs++;
 	take_memory(resource, desc, map_info);

@@ -48,13 +48,13 @@ struct gfxstream_resource { /* owned by gfxstream.resources */
 	 */
 	bool is_shared;
 	struct gfxstream_pipe *pipe; /* owned reference: of the context that had it last */
-				     /* Of a blob: */
-	bool is_ring;		     /* a ring that a context's commands are in, and large enough */
-	bool has_thread;	     /* the library has one for it */
-	int fd;			     /* owned, or -1: others can't map it */
-	uint64_t offset_bytes;	     /* where in fd it begins */
-	uint32_t map_info;	     /* VIRTIO_GPU_MAP_CACHE_* */
-	unsigned int *n_blobs;	     /* gfxstream.n_blobs, which counts this one; or NULL */
+	/* Of a blob: */
+	bool is_ring;	       /* it can be one that a context's commands are in */
+	bool has_thread;       /* the library has one for it */
+	int fd;		       /* owned, or -1: others can't map it */
+	uint64_t offset_bytes; /* where in fd it begins */
+	uint32_t map_info;     /* VIRTIO_GPU_MAP_CACHE_* */
+	unsigned int *n_blobs; /* gfxstream.n_blobs, which counts this one; or NULL */
 };
 
 struct gfxstream {

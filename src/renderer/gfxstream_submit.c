@@ -24,7 +24,6 @@ static uint32_t word(const uint8_t *command, size_t index)
 	return value;
 }
 
-/* The library ends the process for one that is shorter than it thinks. */
 static struct gfxstream_resource *find_ring(struct gfxstream *gfxstream, const uint8_t *command)
 {
 	struct gfxstream_resource *resource = gfxstream_resource_find(gfxstream, word(command, 1));
@@ -32,12 +31,18 @@ static struct gfxstream_resource *find_ring(struct gfxstream *gfxstream, const u
 	return resource != NULL && resource->is_ring ? resource : NULL;
 }
 
-/* One more for the same ring would be one that nobody can be rid of. */
-static bool is_new_ring(struct gfxstream *gfxstream, const uint8_t *command)
+/*
+ * A ring gets a thread, which reads it until it is detached: so it has to be
+ * attached, or the thread would read on when the memory is gone. One more for
+ * the same ring would be one that nobody can be rid of.
+ */
+static bool is_new_ring(struct gfxstream *gfxstream, const struct gfxstream_context *context,
+			const uint8_t *command)
 {
 	const struct gfxstream_resource *ring = find_ring(gfxstream, command);
 
-	return ring != NULL && !ring->has_thread;
+	return ring != NULL && !ring->has_thread &&
+	       g_hash_table_contains(context->attached, GUINT_TO_POINTER(ring->id));
 }
 static struct resource_desc describe(const struct gfxstream_create_3d *create)
 {
@@ -96,7 +101,7 @@ static bool is_sound(struct gfxstream *gfxstream, const struct gfxstream_context
 {
 	switch (word(command, 0)) {
 	case GFXSTREAM_OP_CONTEXT_CREATE:
-		return is_new_ring(gfxstream, command);
+		return is_new_ring(gfxstream, context, command);
 	case GFXSTREAM_OP_CONTEXT_PING:
 	case GFXSTREAM_OP_CONTEXT_PING_WITH_RESPONSE:
 		return find_ring(gfxstream, command) != NULL;

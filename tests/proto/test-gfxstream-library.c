@@ -287,8 +287,12 @@ static void test_ring(const void *mode)
 	g_assert_cmphex(seen, ==, value);
 	/* The host's end of it. */
 	const uint32_t create[] = { OP_RING_CREATE, 1 }, ping[] = { OP_RING_PING, 1 };
+	g_assert_resp(vgpu_submit_3d(rig->vgpu, CTX, create, sizeof(create)),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, 1));
 	g_assert_ok(vgpu_submit_3d(rig->vgpu, CTX, create, sizeof(create)));
+	g_assert_resp(vgpu_submit_3d(rig->vgpu, CTX, create, sizeof(create)),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	g_assert_ok(vgpu_submit_3d(rig->vgpu, CTX, ping, sizeof(ping)));
 	/* With a ring that lives. */
 	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, CTX));
@@ -359,11 +363,19 @@ static void test_fences(const void *mode)
 
 /* ---- life ---- */
 
-static uint32_t write_pipe(struct rig *rig, uint32_t id, const char *text)
+/* The end of a pipe that a guest has: a resource, and its page. */
+struct pipe {
+	struct rig *rig;
+	uint8_t *bytes;
+};
+
+#define PIPE_ID 500u
+
+static struct pipe make_pipe(struct rig *rig)
 {
 	const struct virtio_gpu_resource_create_3d cmd = {
 		.hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D },
-		.resource_id = id,
+		.resource_id = PIPE_ID,
 		.format = R8,
 		.bind = BIND_CUSTOM,
 		.width = PAGE,
@@ -371,35 +383,139 @@ static uint32_t write_pipe(struct rig *rig, uint32_t id, const char *text)
 		.depth = 1,
 		.array_size = 1,
 	};
-	const struct virtio_gpu_box box = { 0, 0, 0, (uint32_t)strlen(text) + 1, 1, 1 };
 	uint64_t gpa = rig_backing(rig, NULL, PAGE);
 
-	strcpy(guestram_at(rig->ram, gpa, PAGE), text);
 	g_assert_ok(vgpu_call(rig->vgpu, &cmd, sizeof(cmd), 24));
-	g_assert_ok(vgpu_resource_attach_one(rig->vgpu, id, gpa, PAGE));
-	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, id));
-	return vgpu_transfer_to_host_3d(rig->vgpu, CTX, id, &box, 0, 0);
+	g_assert_ok(vgpu_resource_attach_one(rig->vgpu, PIPE_ID, gpa, PAGE));
+	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, PIPE_ID));
+	return (struct pipe){ rig, guestram_at(rig->ram, gpa, PAGE) };
 }
 
-/* The library ends the process for a name that it does not know; the guest keeps its screen. */
-static void test_unknown_pipe(const void *mode)
+static uint32_t write_pipe(const struct pipe *pipe, const void *bytes, uint32_t size_bytes)
 {
-	g_autofree uint32_t *pixels = rig_make_pattern(64, 64, 1);
+	const struct virtio_gpu_box box = { 0, 0, 0, size_bytes, 1, 1 };
+
+	memcpy(pipe->bytes, bytes, size_bytes);
+	return vgpu_transfer_to_host_3d(pipe->rig->vgpu, CTX, PIPE_ID, &box, 0, 0);
+}
+
+static uint32_t name_pipe(const struct pipe *pipe, const char *name)
+{
+	return write_pipe(pipe, name, (uint32_t)strlen(name) + 1);
+}
+
+/* One call of a stream: what it is, its arguments, and the words that it answers with. */
+static const uint32_t *call(const struct pipe *pipe, uint32_t opcode, const uint32_t *args,
+			    uint32_t n_args, uint32_t n_answers)
+{
+	const struct virtio_gpu_box box = { 0, 0, 0, n_answers * 4, 1, 1 };
+	uint32_t words[64] = { opcode, (2 + n_args) * 4 };
+
+	g_assert_cmpuint(n_args, <=, G_N_ELEMENTS(words) - 2);
+	memcpy(words + 2, args, n_args * sizeof(uint32_t));
+	g_assert_ok(write_pipe(pipe, words, words[1]));
+	if (n_answers > 0) {
+		g_assert_ok(vgpu_transfer_from_host_3d(pipe->rig->vgpu, CTX, PIPE_ID, &box, 0, 0));
+	}
+	return (const uint32_t *)(void *)pipe->bytes;
+}
+
+#define CALL(pipe, opcode, n_answers, ...)                                                         \
+	call(pipe, opcode, (const uint32_t[]){ __VA_ARGS__ },                                      \
+	     sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t), n_answers)
+
+/* Of the library's protocols of streams: EGL's and windows', then OpenGL ES 2's. */
+enum {
+	RC_CHOOSE_CONFIG = 10006,
+	RC_CREATE_CONTEXT = 10008,
+	RC_CREATE_WINDOW = 10010,
+	RC_SET_WINDOW_PICTURE = 10015,
+	RC_FLUSH_WINDOW = 10016,
+	RC_MAKE_CURRENT = 10017,
+	GL_CLEAR = 2063,
+	GL_CLEAR_COLOR = 2064,
+	GL_GET_ERROR = 2108,
+};
+
+#define ATTRIBUTES 0x3040, 4, 0x3033, 5, 0x3024, 8, 0x3023, 8, 0x3022, 8, 0x3021, 8, 0x3038
+
+static uint32_t float_word(float value)
+{
+	uint32_t word;
+
+	memcpy(&word, &value, sizeof(word));
+	return word;
+}
+
+/* A window that the picture is of, and a context that draws there. */
+static void make_window(const struct pipe *pipe, uint32_t picture)
+{
+	static const uint32_t attributes[] = { ATTRIBUTES };
+	const uint32_t size = sizeof(attributes);
+	const uint32_t flags = 0;
+
+	g_assert_ok(write_pipe(pipe, &flags, sizeof(flags)));
+	uint32_t config = CALL(pipe, RC_CHOOSE_CONFIG, 2, size, ATTRIBUTES, size, 4, 1)[0];
+	uint32_t context = CALL(pipe, RC_CREATE_CONTEXT, 1, config, 0, 2)[0];
+	uint32_t window = CALL(pipe, RC_CREATE_WINDOW, 1, config, 64, 64)[0];
+	g_test_message("config %u, context %u, window %u", config, context, window);
+	CALL(pipe, RC_SET_WINDOW_PICTURE, 0, window, picture);
+	g_assert_cmpuint(CALL(pipe, RC_MAKE_CURRENT, 1, context, window, window)[0], ==, 1);
+	CALL(pipe, GL_CLEAR_COLOR, 0, float_word(1), float_word(0.5f), 0, float_word(1));
+	CALL(pipe, GL_CLEAR, 0, 0x4000);
+	g_assert_cmphex(call(pipe, GL_GET_ERROR, NULL, 0, 1)[0], ==, 0);
+	CALL(pipe, RC_FLUSH_WINDOW, 1, window);
+}
+
+/* A guest's OpenGL ES, by the pipe: pixels are what was drawn, on the display and read back. */
+static void test_draw(const void *mode)
+{
+	struct rig *rig = make_gles();
+	const struct virtio_gpu_box all = { 0, 0, 0, 64, 64, 1 };
+	uint64_t gpa = rig_backing(rig, NULL, 64 * 64 * 4);
+	const uint8_t *there = guestram_at(rig->ram, gpa, 64 * 64 * 4);
 
 	(void)mode;
-	proto_let_signals_kill();
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_GLES, "test"));
+	g_assert_ok(vgpu_resource_create_3d(rig->vgpu, 70, VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM,
+					    BIND_RENDER_TARGET, 64, 64, 0));
+	g_assert_ok(vgpu_resource_attach_one(rig->vgpu, 70, gpa, 64 * 64 * 4));
+	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, 70));
+	struct pipe pipe = make_pipe(rig);
+	g_assert_ok(name_pipe(&pipe, "pipe:opengles"));
+	make_window(&pipe, 70);
+	g_assert_ok(vgpu_transfer_from_host_3d(rig->vgpu, CTX, 70, &all, 0, 0));
+	for (uint32_t i = 0; i < 64 * 64; i++) {
+		g_assert_cmpuint(there[4 * i], ==, 255);
+		g_assert_true(there[4 * i + 1] == 127 || there[4 * i + 1] == 128);
+		g_assert_cmpuint(there[4 * i + 2], ==, 0);
+	}
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 70, 0, 0, 64, 64));
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, 70, 0, 0, 64, 64));
+	display_wait_pixel(rig->display, 0, 63, 63, UINT32_C(255) << 16 | (uint32_t)there[1] << 8);
+	end(rig);
+}
+
+/* What the library would end the process for does not get there. */
+static void test_pipe_rules(const void *mode)
+{
+	const int32_t wrong = 99, right = 100;
+	const struct virtio_gpu_box box = { 0, 0, 0, 8, 1, 1 };
 	struct rig *rig = make_gles();
-	rig->daemon->may_lose_processes = true;
-	rig_show_resource(rig, 900, 0, 64, 64, pixels);
+
+	(void)mode;
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_GLES, "test"));
-	uint32_t type = write_pipe(rig, 1, "pipe:nosuchthing");
-	g_test_message("answered 0x%x", type);
+	struct pipe pipe = make_pipe(rig);
+	proto_assert_error(vgpu_transfer_from_host_3d(rig->vgpu, CTX, PIPE_ID, &box, 0, 0));
+	proto_assert_error(name_pipe(&pipe, "pipe:nosuchthing"));
+	g_assert_ok(name_pipe(&pipe, "pipe:GLProcessPipe"));
+	proto_assert_error(write_pipe(&pipe, &wrong, sizeof(wrong)));
+	g_assert_ok(write_pipe(&pipe, &right, sizeof(right)));
+	proto_assert_error(write_pipe(&pipe, &right, sizeof(right)));
+	g_assert_ok(vgpu_transfer_from_host_3d(rig->vgpu, CTX, PIPE_ID, &box, 0, 0));
+	proto_assert_error(vgpu_transfer_from_host_3d(rig->vgpu, CTX, PIPE_ID, &box, 0, 0));
 	rig_assert_serves(rig);
-	vgpu_ctx_destroy(rig->vgpu, CTX);
-	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_GLES, "test"));
-	g_assert_ok(vgpu_resource_flush(rig->vgpu, 900, 0, 0, 64, 64));
-	display_wait_pixels(rig->display, 0, pixels, 64, 64);
-	rig_destroy(rig);
+	end(rig);
 }
 
 /* All of a guest's goes, and its ids with it; then the next guest has a library of its own. */
@@ -415,7 +531,8 @@ static void test_life(const void *mode)
 		display_wait_pixels(rig->display, 0, pixels, 64, 64);
 		g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_GLES, "test"));
 		g_assert_ok(create_blob(rig, 2, 0, 12288 + (1 << 20)));
-		g_assert_ok(write_pipe(rig, 3, "pipe:opengles"));
+		struct pipe pipe = make_pipe(rig);
+		g_assert_ok(name_pipe(&pipe, "pipe:opengles"));
 		g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, 1));
 		rig_reset(rig, true);
 	}
@@ -446,7 +563,8 @@ int main(int argc, char **argv)
 	proto_add_gfxstream("library", "ring", test_ring);
 	proto_add_gfxstream("library", "commands", test_commands);
 	proto_add_gfxstream("library", "fences", test_fences);
-	proto_add_gfxstream("library", "unknown_pipe", test_unknown_pipe);
+	proto_add_gfxstream("library", "draw", test_draw);
+	proto_add_gfxstream("library", "pipe_rules", test_pipe_rules);
 	proto_add_gfxstream("library", "life", test_life);
 	return suite_run();
 }

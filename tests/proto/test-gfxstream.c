@@ -753,18 +753,24 @@ static void test_rings(const void *mode)
 			      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	}
 	g_assert_resp(RUN(&machine, OP_RING_PING, 1), VIRTIO_GPU_RESP_ERR_UNSPEC);
+	/* Not of a context that does not have it. */
+	g_assert_resp(RUN(&machine, OP_RING_CREATE, 1), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, CTX, 1));
 	g_assert_ok(RUN(&machine, OP_RING_CREATE, 1));
 	/* A thread for each would be one too many. */
 	g_assert_resp(RUN(&machine, OP_RING_CREATE, 1), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	g_assert_ok(RUN(&machine, OP_RING_PING, 1));
-	/* One that is shorter than what is taken for granted of it is none. */
-	g_assert_ok(create_blob(&machine, 3, 0, RING_BYTES - 1));
-	g_assert_resp(RUN(&machine, OP_RING_CREATE, 3), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	/* One that is shorter than what is taken for granted of it is none. */ g_assert_ok(
+		create_blob(&machine, 3, 0, RING_BYTES - 1));
+	g_assert_ok(create_blob(&machine, 4, 0, (16 << 20) + 1));
+	for (uint32_t id = 3; id <= 4; id++) {
+		g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, CTX, id));
+		g_assert_resp(RUN(&machine, OP_RING_CREATE, id),
+			      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	}
 	g_assert_ok(RUN(&machine, MOCK_GFX_COUNT_RINGS, RESULTS, 1));
 	g_assert_cmpuint(result(&machine, 0), ==, 1);
-	g_assert_cmpuint(result(&machine, 1), ==, 2);
-	/* A context goes with a ring that lives. */
-	g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, CTX, 1));
+	g_assert_cmpuint(result(&machine, 1), ==, 2); /* A context goes with a ring that lives. */
 	g_assert_ok(vgpu_ctx_destroy(machine.vgpu, CTX));
 	g_assert_ok(vgpu_resource_unref(machine.vgpu, 1));
 	end(&machine);
@@ -1031,6 +1037,7 @@ static void test_reset(const void *mode)
 		g_assert_ok(vgpu_ctx_create(machine.vgpu, OTHER_CTX, CAPSET_GLES, "other"));
 		g_assert_ok(create_blob(&machine, 1, 0, RING_BYTES));
 		g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, OTHER_CTX, 1));
+		g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, CTX, 1));
 		g_assert_ok(RUN(&machine, OP_RING_CREATE, 1));
 		g_assert_ok(RUN(&machine, MOCK_GFX_MEMORY, 7, MOCK_GFX_MEMORY_SHM, 0));
 		g_assert_ok(create_blob(&machine, 2, 7, PAGE));

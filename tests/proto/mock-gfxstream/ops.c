@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define N_ARGS 8u
-
+#define MAX_RING_BYTES (16u << 20)
 struct arguments {
 	struct mock_context *context;
 	const uint8_t *bytes; /* the whole command */
@@ -30,7 +30,11 @@ static int ring_create(const struct arguments *a)
 
 	contract(ring->size_bytes >= MOCK_RING_BYTES + MOCK_BUFFER_BYTES, "a ring of %u bytes",
 		 (uint32_t)ring->size_bytes);
+	contract(ring->size_bytes <= MAX_RING_BYTES, "a ring of %u bytes",
+		 (uint32_t)ring->size_bytes);
 	contract(ring->n_rings == 0, "two threads for one ring");
+	contract(g_hash_table_contains(a->context->attached, GUINT_TO_POINTER(ring->id)),
+		 "a ring that is not attached to its context");
 	ring->n_rings++;
 	return 0;
 }
