@@ -10,12 +10,15 @@
  *
  * gfxstream_library.c   its ABI, and how it gets into the process
  * gfxstream_start.c     how it is started, once, and what it offers then
- * gfxstream_resource.c  what it makes of arguments, and which of them it bears *
- * gfxstream_transfer.c  copies of pictures, buffers and pipes gfxstream_pipe.c      what a guest
- * may say to a pipe gfxstream_blob.c      memory that a guest can map gfxstream_context.c,
- * gfxstream_submit.c   contexts, and what they are sent gfxstream_fence.c     fences, and how its
- * threads reach ours gfxstream_log.c       its messages gfxstream_profile.c   what a sandbox has to
- * leave it
+ * gfxstream_resource.c  what it makes of arguments, and which of them it bears
+ * gfxstream_transfer.c  copies of pictures, buffers and pipes
+ * gfxstream_pipe.c      what a guest may say to a pipe
+ * gfxstream_read.c      pictures for displays
+ * gfxstream_blob.c      memory that a guest can map
+ * gfxstream_context.c, gfxstream_submit.c   contexts, and what they are sent
+ * gfxstream_fence.c     fences, and how its threads reach ours
+ * gfxstream_log.c       its messages
+ * gfxstream_profile.c   what a sandbox has to leave it
  *
  * What guests send through rings and pipes only it understands, and by that
  * they can still end the process: hence is_foreign.

@@ -24,6 +24,7 @@
 #define MAX_RING_BYTES (16u << 20)
 /* A thread that draws what is in a ring, with an OpenGL context. */
 #define RING_BYTES (4u << 20)
+
 static bool find_bytes(int fd, uint32_t handle_type, uint64_t size_bytes, uint64_t *offset_out)
 {
 	switch (handle_type) {
@@ -100,12 +101,14 @@ static const struct resource_desc *find_picture(const struct gfxstream_context *
 
 	return g_hash_table_lookup(context->pending, &name);
 }
+
 /* What a picture takes may be more than its size as a blob. */
 static uint64_t charge_of(const struct gfxstream_context *context, const struct blob_desc *desc)
 {
 	const struct resource_desc *picture = find_picture(context, desc);
 	uint64_t size =
 		picture != NULL ? gfxstream_resource_estimate(picture, GFXSTREAM_PICTURE) : 0;
+
 	return MAX(size, desc->size_bytes) + (desc->blob_id == 0 ? RING_BYTES : 0);
 }
 

@@ -48,6 +48,7 @@ struct gfxstream_resource { /* owned by gfxstream.resources */
 	 */
 	bool is_shared;
 	struct gfxstream_pipe *pipe; /* owned reference: of the context that had it last */
+
 	/* Of a blob: */
 	bool is_ring;	       /* it can be one that a context's commands are in */
 	bool has_thread;       /* the library has one for it */
@@ -138,10 +139,20 @@ uint32_t gfxstream_texel_bytes(uint32_t format);
 uint64_t gfxstream_room_bytes(const struct gfxstream_resource *resource);
 /* So that it has that, of a resource that it has. False: it refuses. */
 bool gfxstream_make_room(const struct gfxstream_resource *resource);
+/*
+ * One copy by the library. iov is a list in the layout of the whole resource, as
+ * long as to the end of rect at least. What is not whole rows takes, or gives,
+ * what is between them as well.
+ */
+enum gpu_resp gfxstream_copy(const struct gfxstream_resource *resource, uint32_t ctx_id,
+			     const struct rect *rect, struct iovec *iov, size_t n_iov,
+			     bool to_host);
 enum gpu_resp gfxstream_transfer_2d(struct renderer *r, uint32_t id, const struct rect *rect,
 				    uint64_t offset_bytes);
 enum gpu_resp gfxstream_transfer_3d(struct renderer *r, uint32_t id,
 				    const struct transfer_3d *transfer);
+
+/* gfxstream_read.c */
 enum gpu_resp gfxstream_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
 				      struct frame **frame_out);
 

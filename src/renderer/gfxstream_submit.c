@@ -16,6 +16,7 @@
 #define MAX_PENDING 1024
 /* Pictures that nobody can be rid of. */
 #define MAX_SPOILED 1024
+
 static uint32_t word(const uint8_t *command, size_t index)
 {
 	uint32_t value;
@@ -44,6 +45,7 @@ static bool is_new_ring(struct gfxstream *gfxstream, const struct gfxstream_cont
 	return ring != NULL && !ring->has_thread &&
 	       g_hash_table_contains(context->attached, GUINT_TO_POINTER(ring->id));
 }
+
 static struct resource_desc describe(const struct gfxstream_create_3d *create)
 {
 	return (struct resource_desc){
@@ -79,6 +81,7 @@ static bool is_sound_picture(const struct gfxstream *gfxstream,
 	const struct gfxstream_create_3d create = read_create(command);
 	const struct resource_desc desc = describe(&create);
 	enum gfxstream_kind kind;
+
 	return (gfxstream->flags & GFXSTREAM_USE_VK) != 0 &&
 	       g_hash_table_size(gfxstream->spoiled_ids) < MAX_SPOILED && create.blob_id != 0 &&
 	       create.blob_id <= UINT32_MAX &&

@@ -19,13 +19,9 @@
  */
 #include "renderer/gfxstream_internal.h"
 
-#include <pixman.h>
-#include <string.h>
-
 #include "util/checked.h"
 #include "util/iov.h"
 #include "util/log.h"
-#include "util/pixels.h"
 
 /* Pieces of the list that is attached. */
 #define ROOM_PIECE_BYTES (1u << 20)
@@ -126,9 +122,8 @@ bool gfxstream_make_room(const struct gfxstream_resource *resource)
 
 /* ---- one copy by the library ---- */
 
-/* iov is a list in the layout of the whole resource, to the end of rect at least. */
-static enum gpu_resp copy(const struct gfxstream_resource *resource, uint32_t ctx_id,
-			  const struct rect *rect, struct iovec *iov, size_t n_iov, bool to_host)
+enum gpu_resp gfxstream_copy(const struct gfxstream_resource *resource, uint32_t ctx_id,
+			     const struct rect *rect, struct iovec *iov, size_t n_iov, bool to_host)
 {
 	struct gfxstream_box box = { rect->x, rect->y, 0, rect->width, rect->height, 1 };
 	uint32_t stride = (uint32_t)row_bytes(resource);
@@ -154,7 +149,7 @@ struct scratch {
 	const struct gfxstream_resource *resource;
 	struct rect rows;
 	uint8_t *bytes;	   /* owned */
-	struct iovec *iov; /* owned: as copy() takes it, with nothing in front of them */
+	struct iovec *iov; /* owned: as gfxstream_copy() takes it, with nothing in front of them */
 	size_t n_iov;
 };
 
@@ -216,8 +211,8 @@ static bool scratch_move(struct scratch *scratch, const struct rect *rect, uint6
 
 static enum gpu_resp scratch_copy(struct scratch *scratch, uint32_t ctx_id, bool to_host)
 {
-	return copy(scratch->resource, ctx_id, &scratch->rows, scratch->iov, scratch->n_iov,
-		    to_host);
+	return gfxstream_copy(scratch->resource, ctx_id, &scratch->rows, scratch->iov,
+			      scratch->n_iov, to_host);
 }
 
 /* ---- copies in either direction ---- */
@@ -244,7 +239,7 @@ static enum gpu_resp fill_room(const struct gfxstream_resource *resource, uint32
 	uint8_t texel[MAX_TEXEL_BYTES];
 	struct iovec iov = { texel, sizeof(texel) };
 
-	return copy(resource, ctx_id, &one, &iov, 1, false);
+	return gfxstream_copy(resource, ctx_id, &one, &iov, 1, false);
 }
 
 static enum gpu_resp write_by_scratch(struct scratch *scratch, uint32_t ctx_id,
@@ -292,8 +287,8 @@ static enum gpu_resp copy_by_scratch(const struct gfxstream_resource *resource, 
 static enum gpu_resp copy_by_pages(const struct gfxstream_resource *resource, uint32_t ctx_id,
 				   const struct rect *rect, bool to_host)
 {
-	return copy(resource, ctx_id, rect, resource->backing->iov, resource->backing->n_iov,
-		    to_host);
+	return gfxstream_copy(resource, ctx_id, rect, resource->backing->iov,
+			      resource->backing->n_iov, to_host);
 }
 
 static enum gpu_resp copy_rect(const struct gfxstream_resource *resource, uint32_t ctx_id,
@@ -325,7 +320,7 @@ static enum gpu_resp write_words(const struct gfxstream_resource *resource, uint
 	}
 	if (scratch_move(&scratch, rect, rect->x, true) &&
 	    gfxstream_pipe_take(resource->pipe, scratch.bytes + rect->x, rect->width)) {
-		resp = copy(resource, ctx_id, rect, scratch.iov, scratch.n_iov, true);
+		resp = gfxstream_copy(resource, ctx_id, rect, scratch.iov, scratch.n_iov, true);
 	}
 	scratch_finish(&scratch);
 	return resp;
@@ -410,76 +405,4 @@ enum gpu_resp gfxstream_transfer_3d(struct renderer *r, uint32_t id,
 	}
 	return copy_rect(resource, transfer->ctx_id, &rect, place(resource, rect.x, rect.y),
 			 transfer->to_host);
-}
-
-/* ---- pictures ---- */
-
-static bool prepare_frame(struct gfxstream_resource *resource, const struct rect *rows)
-{
-	if (resource->frame != NULL) {
-		return frame_make_writable(&resource->frame, rows);
-	}
-	resource->frame =
-		frame_create(resource->quota, resource->desc.width, resource->desc.height);
-	return resource->frame != NULL;
-}
-
-/* Pixels of the library's format where the frame's are to be. */
-static bool convert_rows(const struct gfxstream_resource *resource, const struct rect *rows)
-{
-	g_autofree uint32_t *row = g_try_new(uint32_t, rows->width);
-
-	if (row == NULL) {
-		return false;
-	}
-	for (uint32_t y = rows->y; y < rows->y + rows->height; y++) {
-		uint32_t *pixels = frame_pixel(resource->frame, 0, y);
-
-		memcpy(row, pixels, rows->width * PIXEL_BYTES);
-		pixels_convert_row(pixels, row, (pixman_format_code_t)resource->pixman_format,
-				   rows->width);
-	}
-	return true;
-}
-
-/* Whole rows, as the library copies them anyway. */
-static enum gpu_resp read_rows(struct gfxstream_resource *resource, const struct rect *rows)
-{
-	struct frame *frame = resource->frame;
-	struct iovec iov = { frame->pixels, frame->stride_bytes * frame->height };
-	enum gpu_resp resp = copy(resource, 0, rows, &iov, 1, false);
-
-	if (resp == GPU_RESP_OK_NODATA && resource->pixman_format != PIXMAN_a8r8g8b8 &&
-	    !convert_rows(resource, rows)) {
-		resp = GPU_RESP_ERR_OUT_OF_MEMORY;
-	}
-	return resp;
-}
-
-enum gpu_resp gfxstream_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
-				      struct frame **frame_out)
-{
-	struct gfxstream_resource *resource = find(r, id);
-	enum gpu_resp resp = GPU_RESP_OK_NODATA;
-
-	if (resource == NULL) {
-		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	}
-	if (resource->pixman_format == 0 ||
-	    !rect_is_inside(damage, resource->desc.width, resource->desc.height)) {
-		return GPU_RESP_ERR_INVALID_PARAMETER;
-	}
-	const struct rect rows = { 0, damage->y, resource->desc.width, damage->height };
-	if (!prepare_frame(resource, &rows)) {
-		return GPU_RESP_ERR_OUT_OF_MEMORY;
-	}
-	if (!rect_is_empty(damage)) {
-		resp = read_rows(resource, &rows);
-	}
-	if (resp != GPU_RESP_OK_NODATA) {
-		frame_clear(resource->frame, &rows);
-		return resp;
-	}
-	*frame_out = frame_ref(resource->frame);
-	return GPU_RESP_OK_NODATA;
 }

@@ -38,6 +38,7 @@ static int ring_create(const struct arguments *a)
 	ring->n_rings++;
 	return 0;
 }
+
 static int ring_ping(const struct arguments *a)
 {
 	struct mock_resource *ring = find_ring(a);
