@@ -102,9 +102,7 @@ static int start_renderer(const char *name, struct renderer **renderer_out)
 		.use_gles = true,
 		.use_surfaceless = true,
 		/* With a library that draws nothing, what takes no EGL. */
-		.capset_mask = *FUZZ_LIBRARY != '\0' ?
-				       1u << RENDERER_CAPSET_GFXSTREAM_VULKAN :
-				       0,
+		.capset_mask = *FUZZ_LIBRARY != '\0' ? 1u << RENDERER_CAPSET_GFXSTREAM_VULKAN : 0,
 		.library = *FUZZ_LIBRARY != '\0' ? FUZZ_LIBRARY : NULL,
 	};
 

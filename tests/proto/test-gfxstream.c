@@ -760,8 +760,8 @@ static void test_rings(const void *mode)
 	/* A thread for each would be one too many. */
 	g_assert_resp(RUN(&machine, OP_RING_CREATE, 1), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	g_assert_ok(RUN(&machine, OP_RING_PING, 1));
-	/* One that is shorter than what is taken for granted of it is none. */ g_assert_ok(
-		create_blob(&machine, 3, 0, RING_BYTES - 1));
+	/* One that is shorter than what is taken for granted of it is none. */
+	g_assert_ok(create_blob(&machine, 3, 0, RING_BYTES - 1));
 	g_assert_ok(create_blob(&machine, 4, 0, (16 << 20) + 1));
 	for (uint32_t id = 3; id <= 4; id++) {
 		g_assert_ok(vgpu_ctx_attach_resource(machine.vgpu, CTX, id));
@@ -770,7 +770,8 @@ static void test_rings(const void *mode)
 	}
 	g_assert_ok(RUN(&machine, MOCK_GFX_COUNT_RINGS, RESULTS, 1));
 	g_assert_cmpuint(result(&machine, 0), ==, 1);
-	g_assert_cmpuint(result(&machine, 1), ==, 2); /* A context goes with a ring that lives. */
+	g_assert_cmpuint(result(&machine, 1), ==, 2);
+	/* A context goes with a ring that lives. */
 	g_assert_ok(vgpu_ctx_destroy(machine.vgpu, CTX));
 	g_assert_ok(vgpu_resource_unref(machine.vgpu, 1));
 	end(&machine);

@@ -9,6 +9,7 @@
 
 #define N_ARGS 8u
 #define MAX_RING_BYTES (16u << 20)
+
 struct arguments {
 	struct mock_context *context;
 	const uint8_t *bytes; /* the whole command */
