@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "renderer/memory_fd.h"
+#include "util/checked.h"
 #include "util/log.h"
 
 /* Of the 16384 descriptors that this process may have; each is one. */
@@ -102,14 +103,16 @@ static const struct resource_desc *find_picture(const struct gfxstream_context *
 	return g_hash_table_lookup(context->pending, &name);
 }
 
-/* What a picture takes may be more than its size as a blob. */
+/* What a picture takes may be more than its size as a blob; that can be any number. */
 static uint64_t charge_of(const struct gfxstream_context *context, const struct blob_desc *desc)
 {
 	const struct resource_desc *picture = find_picture(context, desc);
 	uint64_t size =
 		picture != NULL ? gfxstream_resource_estimate(picture, GFXSTREAM_PICTURE) : 0;
+	uint64_t sum;
 
-	return MAX(size, desc->size_bytes) + (desc->blob_id == 0 ? RING_BYTES : 0);
+	size = MAX(size, desc->size_bytes);
+	return checked_add_u64(size, desc->blob_id == 0 ? RING_BYTES : 0, &sum) ? sum : UINT64_MAX;
 }
 
 static struct gfxstream_resource *add(struct gfxstream *gfxstream, uint32_t id,
