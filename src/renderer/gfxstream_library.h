@@ -129,6 +129,10 @@ enum gfxstream_opcode {
 	GFXSTREAM_OP_CONTEXT_CREATE = 0x1001,		  /* resource */
 	GFXSTREAM_OP_CONTEXT_PING = 0x1002,		  /* resource */
 	GFXSTREAM_OP_CONTEXT_PING_WITH_RESPONSE = 0x1003, /* resource */
+	GFXSTREAM_OP_EXPORT_SYNC = 0x9000,		  /* OpenGL's */
+	GFXSTREAM_OP_EXPORT_SYNC_VK = 0xa000,		  /* device, fence */
+	GFXSTREAM_OP_IMPORT_SYNC_VK = 0xa001,		  /* the same */
+	GFXSTREAM_OP_EXPORT_QSRI_VK = 0xa002,		  /* image, when it can be shown */
 	GFXSTREAM_OP_RESOURCE_CREATE_3D = 0xa003,	  /* struct gfxstream_create_3d */
 };
 

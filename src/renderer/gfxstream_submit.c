@@ -110,6 +110,13 @@ static bool is_sound(struct gfxstream *gfxstream, const struct gfxstream_context
 		return find_ring(gfxstream, command) != NULL;
 	case GFXSTREAM_OP_RESOURCE_CREATE_3D:
 		return is_sound_picture(gfxstream, context, command);
+	/* Of an API that was not started: it ends the process, or never signals. */
+	case GFXSTREAM_OP_EXPORT_SYNC:
+		return (gfxstream->flags & GFXSTREAM_USE_GLES) != 0;
+	case GFXSTREAM_OP_EXPORT_SYNC_VK:
+	case GFXSTREAM_OP_IMPORT_SYNC_VK:
+	case GFXSTREAM_OP_EXPORT_QSRI_VK:
+		return (gfxstream->flags & GFXSTREAM_USE_VK) != 0;
 	default:
 		return true;
 	}
@@ -166,7 +173,7 @@ enum gpu_resp gfxstream_submit(struct renderer *r, uint32_t ctx_id, void *comman
 	memcpy(gfxstream->command, commands, size_bytes);
 	memset(gfxstream->command + size_bytes, 0, GFXSTREAM_OP_MAX_BYTES);
 	if (!is_sound(gfxstream, context, gfxstream->command)) {
-		log_debug("ctx %u: command 0x%x names what there is not", ctx_id,
+		log_debug("ctx %u: command 0x%x is for what there is not", ctx_id,
 			  word(gfxstream->command, 0));
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}

@@ -5,6 +5,7 @@
  * in the other suites, on the same library; test-gfxstream-library.c has a real one.
  */
 #include <errno.h>
+#include <glob.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,8 +31,11 @@
 #define NO_RING UINT32_MAX
 #define OP_RING_CREATE 0x1001u
 #define OP_RING_PING 0x1002u
+#define OP_EXPORT_SYNC 0x9000u
+#define OP_EXPORT_SYNC_VK 0xa000u /* and two more of Vulkan's */
 #define OP_CREATE_3D 0xa003u
 #define RING_BYTES (12288u + (1u << 20))
+
 struct machine {
 	struct rig *rig;
 	struct vgpu *vgpu;     /* rig's */
@@ -283,6 +287,58 @@ static void test_capsets(const void *mode)
 		proto_assert_error(vgpu_ctx_create(machine.vgpu, 20, 9, "composer"));
 		end(&machine);
 	}
+}
+
+static bool host_has_vulkan_driver(void)
+{
+	static const char *const patterns[] = { "/usr/share/vulkan/icd.d/*.json",
+						"/etc/vulkan/icd.d/*.json",
+						"/usr/local/share/vulkan/icd.d/*.json",
+						"/usr/local/etc/vulkan/icd.d/*.json",
+						"/run/opengl-driver/share/vulkan/icd.d/*.json",
+						"/run/host/usr/share/vulkan/icd.d/*.json" };
+	bool has = false;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(patterns); i++) {
+		glob_t found;
+
+		if (glob(patterns[i], GLOB_NOSORT, NULL, &found) == 0) {
+			has = true;
+			globfree(&found);
+		}
+	}
+	return has;
+}
+
+/* The library would crash: so it is not asked for what is wanted, or told to do without. */
+static void test_no_vulkan_driver(const void *mode)
+{
+	static const char *const variables[] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES",
+						 "VK_ADD_DRIVER_FILES", "XDG_DATA_DIRS" };
+	g_autofree char *library = mock_gfxstream_path();
+	const char *const args[] = { "-s",	 "@SOCKET@",
+				     "-g",	 "gfxstream",
+				     "--capset", "gfxstream-vulkan,gfxstream-gles",
+				     "--gfxstream-library", library,
+				     NULL };
+	static const char *const words[] = { "there is no driver for Vulkan",
+					     "mesa-vulkan-drivers", "--capset gfxstream-gles",
+					     NULL };
+	struct virtio_gpu_resp_capset_info info;
+
+	(void)mode;
+	if (host_has_vulkan_driver()) {
+		suite_skip("this host has a driver for Vulkan");
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
+		g_unsetenv(variables[i]);
+	}
+	check_failure(args, NULL, words);
+	struct rig *rig = proto_rig(mode);
+	g_assert_resp(vgpu_get_capset_info(rig->vgpu, 0, &info), VIRTIO_GPU_RESP_OK_CAPSET_INFO);
+	g_assert_cmpuint(info.capset_id, ==, CAPSET_GLES);
+	proto_assert_error(vgpu_get_capset_info(rig->vgpu, 1, &info));
+	rig_destroy(rig);
 }
 
 /* ---- pictures ---- */
@@ -736,6 +792,32 @@ static uint32_t create_blob(struct machine *machine, uint32_t id, uint32_t blob_
 }
 
 /* Rings are blobs of their own kind, and nothing else is a ring. */
+/* Those of an API that was not started would end the process. */
+static void test_syncs(const void *mode)
+{
+	static const char *const capsets[] = { "gfxstream-gles", "gfxstream-vulkan",
+					       "gfxstream-gles,gfxstream-vulkan" };
+
+	(void)mode;
+	for (size_t i = 0; i < G_N_ELEMENTS(capsets); i++) {
+		const char *const args[] = { "--capset", capsets[i], NULL };
+		struct machine machine = make_machine_with(args);
+		bool has_gles = strstr(capsets[i], "gles") != NULL;
+		bool has_vulkan = strstr(capsets[i], "vulkan") != NULL;
+
+		begin(&machine);
+		g_assert_resp(RUN(&machine, OP_EXPORT_SYNC, 1, 2),
+			      has_gles ? VIRTIO_GPU_RESP_OK_NODATA
+				       : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		for (uint32_t op = OP_EXPORT_SYNC_VK; op < OP_CREATE_3D; op++) {
+			g_assert_resp(RUN(&machine, op, 1, 2, 3, 4),
+				      has_vulkan ? VIRTIO_GPU_RESP_OK_NODATA
+						 : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		}
+		end(&machine);
+	}
+}
+
 static void test_rings(const void *mode)
 {
 	struct machine machine = make_machine();
@@ -1239,6 +1321,7 @@ int main(int argc, char **argv)
 	proto_add_gfxstream("start", "fail", test_start_fail);
 	proto_add_gfxstream("start", "no_fence", test_start_no_fence);
 	proto_add_gfxstream("start", "hang", test_start_hang);
+	proto_add_gfxstream("start", "no_vulkan_driver", test_no_vulkan_driver);
 	proto_add_gfxstream("start", "capsets", test_capsets);
 	proto_add_gfxstream("picture", "offsets", test_offsets);
 	proto_add_gfxstream("picture", "without_pages", test_without_pages);
@@ -1251,6 +1334,7 @@ int main(int argc, char **argv)
 	proto_add_gfxstream("pipe", "silent", test_silent_pipe);
 	proto_add_gfxstream("context", "dies", test_dies);
 	proto_add_gfxstream("context", "commands", test_commands);
+	proto_add_gfxstream("context", "syncs", test_syncs);
 	proto_add_gfxstream("context", "rings", test_rings);
 	proto_add_gfxstream("context", "picture_blobs", test_picture_blobs);
 	proto_add_gfxstream("context", "ids", test_contexts);

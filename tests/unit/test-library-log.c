@@ -48,7 +48,10 @@ static void test_capture(void)
 	assert_kept("no driver");
 	g_autofree char *last = say(LOG_LEVEL_WARN, "no memory");
 	assert_kept("no memory");
+	g_assert_cmpstr(said, ==, "");
 	g_assert_cmpstr(error, ==, "");
+	g_assert_cmpstr(chatter, ==, "");
+	g_assert_cmpstr(last, ==, "");
 	library_log_capture(false);
 	g_autofree char *later = say(LOG_LEVEL_WARN, "later");
 	g_assert_nonnull(strstr(later, "later"));
@@ -59,6 +62,7 @@ static void test_capture(void)
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	g_autofree char *rest = say(LOG_LEVEL_WARN, text);
+	g_assert_cmpstr(rest, ==, "");
 	g_assert_cmpuint(strlen(line), ==, sizeof(line) - 1);
 	library_log_capture(false);
 }

@@ -32,6 +32,11 @@ bool mock_is_tame(void)
 	return mock.is_tame;
 }
 
+uint64_t mock_flags(void)
+{
+	return mock.flags;
+}
+
 void mock_breach(const char *format, ...)
 {
 	va_list args;

@@ -74,6 +74,7 @@ void mock_log(uint32_t debug_type, const char *text);
 bool mock_take_failure(enum mock_gfxstream_failure failure);
 void mock_fail_next(uint32_t failure);
 bool mock_is_tame(void);
+uint64_t mock_flags(void); /* enum gfxstream_flag, that it was started with */
 
 /* resources.c */
 struct mock_resource *mock_find_resource(uint32_t id);

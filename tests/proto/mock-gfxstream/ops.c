@@ -79,6 +79,20 @@ static int create_3d(const struct arguments *a)
 	return add_memory(a->context, create.blob_id, MOCK_GFX_MEMORY_SHM, 0, true);
 }
 
+static int sync_gles(const struct arguments *a)
+{
+	(void)a;
+	contract(mock_flags() & GFXSTREAM_USE_GLES, "OpenGL was not started: no sync of its");
+	return 0;
+}
+
+static int sync_vulkan(const struct arguments *a)
+{
+	(void)a;
+	contract(mock_flags() & GFXSTREAM_USE_VK, "Vulkan was not started: no sync of its");
+	return 0;
+}
+
 static int nop(const struct arguments *a)
 {
 	(void)a;
@@ -186,6 +200,10 @@ static const struct {
 	{ GFXSTREAM_OP_CONTEXT_CREATE, ring_create },
 	{ GFXSTREAM_OP_CONTEXT_PING, ring_ping },
 	{ GFXSTREAM_OP_CONTEXT_PING_WITH_RESPONSE, ring_ping },
+	{ GFXSTREAM_OP_EXPORT_SYNC, sync_gles },
+	{ GFXSTREAM_OP_EXPORT_SYNC_VK, sync_vulkan },
+	{ GFXSTREAM_OP_IMPORT_SYNC_VK, sync_vulkan },
+	{ GFXSTREAM_OP_EXPORT_QSRI_VK, sync_vulkan },
 	{ GFXSTREAM_OP_RESOURCE_CREATE_3D, create_3d },
 	{ MOCK_GFX_NOP, nop },
 	{ MOCK_GFX_SLEEP, op_sleep },
