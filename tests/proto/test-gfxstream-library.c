@@ -103,41 +103,65 @@ static void test_capsets(const void *mode)
 	end(rig);
 }
 
-static bool has_ended(void *data)
-{
-	return !daemon_is_running(data);
-}
-
-/* With Vulkan it starts, and has a context for it; or says in one line why it does not. */
-static void test_vulkan(const void *mode)
+/* Does it start with Vulkan? If not it says in one line why. */
+static bool starts_with_vulkan(void)
 {
 	g_autofree char *library = find_library();
 	const char *const args[] = { "--capset", "gfxstream-vulkan", "--gfxstream-library", library,
 				     NULL };
-	struct daemon *daemon = daemon_start("gfxstream", args);
 
-	(void)mode;
 	proto_let_signals_kill();
-	while (!g_file_test(daemon->socket_path, G_FILE_TEST_EXISTS) && !has_ended(daemon)) {
+	struct daemon *daemon = daemon_start("gfxstream", args);
+	while (!g_file_test(daemon->socket_path, G_FILE_TEST_EXISTS) && daemon_is_running(daemon)) {
 		g_usleep(10000);
 	}
-	if (has_ended(daemon)) {
+	bool is_running = daemon_is_running(daemon);
+	if (!is_running) {
 		g_autofree char *text = daemon_stderr(daemon);
 
 		g_test_message("%s", text);
 		g_assert_cmpint(daemon_wait_exit(daemon, 0), ==, 1);
 		g_assert_nonnull(strstr(text, "gfxstream cannot start: "));
-		daemon_destroy(daemon);
-		return;
 	}
 	daemon_destroy(daemon);
-	struct rig *rig = make_rig("gfxstream-vulkan", NULL);
+	return is_running;
+}
+
+static void test_vulkan(const void *mode)
+{
 	struct virtio_gpu_resp_capset_info info;
+
+	(void)mode;
+	if (!starts_with_vulkan()) {
+		return;
+	}
+	struct rig *rig = make_rig("gfxstream-vulkan", NULL);
 	g_assert_resp(vgpu_get_capset_info(rig->vgpu, 0, &info), VIRTIO_GPU_RESP_OK_CAPSET_INFO);
 	g_assert_cmpuint(info.capset_id, ==, CAPSET_VULKAN);
 	g_test_message("capset 3: %u bytes", info.capset_max_size);
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_VULKAN, "vulkan"));
 	end(rig);
+}
+
+/* For which the library crashes. */
+static void test_no_vulkan_driver(const void *mode)
+{
+	(void)mode;
+	g_setenv("VK_DRIVER_FILES", "/nonexistent/driver.json", TRUE);
+	g_setenv("VK_ICD_FILENAMES", "/nonexistent/driver.json", TRUE);
+	g_assert_false(starts_with_vulkan());
+}
+
+/* Where it would hang for ever, were it not told that there is no window system. */
+static void test_no_window_system(const void *mode)
+{
+	static const char *const variables[] = { "EGL_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY" };
+
+	(void)mode;
+	for (size_t i = 0; i < G_N_ELEMENTS(variables); i++) {
+		g_unsetenv(variables[i]);
+	}
+	end(make_gles());
 }
 
 /* ---- pictures ---- */
@@ -300,11 +324,133 @@ static void test_ring(const void *mode)
 	end(rig);
 }
 
+/*
+ * What a guest's driver does with a ring: it writes a call into the buffer, where that is into the
+ * queue to the host, and finds what is answered at the other end of the buffer's.
+ */
+struct stream {
+	struct rig *rig;
+	uint32_t n_queued, n_buffered, n_answered; /* bytes, ever */
+};
+
+enum {
+	QUEUE_WRITTEN = 8, /* where in the ring */
+	QUEUE_BYTES = 128,
+	QUEUE_SIZE = 2048,
+	ANSWERS = 8192,
+	ANSWERS_WRITTEN = ANSWERS + 8,
+	ANSWERS_READ = ANSWERS + 64,
+	BUFFER = 12288,
+	BUFFER_SIZE = 1 << 20,
+	VK_ENUMERATE_INSTANCE_VERSION = 20137,
+};
+
+static uint32_t ring_word(const struct stream *stream, uint64_t offset)
+{
+	uint32_t value;
+
+	window_read(stream->rig->frontend->window, offset, &value, sizeof(value));
+	return value;
+}
+
+static void stream_write(struct stream *stream, const void *bytes, uint32_t size_bytes)
+{
+	struct window *window = stream->rig->frontend->window;
+	const uint32_t element[] = { stream->n_buffered, size_bytes };
+	const uint32_t ping[] = { OP_RING_PING, 1 };
+
+	g_assert_cmpuint(stream->n_buffered + size_bytes, <=, BUFFER_SIZE);
+	window_write(window, BUFFER + stream->n_buffered, bytes, size_bytes);
+	window_write(window, QUEUE_BYTES + stream->n_queued % QUEUE_SIZE, element, sizeof(element));
+	stream->n_buffered += size_bytes;
+	stream->n_queued += (uint32_t)sizeof(element);
+	window_write(window, QUEUE_WRITTEN, &stream->n_queued, sizeof(stream->n_queued));
+	g_assert_ok(vgpu_submit_3d(stream->rig->vgpu, CTX, ping, sizeof(ping)));
+}
+
+/* False: there was no answer in this time. */
+static bool stream_read(struct stream *stream, void *bytes_out, uint32_t size_bytes,
+			unsigned int milliseconds)
+{
+	struct window *window = stream->rig->frontend->window;
+
+	for (; ring_word(stream, ANSWERS_WRITTEN) - stream->n_answered < size_bytes;
+	     milliseconds--) {
+		if (milliseconds == 0) {
+			return false;
+		}
+		g_usleep(1000);
+	}
+	window_read(window, BUFFER + stream->n_answered % BUFFER_SIZE, bytes_out, size_bytes);
+	stream->n_answered += size_bytes;
+	window_write(window, ANSWERS_READ, &stream->n_answered, sizeof(stream->n_answered));
+	return true;
+}
+
+static struct stream make_stream(struct rig *rig)
+{
+	const uint32_t create[] = { OP_RING_CREATE, 1 }, flags = 0;
+	struct stream stream = { rig, 0, 0, 0 };
+
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_VULKAN, "vulkan"));
+	g_assert_ok(create_blob(rig, 1, 0, BUFFER + BUFFER_SIZE));
+	g_assert_resp(vgpu_resource_map_blob(rig->vgpu, 1, 0), VIRTIO_GPU_RESP_OK_MAP_INFO);
+	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, 1));
+	g_assert_ok(vgpu_submit_3d(rig->vgpu, CTX, create, sizeof(create)));
+	stream_write(&stream, &flags, sizeof(flags));
+	return stream;
+}
+
+/* Which the library may wait for a thread with that never ends. */
+static void destroy_context(struct rig *rig)
+{
+	const struct virtio_gpu_ctx_destroy cmd = {
+		.hdr = { .type = VIRTIO_GPU_CMD_CTX_DESTROY, .ctx_id = CTX }
+	};
+	const struct vgpu_chain chain = { .request = &cmd,
+					  .request_size = sizeof(cmd),
+					  .response_size = 24 };
+	struct vgpu_call *call = vgpu_submit(rig->vgpu, VGPU_CONTROL, &chain);
+
+	vgpu_kick(rig->vgpu, VGPU_CONTROL);
+	frontend_assert_alive(rig->frontend);
+	g_assert_true(vgpu_wait(rig->vgpu, call, 60000));
+	g_test_message("the end of its context: 0x%x", vgpu_finish(rig->vgpu, call));
+}
+
+/* A guest's Vulkan: one call by the ring. Then one out of turn, for which its thread waits. */
+static void test_vulkan_ring(const void *mode)
+{
+	uint32_t call[] = { VK_ENUMERATE_INSTANCE_VERSION, 16, 1, 0 }, answer[2];
+
+	(void)mode;
+	if (!starts_with_vulkan()) {
+		return;
+	}
+	struct rig *rig = make_rig("gfxstream-vulkan", NULL);
+	rig->daemon->may_lose_processes = true;
+	struct stream stream = make_stream(rig);
+	stream_write(&stream, call, sizeof(call));
+	g_assert_true(stream_read(&stream, answer, sizeof(answer), VGPU_ANSWER_MS));
+	g_test_message("Vulkan %u.%u, %d", answer[0] >> 22, answer[0] >> 12 & 1023,
+		       (int)answer[1]);
+	g_assert_cmpuint(answer[0] >> 22, ==, 1);
+	g_assert_cmpuint(answer[1], ==, 0);
+	call[2] = 7;
+	stream_write(&stream, call, sizeof(call));
+	g_assert_false(stream_read(&stream, answer, sizeof(answer), 100));
+	destroy_context(rig);
+	rig_assert_serves(rig);
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, CAPSET_VULKAN, "again"));
+	end(rig);
+}
+
 /* ---- commands and fences ---- */
 
 static void test_commands(const void *mode)
 {
-	static const uint32_t opcodes[] = { 0, 1, 0x1000, 0x9001, 0xdead, UINT32_MAX };
+	static const uint32_t opcodes[] = { 0,	    1,	    0x1000, 0x9001,
+					    0xa000, 0xa001, 0xa002, 0xdead, UINT32_MAX };
 	struct rig *rig = make_gles();
 
 	(void)mode;
@@ -412,7 +558,9 @@ static const uint32_t *call(const struct pipe *pipe, uint32_t opcode, const uint
 	uint32_t words[64] = { opcode, (2 + n_args) * 4 };
 
 	g_assert_cmpuint(n_args, <=, G_N_ELEMENTS(words) - 2);
-	memcpy(words + 2, args, n_args * sizeof(uint32_t));
+	for (uint32_t i = 0; i < n_args; i++) {
+		words[2 + i] = args[i];
+	}
 	g_assert_ok(write_pipe(pipe, words, words[1]));
 	if (n_answers > 0) {
 		g_assert_ok(vgpu_transfer_from_host_3d(pipe->rig->vgpu, CTX, PIPE_ID, &box, 0, 0));
@@ -557,10 +705,13 @@ int main(int argc, char **argv)
 	suite_set_limit_s(200);
 	proto_add_gfxstream("library", "capsets", test_capsets);
 	proto_add_gfxstream("library", "vulkan", test_vulkan);
+	proto_add_gfxstream("library", "no_vulkan_driver", test_no_vulkan_driver);
+	proto_add_gfxstream("library", "no_window_system", test_no_window_system);
 	proto_add_gfxstream("library", "formats", test_formats);
 	proto_add_gfxstream("library", "parts", test_parts);
 	proto_add_gfxstream("library", "round_trips", test_round_trips);
 	proto_add_gfxstream("library", "ring", test_ring);
+	proto_add_gfxstream("library", "vulkan_ring", test_vulkan_ring);
 	proto_add_gfxstream("library", "commands", test_commands);
 	proto_add_gfxstream("library", "fences", test_fences);
 	proto_add_gfxstream("library", "draw", test_draw);
