@@ -404,9 +404,8 @@ static struct stream make_stream(struct rig *rig)
 /* Which the library may wait for a thread with that never ends. */
 static void destroy_context(struct rig *rig)
 {
-	const struct virtio_gpu_ctx_destroy cmd = {
-		.hdr = { .type = VIRTIO_GPU_CMD_CTX_DESTROY, .ctx_id = CTX }
-	};
+	const struct virtio_gpu_ctx_destroy cmd = { .hdr = { .type = VIRTIO_GPU_CMD_CTX_DESTROY,
+							     .ctx_id = CTX } };
 	const struct vgpu_chain chain = { .request = &cmd,
 					  .request_size = sizeof(cmd),
 					  .response_size = 24 };
@@ -432,8 +431,7 @@ static void test_vulkan_ring(const void *mode)
 	struct stream stream = make_stream(rig);
 	stream_write(&stream, call, sizeof(call));
 	g_assert_true(stream_read(&stream, answer, sizeof(answer), VGPU_ANSWER_MS));
-	g_test_message("Vulkan %u.%u, %d", answer[0] >> 22, answer[0] >> 12 & 1023,
-		       (int)answer[1]);
+	g_test_message("Vulkan %u.%u, %d", answer[0] >> 22, answer[0] >> 12 & 1023, (int)answer[1]);
 	g_assert_cmpuint(answer[0] >> 22, ==, 1);
 	g_assert_cmpuint(answer[1], ==, 0);
 	call[2] = 7;
@@ -449,8 +447,8 @@ static void test_vulkan_ring(const void *mode)
 
 static void test_commands(const void *mode)
 {
-	static const uint32_t opcodes[] = { 0,	    1,	    0x1000, 0x9001,
-					    0xa000, 0xa001, 0xa002, 0xdead, UINT32_MAX };
+	static const uint32_t opcodes[] = { 0,	    1,	    0x1000, 0x9001,    0xa000,
+					    0xa001, 0xa002, 0xdead, UINT32_MAX };
 	struct rig *rig = make_gles();
 
 	(void)mode;

@@ -316,14 +316,17 @@ static void test_no_vulkan_driver(const void *mode)
 	static const char *const variables[] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES",
 						 "VK_ADD_DRIVER_FILES", "XDG_DATA_DIRS" };
 	g_autofree char *library = mock_gfxstream_path();
-	const char *const args[] = { "-s",	 "@SOCKET@",
-				     "-g",	 "gfxstream",
-				     "--capset", "gfxstream-vulkan,gfxstream-gles",
-				     "--gfxstream-library", library,
+	const char *const args[] = { "-s",
+				     "@SOCKET@",
+				     "-g",
+				     "gfxstream",
+				     "--capset",
+				     "gfxstream-vulkan,gfxstream-gles",
+				     "--gfxstream-library",
+				     library,
 				     NULL };
-	static const char *const words[] = { "there is no driver for Vulkan",
-					     "mesa-vulkan-drivers", "--capset gfxstream-gles",
-					     NULL };
+	static const char *const words[] = { "there is no driver for Vulkan", "mesa-vulkan-drivers",
+					     "--capset gfxstream-gles", NULL };
 	struct virtio_gpu_resp_capset_info info;
 
 	(void)mode;
