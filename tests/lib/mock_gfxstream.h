@@ -70,6 +70,7 @@ enum mock_gfxstream_memory {
 	MOCK_GFX_MEMORY_SHORT,	      /* value: bytes that the file is too short by */
 	MOCK_GFX_MEMORY_PIPE,	      /* the descriptor is a pipe's */
 	MOCK_GFX_MEMORY_UNEXPORTABLE, /* there is no descriptor */
+	MOCK_GFX_MEMORY_DMABUF,	      /* of /dev/udmabuf */
 };
 
 enum mock_gfxstream_failure {

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "share.h"
+
 #define MAP_CACHED 1
 #define LAVAPIPE_HEAD_WORDS 4
 
@@ -68,10 +70,24 @@ static void make_file(struct mock_resource *blob, const struct mock_memory *memo
 void mock_blob_finish(struct mock_resource *blob)
 {
 	if (blob->memory) {
-		munmap(blob->memory, blob->size_bytes);
+		share_destroy(blob->memory, blob->size_bytes);
 	}
 	if (blob->fd >= 0) {
 		close(blob->fd);
+	}
+}
+
+static uint32_t handle_type_of(const struct mock_memory *memory)
+{
+	switch (memory->kind) {
+	case MOCK_GFX_MEMORY_TYPE:
+		return memory->value;
+	case MOCK_GFX_MEMORY_OPAQUE:
+		return GFXSTREAM_HANDLE_OPAQUE_FD;
+	case MOCK_GFX_MEMORY_DMABUF:
+		return GFXSTREAM_HANDLE_DMABUF;
+	default:
+		return GFXSTREAM_HANDLE_SHM;
 	}
 }
 
@@ -83,13 +99,13 @@ static struct mock_resource *make_blob(uint32_t id, uint64_t size_bytes,
 	blob->id = id;
 	blob->kind = MOCK_BLOB;
 	blob->size_bytes = size_bytes;
-	blob->handle_type = memory->kind == MOCK_GFX_MEMORY_TYPE     ? memory->value
-			    : memory->kind == MOCK_GFX_MEMORY_OPAQUE ? GFXSTREAM_HANDLE_OPAQUE_FD
-								     : GFXSTREAM_HANDLE_SHM;
+	blob->handle_type = handle_type_of(memory);
 	blob->map_info = memory->kind == MOCK_GFX_MEMORY_MAP_INFO ? memory->value : MAP_CACHED;
 	blob->fd = -1;
 	if (memory->kind == MOCK_GFX_MEMORY_PIPE) {
 		blob->fd = make_pipe();
+	} else if (memory->kind == MOCK_GFX_MEMORY_DMABUF) {
+		blob->memory = share_create(NULL, size_bytes, &blob->fd);
 	} else {
 		make_file(blob, memory);
 	}
