@@ -309,8 +309,6 @@ int main(int argc, char **argv)
 		break;
 	case OPTIONS_DONE:
 		return EXIT_SUCCESS;
-	case OPTIONS_UNAVAILABLE:
-		return EXIT_HOST_LACKS;
 	case OPTIONS_WRONG:
 	default:
 		return EXIT_WRONG_USE;

@@ -27,7 +27,7 @@ struct raw {
 	char *gpu_device, *render_node;
 	char *max_hostmem, *max_clients, *max_crashes;
 	char *hostmem, *shmem_feature_bit;
-	char *sandbox, *shader_cache, *dmabuf;
+	char *sandbox, *shader_cache, *dmabuf, *gfxstream_library;
 	char *control_socket;
 	gboolean is_headless, is_virgl, is_version, is_asked;
 	char **rest;
@@ -49,14 +49,14 @@ struct raw {
 #define MAX_CRASHES 1000000
 
 struct mode {
-	const char *name; /* as renderer_find() has it; NULL: not in this build */
+	const char *name; /* as renderer_find() has it */
 	const char *spelling;
 };
 
 static const struct mode modes[] = {
 	{ "virglrenderer", "virglrenderer" },
 	{ "virglrenderer", "virgl-renderer" },
-	{ NULL, "gfxstream" },
+	{ "gfxstream", "gfxstream" },
 	{ "2d", "2d" },
 	{ "null", "null" },
 };
@@ -115,6 +115,7 @@ static void raw_finish(struct raw *raw)
 	g_free(raw->shader_cache);
 	g_free(raw->dmabuf);
 	g_free(raw->control_socket);
+	g_free(raw->gfxstream_library);
 	g_strfreev(raw->rest);
 }
 
@@ -165,6 +166,8 @@ static bool parse_raw(int argc, char **argv, struct raw *raw)
 		  "Render with OpenGL ES [true]", "BOOL" },
 		{ "use-surfaceless", 0, 0, G_OPTION_ARG_FILENAME, &raw->use_surfaceless,
 		  "Render without a window system [true]", "BOOL" },
+		{ "gfxstream-library", 0, 0, G_OPTION_ARG_FILENAME, &raw->gfxstream_library,
+		  "libgfxstream_backend.so to load [where the linker finds it]", "PATH" },
 		{ "gpu-device", 0, 0, G_OPTION_ARG_FILENAME, &raw->gpu_device,
 		  "DRM render node to use, such as /dev/dri/renderD128 (virglrenderer)", "PATH" },
 		{ "render-node", 0, 0, G_OPTION_ARG_FILENAME, &raw->render_node,
@@ -440,8 +443,7 @@ static int parse_mode(const struct raw *raw)
 	return -1;
 }
 
-static enum options_result take_capset(const char *name, const char *mode, bool use_gles,
-				       uint32_t *mask)
+static bool take_capset(const char *name, const char *mode, bool use_gles, uint32_t *mask)
 {
 	for (size_t i = 0; i < G_N_ELEMENTS(capsets); i++) {
 		if (strcmp(capsets[i].name, name) != 0) {
@@ -455,44 +457,35 @@ static enum options_result take_capset(const char *name, const char *mode, bool 
 				: strcmp(mode, "gfxstream") == 0
 					? "gfxstream-vulkan, gfxstream-gles"
 					: "none");
-			return OPTIONS_WRONG;
+			return false;
 		}
 		if (capsets[i].id == RENDERER_CAPSET_GFXSTREAM_GLES && !use_gles) {
 			complain("--capset: 'gfxstream-gles' needs --use-gles true");
-			return OPTIONS_WRONG;
+			return false;
 		}
 		*mask |= 1u << capsets[i].id;
-		return OPTIONS_RUN;
+		return true;
 	}
 	complain("--capset: invalid value '%s' (allowed: virgl, virgl2, venus, drm, "
 		 "gfxstream-vulkan, "
 		 "gfxstream-gles)",
 		 name);
-	return OPTIONS_WRONG;
+	return false;
 }
 
-static enum options_result parse_capsets(char **lists, const char *mode, bool use_gles,
-					 uint32_t *mask_out)
+static bool parse_capsets(char **lists, const char *mode, bool use_gles, uint32_t *mask_out)
 {
-	enum options_result result = OPTIONS_RUN;
-
 	/* An empty list has one name, the empty one, which is wrong like any other. */
 	for (char **list = lists; list != NULL && *list != NULL; list++) {
 		g_auto(GStrv) names = g_strsplit(**list != '\0' ? *list : ",", ",", -1);
 
 		for (char **name = names; *name != NULL; name++) {
-			enum options_result one = take_capset(*name, mode, use_gles, mask_out);
-
-			/* Wrong use outranks what is only missing. */
-			if (one == OPTIONS_WRONG) {
-				return one;
-			}
-			if (one != OPTIONS_RUN) {
-				result = one;
+			if (!take_capset(*name, mode, use_gles, mask_out)) {
+				return false;
 			}
 		}
 	}
-	return result;
+	return true;
 }
 
 static bool parse_fd(const char *text, int *fd_out)
@@ -600,9 +593,9 @@ static bool check_shader_cache(const struct raw *raw, const char *mode,
 	if (raw->shader_cache == NULL) {
 		return true;
 	}
-	if (strcmp(mode, "virglrenderer") != 0 || *raw->shader_cache == '\0') {
+	if (!renderer_find(mode)->is_foreign || *raw->shader_cache == '\0') {
 		complain("--shader-cache '%s': not in gpu mode %s (allowed: a folder, in "
-			 "virglrenderer)",
+			 "virglrenderer and gfxstream)",
 			 raw->shader_cache, mode);
 		return false;
 	}
@@ -610,6 +603,30 @@ static bool check_shader_cache(const struct raw *raw, const char *mode,
 	if (options->max_clients != 1) {
 		complain("--shader-cache '%s': not with --max-clients %u (allowed with it: 1)",
 			 raw->shader_cache, options->max_clients);
+		return false;
+	}
+	return true;
+}
+
+/* gfxstream has no other way to OpenGL ES, and hangs where it is to look for one. */
+static bool check_gfxstream(const struct raw *raw, const char *mode,
+			    const struct renderer_options *renderer)
+{
+	bool is_gfxstream = strcmp(mode, "gfxstream") == 0;
+	const char *library = raw->gfxstream_library;
+	uint32_t gles = 1u << RENDERER_CAPSET_GFXSTREAM_GLES;
+	uint32_t mask = renderer->capset_mask;
+
+	if (library != NULL && (!is_gfxstream || *library == '\0')) {
+		complain("--gfxstream-library '%s': not in gpu mode %s (allowed: a file, in "
+			 "gfxstream)",
+			 library, mode);
+		return false;
+	}
+	if (is_gfxstream && !renderer->use_egl &&
+	    (mask != 0 ? (mask & gles) != 0 : renderer->use_gles)) {
+		complain("--use-egl false: gfxstream draws OpenGL ES by EGL alone (allowed with "
+			 "--capset gfxstream-vulkan, or --use-gles false)");
 		return false;
 	}
 	return true;
@@ -634,25 +651,19 @@ static enum options_result check(struct raw *raw, struct options *options)
 		return OPTIONS_WRONG;
 	}
 	const struct mode *mode = &modes[index];
-	const char *mode_name = mode->name != NULL ? mode->name : mode->spelling;
 	settle_render_node(raw);
-	if (raw->gpu_device != NULL && strcmp(mode_name, "virglrenderer") != 0) {
+	if (raw->gpu_device != NULL && strcmp(mode->name, "virglrenderer") != 0) {
 		complain("--gpu-device '%s': not in gpu mode %s (allowed: virglrenderer)",
-			 raw->gpu_device, mode_name);
+			 raw->gpu_device, mode->name);
 		return OPTIONS_WRONG;
 	}
-	if (!check_shader_cache(raw, mode_name, options)) {
+	if (!check_shader_cache(raw, mode->name, options) ||
+	    !parse_capsets(raw->capsets, mode->name, renderer->use_gles, &renderer->capset_mask) ||
+	    !check_gfxstream(raw, mode->name, renderer)) {
 		return OPTIONS_WRONG;
-	}
-	enum options_result result = parse_capsets(raw->capsets, mode_name, renderer->use_gles,
-						   &renderer->capset_mask);
-	if (result == OPTIONS_RUN && mode->name == NULL) {
-		complain("--gpu-mode: 'gfxstream' is not built into this version (virglrenderer, "
-			 "2d and null are)");
-		return OPTIONS_UNAVAILABLE;
 	}
 	options->gpu_mode = mode->name;
-	return result;
+	return OPTIONS_RUN;
 }
 
 /* It may stand anywhere, and all else is of no account, right or wrong. */
@@ -693,6 +704,10 @@ static enum options_result parse(int argc, char **argv, struct options *options_
 		options.control_socket = g_steal_pointer(&raw.control_socket);
 		options.renderer.gpu_device = g_steal_pointer(&raw.gpu_device);
 		options.renderer.shader_cache = g_steal_pointer(&raw.shader_cache);
+		options.renderer.library = raw.gfxstream_library == NULL ?
+						   NULL :
+						   g_canonicalize_filename(raw.gfxstream_library,
+									   NULL);
 		options.is_headless = raw.is_headless;
 		*options_out = options;
 	}
@@ -723,6 +738,7 @@ void options_finish(struct options *options)
 	g_free(options->server_path);
 	g_free((char *)(uintptr_t)options->renderer.gpu_device);
 	g_free((char *)(uintptr_t)options->renderer.shader_cache);
+	g_free((char *)(uintptr_t)options->renderer.library);
 	*options = (struct options){ .fd = -1 };
 }
 

@@ -14,7 +14,6 @@ enum options_result {
 	OPTIONS_DONE,	    /* --help or --version was printed: exit 0 */
 	OPTIONS_ASKED,	    /* --print-capabilities: *options_out is as for --virgl alone */
 	OPTIONS_WRONG,	    /* wrong use, one line printed: exit 2 */
-	OPTIONS_UNAVAILABLE /* right use of what this build lacks, one line printed: exit 1 */
 };
 
 enum sandbox_mode {

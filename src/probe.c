@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -13,6 +15,7 @@
 
 #include "engine/companion.h"
 #include "engine/render_server.h"
+#include "renderer/library_log.h"
 #include "sandbox.h"
 #include "util/fds.h"
 #include "util/log.h"
@@ -88,7 +91,48 @@ static int await_caps(int pipe_fd, int signal_fd, struct renderer_caps *caps)
 	return read(pipe_fd, caps, sizeof(*caps)) == (ssize_t)sizeof(*caps) ? 0 : -EPIPE;
 }
 
-static enum probe_result judge(int error, int status)
+/*
+ * What the child's library has said last, in memory that both have: a child
+ * that crashes says no more. NULL: there is none.
+ */
+static char *make_last_words(void)
+{
+	char *words = mmap(NULL, LIBRARY_LOG_LINE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return words != MAP_FAILED ? words : NULL;
+}
+
+/* Behind what is known already; into buffer. */
+static const char *format_last_words(const char *words, char *buffer, size_t size)
+{
+	size_t length = words != NULL ? strnlen(words, LIBRARY_LOG_LINE_BYTES) : 0;
+	char shown[LIBRARY_LOG_LINE_BYTES];
+
+	g_snprintf(buffer, size, "%s%s", length > 0 ? ": " : "",
+		   log_escape(words, length, shown, sizeof(shown)));
+	return buffer;
+}
+
+/* The one line that says why, where the child could not. */
+static void explain(const struct options *options, int error, int status, const char *last_words)
+{
+	const char *mode = options->gpu_mode;
+	const char *help = renderer_find(mode)->profile->start_help;
+	char words[LIBRARY_LOG_LINE_BYTES + 2];
+
+	format_last_words(last_words, words, sizeof(words));
+	if (error == -ETIMEDOUT) {
+		log_failure("%s cannot start: it hangs, for %d s by now%s: %s", mode,
+			    TIMEOUT_MS / 1000, words, help);
+	} else if (WIFSIGNALED(status)) {
+		log_failure("%s cannot start: it crashes (%s)%s: %s", mode,
+			    g_strsignal(WTERMSIG(status)), words, help);
+	}
+}
+
+static enum probe_result judge(const struct options *options, int error, int status,
+			       const char *last_words)
 {
 	if (error == -EINTR) {
 		return PROBE_INTERRUPTED;
@@ -96,19 +140,12 @@ static enum probe_result judge(int error, int status)
 	if (error == 0) {
 		return PROBE_OK;
 	}
-	if (error == -ETIMEDOUT) {
-		log_failure("the renderer did not start within %d s: the GPU driver hangs",
-			    TIMEOUT_MS / 1000);
-	} else if (WIFSIGNALED(status)) {
-		log_failure("the renderer crashed while starting (%s): the GPU driver is broken; "
-			    "LIBGL_ALWAYS_SOFTWARE=1 avoids it",
-			    g_strsignal(WTERMSIG(status)));
-	}
-	/* Else the child said why. */
+	explain(options, error, status, last_words);
 	return PROBE_UNAVAILABLE;
 }
 
-static enum probe_result watch(pid_t child, int pipe_fd, int signal_fd,
+static enum probe_result watch(const struct options *options, pid_t child, int pipe_fd,
+			       int signal_fd, const char *last_words,
 			       struct renderer_caps *caps_out)
 {
 	struct renderer_caps caps;
@@ -124,7 +161,7 @@ static enum probe_result watch(pid_t child, int pipe_fd, int signal_fd,
 	if (error == 0) {
 		*caps_out = caps;
 	}
-	return judge(error, status);
+	return judge(options, error, status, last_words);
 }
 
 /* What serves a front-end, --fd for one, is no business of a GPU driver's. */
@@ -183,13 +220,17 @@ G_GNUC_NORETURN static void become_child(const struct options *options, int serv
 }
 
 /* With a server beside the child, as it will run. */
-static pid_t fork_child(const struct options *options, struct companion *server, int pipe_fd)
+static pid_t fork_child(const struct options *options, struct companion *server, int pipe_fd,
+			char *last_words)
 {
 	pid_t parent = getpid();
 	int server_fd = start_server(options, server);
 	pid_t child = fork();
 
 	if (child == 0) {
+		if (last_words != NULL) {
+			library_log_keep_in(last_words);
+		}
 		become_child(options, server_fd, pipe_fd, parent);
 	}
 	if (child < 0) {
@@ -214,6 +255,7 @@ static enum probe_result run_in_child(const struct options *options, struct rend
 	struct companion server = { 0 };
 	pid_t child = -1;
 	int pipe_fds[2] = { -1, -1 }, signal_fd = -1;
+	char *last_words = make_last_words();
 	sigset_t signals;
 
 	sigemptyset(&signals);
@@ -221,15 +263,18 @@ static enum probe_result run_in_child(const struct options *options, struct rend
 	sigaddset(&signals, SIGINT);
 	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (signal_fd >= 0 && pipe2(pipe_fds, O_CLOEXEC) == 0) {
-		child = fork_child(options, &server, pipe_fds[1]);
+		child = fork_child(options, &server, pipe_fds[1], last_words);
 	} else {
 		log_failure("starting a process to try the renderer in: %s", g_strerror(errno));
 	}
 	close_fd(pipe_fds[1]);
 	if (child > 0) {
-		result = watch(child, pipe_fds[0], signal_fd, caps_out);
+		result = watch(options, child, pipe_fds[0], signal_fd, last_words, caps_out);
 	}
 	companion_end(&server);
+	if (last_words != NULL) {
+		munmap(last_words, LIBRARY_LOG_LINE_BYTES);
+	}
 	close_fd(pipe_fds[0]);
 	close_fd(signal_fd);
 	return result;

@@ -22,6 +22,7 @@
 #include <glob.h>
 #include <link.h>
 #include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -256,13 +257,34 @@ static bool is_driven_by(const char *node, const char *driver)
 	return strcmp(name, driver) == 0;
 }
 
+static void add_variables(GArray *paths, const char *const *variables)
+{
+	for (; variables != NULL && *variables != NULL; variables++) {
+		add_variable(paths, *variables);
+	}
+}
+
+/* By the name that it was given, and where that leads. */
+static void add_library(GArray *paths, const char *path)
+{
+	char *target = realpath(path, NULL);
+
+	add_path(paths, path, LOCKDOWN_READ);
+	if (target != NULL) {
+		add_path(paths, target, LOCKDOWN_READ);
+	}
+	free(target);
+}
+
 static void add_renderer(GArray *paths, const struct options *options)
 {
 	const struct renderer_profile *profile = profile_of(options);
 
 	add_all(paths, profile->files, LOCKDOWN_READ);
-	for (const char *const *variable = profile->variables; *variable != NULL; variable++) {
-		add_variable(paths, *variable);
+	add_variables(paths, profile->variables);
+	add_variables(paths, profile->more_variables);
+	if (options->renderer.library != NULL) {
+		add_library(paths, options->renderer.library);
 	}
 	add_all(paths, profile->folders, LOCKDOWN_LIST);
 	add_all(paths, profile->devices, LOCKDOWN_DEVICE);
@@ -308,9 +330,7 @@ static void add_server(GArray *paths, const struct options *options)
 		add_path(paths, library, LOCKDOWN_READ);
 	}
 	add_all(paths, server->files, LOCKDOWN_READ);
-	for (const char *const *variable = server->variables; *variable != NULL; variable++) {
-		add_variable(paths, *variable);
-	}
+	add_variables(paths, server->variables);
 	dl_iterate_phdr(find_interpreter, &interpreter);
 	add_path(paths, options->server_path, LOCKDOWN_EXECUTE);
 	if (interpreter != NULL) {

@@ -7,7 +7,7 @@
  * way of /dev/udmabuf it becomes a dma-buf of whole pages, which begins where
  * the file does. Without, it is one of a kind that belongs to the driver: its
  * data have a head in front, do not fill the last page, and are no image that
- * a swapchain could have (virgl_opaque.c). Nobody on such a host has a use for
+ * a swapchain could have (renderer/opaque.c). Nobody on such a host has a use for
  * what makes a dma-buf more than a file: there is no other device. So the file
  * itself is given out in its place.
  *

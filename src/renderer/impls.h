@@ -7,3 +7,4 @@
 extern const struct renderer_impl null_impl;
 extern const struct renderer_impl soft_impl;
 extern const struct renderer_impl virgl_impl;
+extern const struct renderer_impl gfxstream_impl;

@@ -11,6 +11,7 @@ static const struct renderer_impl *const impls[] = {
 	&null_impl,
 	&soft_impl,
 	&virgl_impl,
+	&gfxstream_impl,
 };
 
 const struct renderer_impl *renderer_find(const char *mode)

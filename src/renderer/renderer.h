@@ -69,6 +69,7 @@ struct renderer_options {
 	bool use_surfaceless;
 	const char *gpu_device; /* path of a DRM render node, or NULL */
 	const char *shader_cache; /* folder for what shader compilers make; NULL: they keep nothing */
+	const char *library; /* path of the library to load, or NULL: where the linker finds it */
 	/*
 	 * A connected socket to a render server of this renderer's own, which it
 	 * takes, whatever becomes of it; 0: there is none, and no Venus.
@@ -251,12 +252,15 @@ struct renderer_profile {
 	const char *const *files;	 /* patterns, to be read; folders with all beneath */
 	const char *const *folders;	 /* patterns: what names there are in them */
 	const char *const *variables;	 /* of the environment: paths to be read, with ':' between */
+	const char *const *more_variables; /* besides; or NULL */
 	const char *const *devices;	 /* patterns of nodes */
 	const char *const *gpu_devices;	 /* the same, unless gpu_device says which */
 	/* The same, unless gpu_device is another driver's in the kernel. */
 	const char *driver;
 	const char *const *driver_devices;
 	const struct renderer_server *server; /* or NULL */
+	/* What is wrong, and would help, where it crashes or hangs while it starts. */
+	const char *start_help;
 };
 
 struct renderer_impl {

@@ -11,7 +11,6 @@
  * virgl_library.c   how the library gets into the process
  * virgl_host.c   what must be there before the library is started
  * virgl_start.c  how it is started, and what it offers then
- * virgl_cache.c  where compiled shaders are kept
  * virgl_resource.c, virgl_blob.c, virgl_read.c, virgl_context.c   what a guest makes of it
  * virgl_fence.c  one timeline out of many, and how its thread reaches ours
  * virgl_timeline.c  the timelines of contexts that have some
@@ -24,6 +23,7 @@
  * later on a stream it does not foresee; who wants to survive either keeps it
  * in a process of its own. Hence is_foreign.
  */
+#include "renderer/shader_cache.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ static void close_server(struct virgl *virgl)
 static void free_virgl(struct virgl *virgl)
 {
 	renderer_destroy(virgl->flat);
-	virgl_timelines_finish(&virgl->timelines);
+	timelines_finish(&virgl->timelines);
 	virgl_fences_finish(&virgl->fences);
 	g_hash_table_destroy(virgl->contexts);
 	g_hash_table_destroy(virgl->resources);
@@ -61,7 +61,7 @@ static void free_virgl(struct virgl *virgl)
 
 static int prepare(struct virgl *virgl, const struct renderer_options *options)
 {
-	virgl_cache_choose(options->shader_cache);
+	shader_cache_choose(options->shader_cache);
 	int r = virgl_library_load();
 
 	if (r == 0 && virgl_wants_gl(options)) {
@@ -111,7 +111,7 @@ static int virgl_create(const struct renderer_options *options, struct quota *qu
 	virgl->contexts = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	virgl->gpu_fd = -1;
 	virgl->server_fd = options->server_fd > 0 ? options->server_fd : -1;
-	virgl_timelines_init(&virgl->timelines);
+	timelines_init(&virgl->timelines, virgl_fences_wake, &virgl->fences);
 	virgl->fences = (struct virgl_fences){ .epoll_fd = -1, .wake_fd = -1, .timer_fd = -1 };
 	int r = prepare(virgl, options);
 	if (r == 0) {

@@ -5,18 +5,17 @@
  * A context's memory is what its stream has made and given a name to (blob_id);
  * Venus has shared memory by the name of 0, besides. The library hands it out
  * as a descriptor, which others map. Where it lies in the file, and how large
- * that is, the library does not say, so it is looked at: who maps more than
- * there is dies of SIGBUS when it is touched.
+ * that is, the library does not say, so it is looked at (memory_fd.c).
  *
  * Of what Vulkan calls opaque, memory of a driver's own kind, only that is
- * handed out of which it is known where it lies (virgl_opaque.c).
+ * handed out of which it is known where it lies (opaque.c).
  *
  * What GL's context has made has a shape, and the library tells it.
  */
+#include "renderer/memory_fd.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -188,18 +187,16 @@ bool virgl_blob_is_shareable(const struct virgl_resource *resource)
 /* Where size_bytes of it are. False: others can't map them. */
 static bool find_bytes(int fd, uint32_t type, uint64_t size_bytes, uint64_t *offset_out)
 {
-	struct stat info;
-
-	if (type == VIRGL_RENDERER_BLOB_FD_TYPE_OPAQUE) {
-		return virgl_opaque_find(fd, size_bytes, offset_out);
-	}
-	off_t end = lseek(fd, 0, SEEK_END);
-	if (end < 0 || (uint64_t)end < size_bytes || fstat(fd, &info) < 0) {
+	switch (type) {
+	case VIRGL_RENDERER_BLOB_FD_TYPE_DMABUF:
+		return memory_fd_find(fd, MEMORY_FD_DMABUF, size_bytes, offset_out);
+	case VIRGL_RENDERER_BLOB_FD_TYPE_OPAQUE:
+		return memory_fd_find(fd, MEMORY_FD_OPAQUE, size_bytes, offset_out);
+	case VIRGL_RENDERER_BLOB_FD_TYPE_SHM:
+		return memory_fd_find(fd, MEMORY_FD_SHM, size_bytes, offset_out);
+	default:
 		return false;
 	}
-	*offset_out = 0;
-	return type == VIRGL_RENDERER_BLOB_FD_TYPE_DMABUF ||
-	       (type == VIRGL_RENDERER_BLOB_FD_TYPE_SHM && S_ISREG(info.st_mode));
 }
 
 static enum gpu_resp blob_export(struct renderer *r, uint32_t id, struct renderer_export *export_out)

@@ -164,7 +164,7 @@ void virgl_context_lose(struct virgl *virgl, struct virgl_context *context)
 	log_debug("ctx %u: its process is gone", context->id);
 	destroy_in_library(virgl, context);
 	context->is_lost = true;
-	virgl_timelines_lose(virgl, context->id);
+	timelines_lose(&virgl->timelines, context->id);
 }
 
 void virgl_contexts_destroy_all(struct virgl *virgl)

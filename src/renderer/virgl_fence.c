@@ -107,8 +107,9 @@ void virgl_fences_finish(struct virgl_fences *fences)
 	close_fd(&fences->epoll_fd);
 }
 
-void virgl_fences_wake(struct virgl_fences *fences)
+void virgl_fences_wake(void *data)
 {
+	struct virgl_fences *fences = data;
 	uint64_t one = 1;
 
 	if (!atomic_exchange(&fences->is_woken, true)) {
@@ -237,7 +238,7 @@ void virgl_dispatch(struct renderer *r)
 	}
 	pump(fences, 0);
 	bool is_progress = report(r, fences);
-	is_progress |= virgl_timelines_report(virgl);
+	is_progress |= timelines_report(&virgl->timelines, r);
 	virgl_fences_note(virgl, is_progress);
 }
 
@@ -280,7 +281,7 @@ enum gpu_resp virgl_fence_create(struct renderer *r, const struct renderer_fence
 		resp = create_in_the_one(virgl, fence);
 	} else {
 		/* No work is on the timelines that only GL has. */
-		virgl_timelines_add_done(virgl, fence);
+		timelines_add_done(&virgl->timelines, fence);
 	}
 	virgl_fences_note(virgl, false);
 	return resp;

@@ -11,52 +11,22 @@
  * can be opened, Mesa's eglInitialize() tries once more with its own software
  * driver (seen with 22.3 and 26.1 on hosts without /dev/dri).
  */
+#include "renderer/host_check.h"
+#include "renderer/library_log.h"
 #include "renderer/virgl_internal.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "util/log.h"
 
-#define EGL_EXTENSIONS_QUERY 0x3055
 #define DRM_MAJOR 226
-#define HELP_EGL "install libegl1 and libgl1-mesa-dri (Mesa's EGL), or use --gpu-mode 2d"
+#define HELP_EGL "is Mesa's EGL there (libegl1, libgl1-mesa-dri)? --gpu-mode 2d does without"
 #define HELP_GLES "install libgles2, or use --use-gles false"
-
-typedef const char *(*egl_query_string_fn)(void *display, int32_t name);
-
-static int check_egl(void)
-{
-	void *egl = dlopen("libEGL.so.1", RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
-	const char *extensions = NULL;
-
-	if (egl == NULL) {
-		log_failure("virglrenderer needs EGL: %s: %s", dlerror(), HELP_EGL);
-		return -ENOENT;
-	}
-	void *symbol = dlsym(egl, "eglQueryString");
-	egl_query_string_fn query;
-
-	memcpy(&query, &symbol, sizeof(query));
-	if (symbol != NULL) {
-		extensions = query(NULL, EGL_EXTENSIONS_QUERY);
-	}
-	bool has_driver =
-		extensions != NULL && strstr(extensions, "EGL_EXT_platform_base") != NULL;
-
-	dlclose(egl);
-	if (!has_driver) {
-		log_failure("virglrenderer needs EGL, and libEGL.so.1 finds no driver: %s",
-			    HELP_EGL);
-		return -ENODEV;
-	}
-	return 0;
-}
 
 /* Without it libepoxy ends the process. */
 static int check_gles(void)
@@ -74,7 +44,7 @@ static int check_gles(void)
 static int check_window_system(const struct renderer_options *options)
 {
 	if (options->use_egl) {
-		return check_egl();
+		return host_check_egl("virglrenderer");
 	}
 	if (!options->use_glx) {
 		log_failure("virglrenderer needs EGL or GLX: give --use-egl true");
@@ -141,7 +111,7 @@ void virgl_host_log_init_failure(const struct renderer_options *options)
 {
 	char reason[256];
 
-	virgl_log_last_line(reason, sizeof(reason));
+	library_log_last_line(reason, sizeof(reason));
 	log_failure("virglrenderer can't start (%s): %s",
 		    reason[0] != '\0' ? reason : "it gives no reason", help_for(options));
 }

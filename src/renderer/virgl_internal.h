@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "renderer/impls.h"
+#include "renderer/timelines.h"
 #include "renderer/virgl_library.h"
 
 /* Fences given to the library and not yet reported, oldest first. */
@@ -24,14 +25,6 @@ struct virgl_fences {
 	int poll_fd;  /* the library's, or -1 */
 	pthread_t device_thread;
 	atomic_bool is_async; /* the last fence came on a thread of the library's */
-};
-
-/* Fences of contexts that have timelines of their own: virgl_timeline.c. */
-struct virgl_timelines {
-	GHashTable *waiting;	/* of struct timeline, owned, by its key */
-	unsigned int n_waiting; /* fences in all of them */
-	GMutex lock;
-	GArray *signalled; /* of struct renderer_fence, under the lock, in the order they came */
 };
 
 struct virgl_context { /* owned by virgl.contexts */
@@ -63,9 +56,6 @@ struct virgl_resource { /* owned by virgl.resources */
 extern const struct renderer_profile virgl_profile; /* virgl_profile.c */
 extern const struct renderer_server virgl_server;   /* virgl_server.c */
 
-/* virgl_cache.c: before the library is loaded. NULL: nothing is kept. */
-void virgl_cache_choose(const char *folder);
-
 struct virgl {
 	struct renderer base;
 	GHashTable *resources; /* id -> struct virgl_resource, owned */
@@ -77,7 +67,7 @@ struct virgl {
 	int server_fd;	       /* owned, or -1 */
 	struct renderer *flat; /* owned: 2D where the library has no GL; else NULL */
 	struct virgl_fences fences;
-	struct virgl_timelines timelines;
+	struct timelines timelines; /* of contexts that have some of their own */
 };
 
 /* The library's own, which its public header only declares. */
@@ -118,9 +108,6 @@ void virgl_host_describe_gl(const char *texts_out[RENDERER_N_TEXTS]);
 
 /* virgl_log.c: the library's messages become ours. */
 void virgl_log_install(void);
-void virgl_log_capture(bool on);
-/* The last line since capture began; empty if there was none. */
-const char *virgl_log_last_line(char *buffer, size_t size);
 
 /*
  * virgl_fence.c. init before, start after virgl_renderer_init(). After start's
@@ -132,8 +119,8 @@ void virgl_fences_finish(struct virgl_fences *fences);
 void virgl_fences_callback(struct virgl_fences *fences, uint32_t library_id);
 /* Fences became due or were dropped; is_progress: some were signalled. */
 void virgl_fences_note(struct virgl *virgl, bool is_progress);
-/* From any thread: dispatch has work. */
-void virgl_fences_wake(struct virgl_fences *fences);
+/* From any thread: dispatch has work. fences is a struct virgl_fences. */
+void virgl_fences_wake(void *fences);
 /* True once the library owes nothing; gives up after timeout_ms. */
 bool virgl_fences_drain(struct virgl_fences *fences, int timeout_ms);
 /* To be called after each context the library destroyed. */
@@ -142,23 +129,14 @@ enum gpu_resp virgl_fence_create(struct renderer *r, const struct renderer_fence
 void virgl_dispatch(struct renderer *r);
 
 /*
- * virgl_timeline.c. The callback may come on any thread; all else is the
- * device thread's.
+ * virgl_timeline.c. Of context, which has timelines: as renderer_impl.fence_create.
+ * The callback may come on any thread; all else is the device thread's.
  */
-void virgl_timelines_init(struct virgl_timelines *timelines);
-void virgl_timelines_finish(struct virgl_timelines *timelines);
-/* Of context, which has timelines. As renderer_impl.fence_create. */
 enum gpu_resp virgl_timelines_add(struct virgl *virgl, struct virgl_context *context,
 				  const struct renderer_fence *fence);
-/* One that nothing waits for: reported by the next dispatch. */
-void virgl_timelines_add_done(struct virgl *virgl, const struct renderer_fence *fence);
 void virgl_timelines_callback(struct virgl *virgl, uint32_t ctx_id, uint32_t ring_idx,
 			      uint64_t seq);
-/* Report what was signalled. True: there was something. */
-bool virgl_timelines_report(struct virgl *virgl);
-/* The library has lost the context: all its fences count as signalled. */
-void virgl_timelines_lose(struct virgl *virgl, uint32_t ctx_id);
-/* The context is destroyed, the library's too: none of its fences is waited for. */
+/* As timelines_drop(). */
 void virgl_timelines_drop(struct virgl *virgl, uint32_t ctx_id);
 
 /* virgl_blob.c */
@@ -189,12 +167,6 @@ uint64_t virgl_size_estimate(const struct resource_desc *desc);
 uint32_t virgl_read_format(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
 				  struct frame **frame_out);
-
-/*
- * virgl_opaque.c: where size_bytes of memory begin in a file of Mesa's software
- * Vulkan; at a page's boundary. False: it is none of these.
- */
-bool virgl_opaque_find(int fd, uint64_t size_bytes, uint64_t *offset_out);
 
 /* virgl_dmabuf.c */
 extern const struct renderer_dmabuf_impl virgl_dmabuf_impl;

@@ -4,17 +4,13 @@
  * libraries, X11's, Vulkan's and VA-API's among them. They are half of what
  * the dynamic linker does at the start of a process that has them, also where
  * nobody draws with GL: in the other modes, and in the listener of every mode.
- *
- * It is never unloaded. It and the GL drivers behind it leave threads,
- * thread-local storage and exit handlers that point into their code.
  */
 #include "renderer/virgl_library.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
-#include <string.h>
 
+#include "renderer/library.h"
 #include "util/log.h"
 
 #define SONAME "libvirglrenderer.so.1"
@@ -24,18 +20,13 @@
 
 struct virgl_library virgl_library;
 
-struct entry {
-	const char *symbol;
-	size_t offset; /* of the pointer in struct virgl_library */
-};
-
-static const struct entry needed[] = {
+static const struct library_entry needed[] = {
 #define X(name) { "virgl_renderer_" #name, offsetof(struct virgl_library, name) },
 	VIRGL_LIBRARY_FUNCTIONS(X)
 #undef X
 };
 
-static const struct entry optional[] = {
+static const struct library_entry optional[] = {
 #define X(name) { "virgl_renderer_" #name, offsetof(struct virgl_library, name) },
 	VIRGL_LIBRARY_BLOB_FUNCTIONS(X)
 #undef X
@@ -47,37 +38,26 @@ static const struct entry optional[] = {
 	  offsetof(struct virgl_library, resource_get_info_ext) },
 };
 
-/* POSIX, not C, lets a function's address be an object's: hence no assignment. */
-static bool find(void *handle, const struct entry *entry)
-{
-	void *address = dlsym(handle, entry->symbol);
-
-	memcpy((char *)&virgl_library + entry->offset, &address, sizeof(address));
-	return address != NULL;
-}
-
 int virgl_library_load(void)
 {
 	static void *handle;
+	g_autofree char *reason = NULL;
 
 	if (handle != NULL) {
 		return 0;
 	}
-	void *loaded = dlopen(SONAME, RTLD_NOW | RTLD_LOCAL);
+	void *loaded = library_open(SONAME, &reason);
 	if (loaded == NULL) {
-		log_failure("virglrenderer can't be loaded: %s: " HELP, dlerror());
+		log_failure("virglrenderer can't be loaded: %s: " HELP, reason);
 		return -ENOENT;
 	}
-	for (size_t i = 0; i < G_N_ELEMENTS(needed); i++) {
-		if (!find(loaded, &needed[i])) {
-			log_failure("virglrenderer can't be used: " SONAME " has no %s(): " HELP,
-				    needed[i].symbol);
-			return -ENOSYS;
-		}
+	const char *missing =
+		library_fill(loaded, &virgl_library, needed, G_N_ELEMENTS(needed));
+	if (missing != NULL) {
+		log_failure("virglrenderer can't be used: " SONAME " has no %s(): " HELP, missing);
+		return -ENOSYS;
 	}
-	for (size_t i = 0; i < G_N_ELEMENTS(optional); i++) {
-		find(loaded, &optional[i]);
-	}
+	library_fill(loaded, &virgl_library, optional, G_N_ELEMENTS(optional));
 	handle = loaded;
 	return 0;
 }

@@ -7,11 +7,12 @@
  * Without a Vulkan driver it would start and have no device for a guest; so
  * the files by which the Vulkan loader finds drivers are looked for before.
  */
+#include "renderer/host_check.h"
+#include "renderer/shader_cache.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -33,18 +34,6 @@ static const char *const programs[] = { "/usr/libexec/virgl_render_server",
 					"/run/current-system/sw/libexec/virgl_render_server",
 					NULL };
 
-static const char *const drivers[] = { "/usr/share/vulkan/icd.d/*.json",
-				       "/etc/vulkan/icd.d/*.json",
-				       "/usr/local/share/vulkan/icd.d/*.json",
-				       "/usr/local/etc/vulkan/icd.d/*.json",
-				       "/run/opengl-driver/share/vulkan/icd.d/*.json",
-				       "/run/host/usr/share/vulkan/icd.d/*.json",
-				       NULL };
-
-/* With these the Vulkan loader looks elsewhere. */
-static const char *const driver_variables[] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES",
-						"VK_ADD_DRIVER_FILES", NULL };
-
 static char *find_program(void)
 {
 	const char *own = g_getenv(PATH_VARIABLE);
@@ -60,53 +49,12 @@ static char *find_program(void)
 	return NULL;
 }
 
-static bool is_anything(const char *pattern)
-{
-	glob_t found;
-
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0) {
-		return false;
-	}
-	globfree(&found);
-	return true;
-}
-
-static bool has_driver_in_data_folders(void)
-{
-	g_auto(GStrv) folders = g_strsplit(g_getenv("XDG_DATA_DIRS") ?: "", ":", -1);
-
-	for (char **folder = folders; *folder != NULL; folder++) {
-		g_autofree char *pattern =
-			g_build_filename(*folder, "vulkan", "icd.d", "*.json", NULL);
-
-		if (**folder == '/' && is_anything(pattern)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool has_driver(void)
-{
-	for (const char *const *variable = driver_variables; *variable != NULL; variable++) {
-		if (g_getenv(*variable) != NULL) {
-			return true;
-		}
-	}
-	for (const char *const *pattern = drivers; *pattern != NULL; pattern++) {
-		if (is_anything(*pattern)) {
-			return true;
-		}
-	}
-	return has_driver_in_data_folders();
-}
-
 static char *find(const struct renderer_options *options)
 {
 	if (!virgl_wants(options, RENDERER_CAPSET_VENUS)) {
 		return NULL;
 	}
-	if (!has_driver()) {
+	if (!host_has_vulkan()) {
 		log_info("no Vulkan for guests: there is no driver for it (mesa-vulkan-drivers in "
 			 "Debian)");
 		return NULL;
@@ -140,7 +88,7 @@ static char *find_udmabuf_library(void)
 /* Where Vulkan is drawn in software, and has no way to make memory that can be mapped as it is. */
 static char *find_library(void)
 {
-	return access("/dev/udmabuf", R_OK | W_OK) == 0 || is_anything(VIRGL_RENDER_NODES)
+	return access("/dev/udmabuf", R_OK | W_OK) == 0 || host_has_file(VIRGL_RENDER_NODES)
 		       ? NULL
 		       : find_udmabuf_library();
 }
@@ -162,7 +110,7 @@ static int become(const struct renderer_options *options, const char *path, int 
 	char argument[32];
 	char *const arguments[] = { (char *)(uintptr_t)path, argument, NULL };
 
-	virgl_cache_choose(options->shader_cache);
+	shader_cache_choose(options->shader_cache);
 	preload();
 	if (fcntl(socket_fd, F_SETFD, 0) < 0) {
 		return -errno;
@@ -193,15 +141,11 @@ static lockdown_names calls = {
 static const char *const files[] = { "/etc/vulkan", "/usr/share/vulkan", "/usr/local/share/vulkan",
 				     "/usr/local/etc/vulkan", NULL };
 
-static const char *const variables[] = { "VK_DRIVER_FILES",	"VK_ICD_FILENAMES",
-					 "VK_ADD_DRIVER_FILES", "VK_LAYER_PATH",
-					 "XDG_DATA_DIRS",	NULL };
-
 const struct renderer_server virgl_server = {
 	.find = find,
 	.find_library = find_library,
 	.become = become,
 	.files = files,
-	.variables = variables,
+	.variables = host_vulkan_variables,
 	.calls = calls,
 };

@@ -13,6 +13,7 @@
  * A blob must be a file where it is to be mapped by a front-end, which is
  * another process (USE_EXTERNAL_BLOB).
  */
+#include "renderer/library_log.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
@@ -144,7 +145,7 @@ static void give_up(int lost_flags)
 {
 	char reason[256];
 
-	virgl_log_last_line(reason, sizeof(reason));
+	library_log_last_line(reason, sizeof(reason));
 	log_info("virglrenderer does not start with %s (%s); it is tried without",
 		 lost_flags & VIRGL_RENDERER_DRM ? "native contexts"
 		 : lost_flags & FLAGS_SERVER	 ? "Venus"
@@ -176,12 +177,12 @@ static bool try_with_less_and_less(struct virgl *virgl, int flags)
 int virgl_start_library(struct virgl *virgl, const struct renderer_options *options)
 {
 	virgl_log_install();
-	virgl_log_capture(true);
+	library_log_capture(true);
 	bool is_started = try_with_less_and_less(virgl, flags_from_options(virgl, options));
 	if (!is_started) {
 		virgl_host_log_init_failure(options);
 	}
-	virgl_log_capture(false);
+	library_log_capture(false);
 	return is_started ? 0 : -ENODEV;
 }
 

@@ -80,6 +80,8 @@ static const struct fuzz_renderer {
 	{ "2d", true, false, false },
 	{ "fenced", true, false, false },
 	{ "virglrenderer", false, true, true },
+	/* On a library of the tests' own, which ends the process when it is used wrongly. */
+	{ "gfxstream", false, true, true },
 };
 
 static const struct fuzz_renderer *which;
@@ -99,8 +101,16 @@ static int start_renderer(const char *name, struct renderer **renderer_out)
 		.use_egl = true,
 		.use_gles = true,
 		.use_surfaceless = true,
+		/* With a library that draws nothing, what takes no EGL. */
+		.capset_mask = *FUZZ_LIBRARY != '\0' ? 1u << RENDERER_CAPSET_GFXSTREAM_VULKAN : 0,
+		.library = *FUZZ_LIBRARY != '\0' ? FUZZ_LIBRARY : NULL,
 	};
 
+	/* A driver of Vulkan is said to be there; it is not looked at. */
+	if (options.library != NULL) {
+		g_setenv("VK_DRIVER_FILES", "/dev/null", TRUE);
+		g_setenv("MOCK_GFXSTREAM_INIT", "tame", TRUE);
+	}
 	quota_init(&quota, QUOTA_BYTES);
 	return renderer_create(find_impl(name), &options, &quota, renderer_out);
 }

@@ -398,6 +398,7 @@ def run_inside(t, vm, *command):
     vm.sh("mkdir -p /mnt/p && mount -o ro /dev/vdb /mnt/p")
     status, out = vm.run("cd /tmp && LD_LIBRARY_PATH=/mnt/p/lib:/mnt/p "
                          "MOCK_VIRGLRENDERER=/mnt/p/lib "
+                         "MOCK_GFXSTREAM=/mnt/p/lib "
                          f"TEST_TIMEOUT_FACTOR={5 * SLOW:.0f} "
                          + " ".join(command) + " 2>/tmp/errors; s=$?; "
                          "tail -c 3000 /tmp/errors >&2; exit $s", 300 * SLOW)
@@ -431,13 +432,15 @@ def play_host(t, tests, libraries=(), more=()):
         check(rc == 0, f"QEMU ended with {rc}")
 
 
-# Its virglrenderer is the tests' own, whose textures are memory files.
+# The libraries are the tests' own, whose textures are memory files.
 @scenario("host-dmabuf-2d", [(QEMU10, PCI), (QEMU11, PCI)], mode="2d")
 @scenario("host-dmabuf-virgl", [(QEMU10, PCI), (QEMU11, PCI)],
           mode="virglrenderer")
+@scenario("host-dmabuf-gfxstream", [(QEMU10, PCI)], mode="gfxstream")
 def host_dmabuf(t):
     play_host(t, f"/proto/dmabuf/{t.mode}",
-              ["mock-virglrenderer/libvirglrenderer.so.1"])
+              ["mock-virglrenderer/libvirglrenderer.so.1",
+               "mock-gfxstream/libgfxstream_backend.so.0"])
 
 
 # Mesa exports what llvmpipe draws if there is a /dev/udmabuf, since 25.0. The

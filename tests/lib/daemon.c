@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "mock_gfxstream.h"
 #include "proctree.h"
 #include "suite.h"
 
@@ -177,6 +178,12 @@ struct daemon *daemon_start(const char *mode, const char *const *more_args)
 	if (mode) {
 		g_ptr_array_add(args, (char *)"--gpu-mode");
 		g_ptr_array_add(args, (char *)mode);
+	}
+	g_autofree char *library =
+		g_strcmp0(mode, "gfxstream") == 0 ? mock_gfxstream_path() : NULL;
+	if (library) {
+		g_ptr_array_add(args, (char *)"--gfxstream-library");
+		g_ptr_array_add(args, library);
 	}
 	for (; more_args && *more_args; more_args++) {
 		g_ptr_array_add(args, (char *)*more_args);

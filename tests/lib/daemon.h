@@ -31,7 +31,10 @@ struct daemon {
  */
 struct daemon *daemon_spawn(const char *const *args, const char *const *env, int passed_fd_dup);
 
-/* --socket-path in its own folder, --gpu-mode @mode (NULL: none), then @more_args (NULL: none). */
+/*
+ * --socket-path in its own folder, --gpu-mode @mode (NULL: none), the library that mode needs if it
+ * is none of the host's, then @more_args (NULL: none).
+ */
 struct daemon *daemon_start(const char *mode, const char *const *more_args);
 
 /* Any back-end: a command line with @SOCK@ where the path of its socket belongs. */

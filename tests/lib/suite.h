@@ -17,8 +17,9 @@ typedef void (*suite_fn)(const void *data);
 
 void suite_init(int *argc, char ***argv);
 /*
- * @data is borrowed and must live until suite_run() returns. A test with TEST_WITHOUT as a part of
- * its path is left out: what can't be run under valgrind, say.
+ * @data is borrowed and must live until suite_run() returns. A test with a word of
+ * TEST_WITHOUT, a list with commas, as a part of its path is left out: what can't be run under
+ * valgrind, say.
  */
 void suite_add(suite_fn fn, const void *data, const char *path_format, ...) G_GNUC_PRINTF(3, 4);
 int suite_run(void);

@@ -20,7 +20,7 @@ COMMANDS = """
     RESOURCE_CREATE_3D TRANSFER_TO_HOST_3D TRANSFER_FROM_HOST_3D SUBMIT_3D UPDATE_CURSOR
     MOVE_CURSOR
 """.split()
-MODES = ["null", "2d", "virglrenderer"]
+MODES = ["null", "2d", "virglrenderer", "gfxstream"]
 
 
 def read_table(path):

@@ -6,10 +6,11 @@
 
 #include "proto.h"
 
-const struct proto_mode proto_modes[3] = {
-	{"null", .takes_3d = true},
+const struct proto_mode proto_modes[4] = {
+	{"null", .takes_3d = true, .speaks_virgl = true},
 	{"2d", .draws = true},
-	{"virglrenderer", .draws = true, .has_3d = true, .takes_3d = true},
+	{"virglrenderer", .draws = true, .has_3d = true, .takes_3d = true, .speaks_virgl = true},
+	{"gfxstream", .draws = true, .has_3d = true, .takes_3d = true},
 };
 
 void proto_add(const char *group, const char *name, suite_fn fn)
@@ -23,6 +24,12 @@ void proto_add_drawing(const char *group, const char *name, suite_fn fn)
 {
 	suite_add(fn, PROTO_2D, "/proto/%s/%s/%s", group, PROTO_2D->name, name);
 	suite_add(fn, PROTO_VIRGL, "/proto/%s/%s/%s", group, PROTO_VIRGL->name, name);
+	suite_add(fn, PROTO_GFXSTREAM, "/proto/%s/%s/%s", group, PROTO_GFXSTREAM->name, name);
+}
+
+void proto_add_gfxstream(const char *group, const char *name, suite_fn fn)
+{
+	suite_add(fn, PROTO_GFXSTREAM, "/proto/%s/%s/%s", group, PROTO_GFXSTREAM->name, name);
 }
 
 void proto_add_virgl(const char *group, const char *name, suite_fn fn)

@@ -16,18 +16,21 @@ struct proto_mode {
 	bool draws;    /* what the guest flushes reaches the display */
 	bool has_3d;   /* 3D commands are carried out */
 	bool takes_3d; /* 3D commands are accepted */
+	bool speaks_virgl; /* what virglrenderer makes of them is right */
 };
 
-extern const struct proto_mode proto_modes[3];
+extern const struct proto_mode proto_modes[4];
 #define PROTO_NULL (&proto_modes[0])
 #define PROTO_2D (&proto_modes[1])
 #define PROTO_VIRGL (&proto_modes[2])
+#define PROTO_GFXSTREAM (&proto_modes[3])
 
 /* /proto/@group/<mode>/@name, for all modes; @fn gets the struct proto_mode. */
 void proto_add(const char *group, const char *name, suite_fn fn);
-/* Only for those that draw, only for virglrenderer. */
+/* Only for those that draw, only for virglrenderer, only for gfxstream. */
 void proto_add_drawing(const char *group, const char *name, suite_fn fn);
 void proto_add_virgl(const char *group, const char *name, suite_fn fn);
+void proto_add_gfxstream(const char *group, const char *name, suite_fn fn);
 
 /* A signal from outside is no finding of a sanitizer's. Before the daemon is started. */
 void proto_let_signals_kill(void);

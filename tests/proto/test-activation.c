@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "mock_gfxstream.h"
 #include "proto.h"
 
 /* A GL driver is tried. */
@@ -126,13 +127,21 @@ static const char *activator(void)
 	return path;
 }
 
+/* The tests' own, of a mode that has such; or NULL. */
+static char *mode_library(const char *mode)
+{
+	return strcmp(mode, "gfxstream") == 0 ? mock_gfxstream_path() : NULL;
+}
+
 /* Under systemd's own program; it starts the daemon for the first who connects. It is foreign. */
 static struct daemon *activate(const char *options, const char *mode)
 {
+	g_autofree char *library = mode_library(mode);
 	g_autofree char *command = g_strdup_printf(
 		"%s %s --listen=@SOCK@ -E LIBGL_ALWAYS_SOFTWARE=1 -E ASAN_OPTIONS -E UBSAN_OPTIONS "
-		"-E TSAN_OPTIONS %s --gpu-mode %s",
-		activator(), options, g_getenv("VHOST_DEVICE_GPU"), mode);
+		"-E TSAN_OPTIONS %s --gpu-mode %s%s%s",
+		activator(), options, g_getenv("VHOST_DEVICE_GPU"), mode,
+		library ? " --gfxstream-library " : "", library ? library : "");
 
 	return daemon_start_foreign(command);
 }
@@ -251,7 +260,10 @@ static void expect_ready(struct notified *notified)
 
 static void check_ready(const struct proto_mode *mode, bool is_abstract)
 {
-	const char *const args[] = {"-s", "@SOCKET@", "-g", mode->name, NULL};
+	g_autofree char *library = mode_library(mode->name);
+	const char *const args[] = {
+		"-s", "@SOCKET@", "-g", mode->name, library ? "--gfxstream-library" : NULL, library,
+		NULL};
 	struct notified *notified = notified_create(is_abstract, args, -1);
 
 	expect_ready(notified);

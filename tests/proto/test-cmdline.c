@@ -55,6 +55,11 @@ static const struct wrong_use wrong_uses[] = {
 	{{"-s", "@SOCKET@", "-g", "virglrenderer", "-c", ""}, {"--capset"}},
 	{{"-s", "@SOCKET@", "-g", "gfxstream", "-c", "gfxstream-gles", "--use-gles", "false"},
 	 {"gles"}},
+	{{"-s", "@SOCKET@", "-g", "gfxstream", "--use-egl", "false"}, {"--use-egl", "EGL"}},
+	{{"-s", "@SOCKET@", "-g", "gfxstream", "-c", "virgl"}, {"virgl", "gfxstream-vulkan"}},
+	{{"-s", "@SOCKET@", "-g", "gfxstream", "--gfxstream-library="}, {"--gfxstream-library"}},
+	{{"-s", "@SOCKET@", "-g", "2d", "--gfxstream-library", "/lib/g.so"},
+	 {"--gfxstream-library", "/lib/g.so", "gfxstream"}},
 	{{"-s", "@SOCKET@", "--use-egl", "maybe"}, {"--use-egl", "maybe", "true", "false"}},
 	{{"-s", "@SOCKET@", "--use-egl=1"}, {"--use-egl", "1", "true"}},
 	{{"-s", "@SOCKET@", "--use-glx", "yes"}, {"--use-glx", "yes", "true"}},
@@ -143,14 +148,12 @@ static void test_host_failure(const void *data)
 	static const char *const no_drm[] = {"-s",	     "@SOCKET@",  "-g", "virglrenderer",
 					     "--gpu-device", "/dev/null", NULL};
 	static const char *const no_dir[] = {"-s", "/nonexistent/gpu.sock", "-g", "null", NULL};
-	static const char *const gfxstream[] = {"-s", "@SOCKET@", "-g", "gfxstream", NULL};
 	static const char *const dmabuf[] = {"-s", "@SOCKET@", "--dmabuf", "on", NULL};
 
 	(void)data;
 	check_host_failure(no_device, NULL, "/nonexistent/renderD128");
 	check_host_failure(no_drm, NULL, "/dev/null");
 	check_host_failure(no_dir, NULL, "/nonexistent/gpu.sock");
-	check_host_failure(gfxstream, NULL, "gfxstream");
 	if (access("/dev/udmabuf", R_OK | W_OK) < 0) {
 		check_host_failure(dmabuf, NULL, "/dev/udmabuf");
 	}
@@ -209,7 +212,7 @@ static char *read_proc(int pid, const char *name)
 static void check_no_gl(int pid)
 {
 	static const char *const words[] = {"libvirglrenderer", "libEGL", "libGL", "libX11",
-					    "libgbm"};
+					    "libgbm", "libgfxstream"};
 	g_autofree char *maps = read_proc(pid, "maps");
 
 	for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
@@ -242,7 +245,7 @@ static void test_help(const void *data)
 		"--gpu-device",	 "--headless", "--virgl",    "--max-hostmem",
 		"--max-clients", "--max-crashes", "--sandbox",
 		"--shader-cache", "--hostmem",	  "--shmem-feature-bit",
-		"--dmabuf",	 "--control-socket", "--version"};
+		"--dmabuf",	 "--control-socket", "--gfxstream-library", "--version"};
 
 	(void)data;
 	struct daemon *daemon = daemon_spawn(help, NULL, -1);

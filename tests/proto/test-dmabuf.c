@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "mock_gfxstream.h"
 #include "mock_virgl.h"
 #include "proctree.h"
 #include "proto.h"
@@ -331,6 +332,28 @@ static void test_blob(const void *mode)
 	rig_destroy(rig);
 }
 
+/* Memory of the context's with the name 1, of which a blob can be made. */
+static void make_host_memory(struct rig *rig, const void *mode)
+{
+	if (mode == PROTO_GFXSTREAM) {
+		g_assert_ok(mock_gfxstream_run(
+			rig->vgpu, 1, MOCK_GFX_MEMORY,
+			(const uint32_t[]){1, MOCK_GFX_MEMORY_DMABUF, 0}, 3));
+	} else {
+		g_assert_ok(mock_virgl_run(rig->vgpu, 1, MOCK_BLOBS, 0,
+					   (const uint32_t[]){MOCK_BLOBS_DMABUF, 0}, 2));
+	}
+}
+
+static void draw_in_host_blob(struct rig *rig, const void *mode, uint32_t word, uint32_t value)
+{
+	const uint32_t args[] = {1, word, value};
+
+	g_assert_ok(mode == PROTO_GFXSTREAM ?
+			    mock_gfxstream_run(rig->vgpu, 1, MOCK_GFX_BLOB_WRITE, args, 3) :
+			    mock_virgl_run(rig->vgpu, 1, MOCK_BLOB_WRITE, 0, args, 3));
+}
+
 /* Of the host's memory, which is no texture: as the guest says. */
 static void test_host_blob(const void *mode)
 {
@@ -344,15 +367,12 @@ static void test_host_blob(const void *mode)
 	g_autofree uint32_t *pixels = g_new0(uint32_t, WIDTH * HEIGHT);
 
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
-	g_assert_ok(mock_virgl_run(rig->vgpu, 1, MOCK_BLOBS, 0,
-				   (const uint32_t[]){MOCK_BLOBS_DMABUF, 0}, 2));
+	make_host_memory(rig, mode);
 	rig->vgpu->next_hdr.ctx_id = 1;
 	g_assert_ok(vgpu_resource_create_blob(rig->vgpu, 1, &blob));
 	for (uint32_t i = 0; i < 10; i++) {
-		const uint32_t args[] = {1, i * 20011, 0x10101 * i};
-
-		g_assert_ok(mock_virgl_run(rig->vgpu, 1, MOCK_BLOB_WRITE, 0, args, 3));
-		pixels[args[1]] = args[2];
+		pixels[i * 20011] = 0x10101 * i;
+		draw_in_host_blob(rig, mode, i * 20011, 0x10101 * i);
 	}
 	show_blob(rig, 1, WIDTH * 4, 0);
 	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
@@ -568,18 +588,25 @@ static void add_2d(const char *name, suite_fn fn)
 	suite_add(fn, PROTO_2D, "/proto/dmabuf/2d/%s", name);
 }
 
+/* Where a resource of the guest's pages, or a texture, is a buffer; gfxstream exports no texture. */
+static void add_exporting(const char *name, suite_fn fn)
+{
+	add_2d(name, fn);
+	proto_add_virgl("dmabuf", name, fn);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
-	proto_add_drawing("dmabuf", "pixels", test_pixels);
-	proto_add_drawing("dmabuf", "damage", test_damage);
-	proto_add_drawing("dmabuf", "flips", test_flips);
-	proto_add_drawing("dmabuf", "scanouts", test_scanouts);
+	add_exporting("pixels", test_pixels);
+	add_exporting("damage", test_damage);
+	add_exporting("flips", test_flips);
+	add_exporting("scanouts", test_scanouts);
 	proto_add_drawing("dmabuf", "blob", test_blob);
-	proto_add_drawing("dmabuf", "pause", test_pause);
-	proto_add_drawing("dmabuf", "reset", test_reset);
-	proto_add_drawing("dmabuf", "silent", test_silent);
-	proto_add_drawing("dmabuf", "screenshot", test_screenshot);
+	add_exporting("pause", test_pause);
+	add_exporting("reset", test_reset);
+	add_exporting("silent", test_silent);
+	add_exporting("screenshot", test_screenshot);
 	proto_add_drawing("dmabuf", "off", test_off);
 	/* What only the guest's pages can be. */
 	add_2d("scattered", test_scattered);
@@ -587,6 +614,7 @@ int main(int argc, char **argv)
 	add_2d("detach", test_detach);
 	add_2d("without_the_feature", test_without_the_feature);
 	proto_add_virgl("dmabuf", "host_blob", test_host_blob);
+	proto_add_gfxstream("dmabuf", "host_blob", test_host_blob);
 	proto_add_virgl("dmabuf", "crash", test_crash);
 	suite_add(test_gl, PROTO_VIRGL, "/proto/dmabuf/gl");
 	return suite_run();

@@ -10,6 +10,8 @@
 
 #define VIRGL (1u << RENDERER_CAPSET_VIRGL)
 #define VIRGL2 (1u << RENDERER_CAPSET_VIRGL2)
+#define GFXSTREAM                                                                                  \
+	(1u << RENDERER_CAPSET_GFXSTREAM_VULKAN | 1u << RENDERER_CAPSET_GFXSTREAM_GLES)
 
 static enum options_result parse(const char *command_line, struct options *options_out,
 				 char **complaint_out)
@@ -69,6 +71,13 @@ static const struct good {
 	/* As libvirt starts it for a machine without accel3d, on a host with a GPU. */
 	{ "--fd=23 --render-node=/dev/dri/renderD128", NULL, 23, "2d", 0, NULL, false, false, false,
 	  false, false },
+	{ "-s a -g gfxstream", "a", -1, "gfxstream", 0, NULL, false, false, false, false, false },
+	{ "-s a -g gfxstream -c gfxstream-gles,gfxstream-vulkan", "a", -1, "gfxstream", GFXSTREAM,
+	  NULL, false, false, false, false, false },
+	{ "-s a -g gfxstream --use-gles false --use-egl false", "a", -1, "gfxstream", 0, NULL,
+	  false, true, false, true, false },
+	{ "-s a -g gfxstream -c gfxstream-vulkan --use-egl false", "a", -1, "gfxstream",
+	  1u << RENDERER_CAPSET_GFXSTREAM_VULKAN, NULL, false, true, false, false, false },
 	{ "-s a --headless", "a", -1, "2d", 0, NULL, true, false, false, false, false },
 	{ "-s a --use-egl false", "a", -1, "2d", 0, NULL, false, true, false, false, false },
 	{ "-s a --use-egl=false --use-glx=true", "a", -1, "2d", 0, NULL, false, true, true, false,
@@ -111,6 +120,7 @@ static const struct {
 	{ "--fd 3 --sandbox strict", SANDBOX_STRICT, NULL },
 	{ "-s a --sandbox off --sandbox report", SANDBOX_REPORT, NULL },
 	{ "-s a --virgl --sandbox on --shader-cache /cache", SANDBOX_ON, "/cache" },
+	{ "-s a -g gfxstream --sandbox on --shader-cache /cache", SANDBOX_ON, "/cache" },
 };
 
 static void test_sandbox(void)
@@ -125,6 +135,32 @@ static void test_sandbox(void)
 		g_assert_cmpstr(options.renderer.shader_cache, ==, sandboxes[i].shader_cache);
 		options_finish(&options);
 	}
+}
+
+/* A library's path is as good in another folder. */
+static void test_library(void)
+{
+	static const char *const lines[][2] = {
+		{ "-s a -g gfxstream", NULL },
+		{ "-s a -g gfxstream --gfxstream-library /lib/g.so", "/lib/g.so" },
+		{ "-s a -g gfxstream --gfxstream-library=/lib/../x/g.so", "/x/g.so" },
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
+		struct options options;
+		g_autofree char *complaint = NULL;
+
+		g_assert_cmpint(parse(lines[i][0], &options, &complaint), ==, OPTIONS_RUN);
+		g_assert_cmpstr(options.renderer.library, ==, lines[i][1]);
+		options_finish(&options);
+	}
+	struct options options;
+	g_autofree char *complaint = NULL;
+	g_assert_cmpint(parse("-s a -g gfxstream --gfxstream-library g.so", &options, &complaint),
+			==, OPTIONS_RUN);
+	g_assert_true(g_path_is_absolute(options.renderer.library));
+	g_assert_true(g_str_has_suffix(options.renderer.library, "/g.so"));
+	options_finish(&options);
 }
 
 static const struct {
@@ -396,13 +432,22 @@ static const struct wrong {
 	{ "-s a --max-crashes no", OPTIONS_WRONG, { "--max-crashes", "'no'", "1 to 1000000" } },
 	{ "-s a --max-crashes 18446744073709551617", OPTIONS_WRONG,
 	  { "--max-crashes", "'18446744073709551617'", "1 to 1000000" } },
-	/* Right, but of a build that has it. */
-	{ "-s a -g gfxstream", OPTIONS_UNAVAILABLE, { "gfxstream", "not built", NULL } },
-	{ "-s a -g gfxstream -c gfxstream-gles,gfxstream-vulkan", OPTIONS_UNAVAILABLE,
-	  { "gfxstream", "not built", NULL } },
-	/* Wrong use outranks what is only missing. */
 	{ "-s a -g gfxstream -c gfxstream-vulkan,nonsense", OPTIONS_WRONG,
 	  { "'nonsense'", NULL, NULL } },
+	{ "-s a -g gfxstream --use-egl false", OPTIONS_WRONG,
+	  { "--use-egl false", "--capset gfxstream-vulkan", "--use-gles false" } },
+	{ "-s a -g gfxstream -c gfxstream-gles --use-egl=false", OPTIONS_WRONG,
+	  { "--use-egl false", NULL, NULL } },
+	{ "-s a -g gfxstream -c gfxstream-gles,gfxstream-vulkan --use-egl=false", OPTIONS_WRONG,
+	  { "--use-egl false", NULL, NULL } },
+	{ "-s a -g gfxstream --gpu-device /dev/x", OPTIONS_WRONG,
+	  { "--gpu-device", "/dev/x", "virglrenderer" } },
+	{ "-s a -g gfxstream --gfxstream-library=", OPTIONS_WRONG,
+	  { "--gfxstream-library", "''", "a file" } },
+	{ "-s a --virgl --gfxstream-library /a.so", OPTIONS_WRONG,
+	  { "--gfxstream-library", "'/a.so'", "gfxstream" } },
+	{ "-s a --gfxstream-library /a.so", OPTIONS_WRONG,
+	  { "--gfxstream-library", "'/a.so'", "2d" } },
 };
 
 static void test_wrong(gconstpointer data)
@@ -539,6 +584,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/options/passed-socket", test_passed_socket);
 	g_test_add_func("/options/passed-socket-wrong", test_passed_socket_wrong);
 	g_test_add_func("/options/sandbox", test_sandbox);
+	g_test_add_func("/options/library", test_library);
 	g_test_add_func("/options/dmabuf", test_dmabuf);
 	g_test_add_func("/options/path-length", test_path_length);
 	g_test_add_func("/options/finish-twice", test_finish_twice);

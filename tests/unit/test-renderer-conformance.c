@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* What renderer.h promises, of every renderer that needs nothing of the host: null and soft. */
+/*
+ * What renderer.h promises, of every renderer that needs nothing of the host: null, soft, and
+ * gfxstream on a library of the tests' own. It gets Vulkan alone, which takes no EGL.
+ */
 #include <string.h>
 
 #include "renderer/impls.h"
@@ -18,9 +21,23 @@ struct fixture {
 	struct backing backing;
 };
 
+static const char *mock_library(void)
+{
+	static char *path;
+
+	if (path == NULL) {
+		path = g_build_filename(g_getenv("MOCK_GFXSTREAM"), "libgfxstream_backend.so.0",
+					NULL);
+	}
+	return path;
+}
+
 static void setup(struct fixture *f, gconstpointer impl)
 {
-	const struct renderer_options options = { .use_egl = true };
+	const struct renderer_options options = {
+		.use_egl = true,
+		.library = impl == &gfxstream_impl ? mock_library() : NULL,
+	};
 
 	memset(f, 0, sizeof(*f));
 	quota_init(&f->quota, QUOTA_BYTES);
@@ -394,12 +411,13 @@ static void test_contexts(struct fixture *f, gconstpointer impl G_GNUC_UNUSED)
 
 static void test_unknown_names(void)
 {
-	static const char *const names[] = { "", "2D", "soft", "gfxstream", "virgl", "nul" };
+	static const char *const names[] = { "", "2D", "soft", "Gfxstream", "virgl", "nul" };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
 		g_assert_null(renderer_find(names[i]));
 	}
 	g_assert_nonnull(renderer_find("virglrenderer"));
+	g_assert_nonnull(renderer_find("gfxstream"));
 	renderer_destroy(NULL);
 }
 
@@ -417,11 +435,13 @@ int main(int argc, char **argv)
 		{ "no-memory", test_no_memory },
 		{ "contexts", test_contexts },
 	};
-	static const struct renderer_impl *const impls[] = { &null_impl, &soft_impl };
+	static const struct renderer_impl *const impls[] = { &null_impl, &soft_impl,
+							    &gfxstream_impl };
 	static struct case_of_format cases[G_N_ELEMENTS(impls) * G_N_ELEMENTS(formats)];
 	size_t n_cases = 0;
 
 	g_test_init(&argc, &argv, NULL);
+	g_setenv("VK_DRIVER_FILES", "/dev/null", TRUE);
 	for (size_t i = 0; i < G_N_ELEMENTS(impls); i++) {
 		for (size_t k = 0; k < G_N_ELEMENTS(tests); k++) {
 			g_autofree char *path = g_strdup_printf("/renderer/%s/%s", impls[i]->name,

@@ -178,6 +178,10 @@ static const struct options strict_virgl = {
 	.gpu_mode = "virglrenderer", .max_hostmem_bytes = 1 << 30, .sandbox = SANDBOX_STRICT
 };
 
+static const struct options strict_gfxstream = {
+	.gpu_mode = "gfxstream", .max_hostmem_bytes = 1 << 30, .sandbox = SANDBOX_STRICT
+};
+
 /* With a render server, which /bin/true plays. */
 static char server_path[] = "/bin/true";
 static const struct options strict_server = { .gpu_mode = "virglrenderer",
@@ -211,24 +215,29 @@ static const struct {
 	{ { "signal", make_signal }, { EPERM, EPERM, EPERM, EPERM, EPERM } },
 };
 
-static void test_role(gconstpointer data)
+static void check_role(enum sandbox_role role, const struct options *options)
 {
-	enum sandbox_role role = (enum sandbox_role)GPOINTER_TO_INT(data);
-
-	if (!is_ready()) {
-		return;
-	}
 	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
 		int expected = rows[i].expected[role];
-		int result = try(role, &strict_virgl, rows[i].attempt.make);
+		int result = try(role, options, rows[i].attempt.make);
 
 		if (rows[i].attempt.make == make_signal && lockdown_files_abi() < 6) {
 			continue;
 		}
 		if (result != expected) {
-			g_error("%s, %s: %d instead of %d", sandbox_role_name(role),
-				rows[i].attempt.name, result, expected);
+			g_error("%s in %s, %s: %d instead of %d", sandbox_role_name(role),
+				options->gpu_mode, rows[i].attempt.name, result, expected);
 		}
+	}
+}
+
+static void test_role(gconstpointer data)
+{
+	enum sandbox_role role = (enum sandbox_role)GPOINTER_TO_INT(data);
+
+	if (is_ready()) {
+		check_role(role, &strict_virgl);
+		check_role(role, &strict_gfxstream);
 	}
 }
 
@@ -568,6 +577,30 @@ static void test_paths(void)
 	g_assert_cmpuint(n_sockets, ==, 1);
 }
 
+/* A library that is named is read, by its name and where that leads, and nothing beside it. */
+static void test_library(void)
+{
+	g_autofree char *folder = g_dir_make_tmp("sandbox-XXXXXX", NULL);
+	g_autofree char *library = g_build_filename(folder, "lib.so.0", NULL);
+	g_autofree char *link = g_build_filename(folder, "lib.so", NULL);
+	struct options options = strict_gfxstream;
+
+	g_assert_true(g_file_set_contents(library, "", 0, NULL));
+	g_assert_no_errno(symlink("lib.so.0", link));
+	options.renderer.library = link;
+	g_assert_true(reaches(SANDBOX_RENDERER, &options, link));
+	g_assert_true(reaches(SANDBOX_RENDERER, &options, library));
+	g_assert_true(reaches(SANDBOX_SPAWNER, &options, link));
+	g_assert_false(reaches(SANDBOX_RENDERER, &options, folder));
+	g_assert_false(reaches(SANDBOX_KEEPER, &options, link));
+	g_setenv("VK_DRIVER_FILES", "/vulkan/driver.json", TRUE);
+	g_assert_true(reaches(SANDBOX_RENDERER, &options, "/vulkan/driver.json"));
+	g_unsetenv("VK_DRIVER_FILES");
+	g_unlink(link);
+	g_unlink(library);
+	g_rmdir(folder);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -584,6 +617,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/sandbox/off", test_off);
 	g_test_add_func("/sandbox/memory", test_memory);
 	g_test_add_func("/sandbox/paths", test_paths);
+	g_test_add_func("/sandbox/library", test_library);
 	g_test_add_func("/sandbox/privileges", test_privileges);
 	g_test_add_func("/sandbox/landlock/scopes", test_scopes);
 	g_test_add_func("/sandbox/landlock/files", test_files);

@@ -407,16 +407,38 @@ void make_transfer_3d(const struct model *model, struct fuzz_input *in, struct m
 	request->offset = byte & 64 ? fuzz_input_number64(in) : 0;
 }
 
-void make_submit(const struct model *model, struct fuzz_input *in, struct model_call *call)
+/* Commands that its library knows, and not all of what they name. */
+static size_t make_gfxstream_command(const struct model *model, struct fuzz_input *in,
+				     uint32_t *words)
 {
-	struct virtio_gpu_cmd_submit *request = &call->request.submit_3d;
-	uint32_t words[MAX_STREAM_WORDS];
+	static const uint32_t opcodes[] = { 0x1001, 0x1002, 0x1003, 0xa003, 0x9000, 0 };
+	size_t n = 1 + fuzz_input_below(in, 16);
+
+	words[0] = opcodes[fuzz_input_below(in, G_N_ELEMENTS(opcodes))];
+	for (size_t i = 1; i < n; i++) {
+		words[i] = fuzz_input_flag(in) ? pick_resource(model, in) : fuzz_input_u8(in);
+	}
+	return n;
+}
+
+static size_t make_stream(const struct model *model, struct fuzz_input *in, uint32_t *words,
+			  size_t max_words)
+{
 	const struct virgl_grammar grammar = {
 		.resource_ids = (const uint32_t *)(const void *)model->ids->data,
 		.n_resources = model->ids->len,
 	};
-	size_t size =
-		sizeof(uint32_t) * virgl_grammar_make(&grammar, in, words, G_N_ELEMENTS(words));
+
+	return strcmp(model->renderer->impl->name, "gfxstream") == 0
+		       ? make_gfxstream_command(model, in, words)
+		       : virgl_grammar_make(&grammar, in, words, max_words);
+}
+
+void make_submit(const struct model *model, struct fuzz_input *in, struct model_call *call)
+{
+	struct virtio_gpu_cmd_submit *request = &call->request.submit_3d;
+	uint32_t words[MAX_STREAM_WORDS];
+	size_t size = sizeof(uint32_t) * make_stream(model, in, words, G_N_ELEMENTS(words));
 
 	request->hdr.ctx_id = pick_context(model, in);
 	request->size = (uint32_t)size;

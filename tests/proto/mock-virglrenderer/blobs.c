@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "mock.h"
+#include "share.h"
 
 /* More the test means not to be had. */
 #define MAX_BYTES (UINT64_C(1) << 32)
@@ -46,7 +47,7 @@ static bool make_memory(struct mock_resource *blob)
 		return blob->fd >= 0;
 	}
 	if (kind == MOCK_BLOBS_DMABUF) {
-		blob->pixels = mock_share(NULL, blob->size_bytes, &blob->fd);
+		blob->pixels = share_create(NULL, blob->size_bytes, &blob->fd);
 		return blob->pixels != NULL;
 	}
 	blob->fd = memfd_create("mock-blob", MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "mock.h"
+#include "share.h"
 
 #define CAPSET_BYTES 64
 #define FORMAT_B8G8R8A8 1
@@ -59,7 +60,7 @@ static void free_resource(void *data)
 	if (resource->fd >= 0) {
 		mock_blob_finish(resource);
 	} else if (resource->is_shared) {
-		mock_unshare(resource->pixels, count_bytes(resource));
+		share_destroy(resource->pixels, count_bytes(resource));
 	} else {
 		g_free(resource->pixels);
 	}
@@ -405,12 +406,12 @@ int virgl_renderer_get_fd_for_texture2(uint32_t tex_id, int *fd, int *stride, in
 	if (resource == NULL || !is_texture(resource)) {
 		return EINVAL;
 	}
-	uint8_t *pixels = mock_share(resource->pixels, count_bytes(resource), fd);
+	uint8_t *pixels = share_create(resource->pixels, count_bytes(resource), fd);
 	if (pixels == NULL) {
 		return ENODEV;
 	}
 	if (resource->is_shared) {
-		mock_unshare(resource->pixels, count_bytes(resource));
+		share_destroy(resource->pixels, count_bytes(resource));
 	} else {
 		g_free(resource->pixels);
 	}

@@ -13,7 +13,7 @@
  *
  * The words are read from outside the data, which is all that a guest gets.
  */
-#include "renderer/virgl_internal.h"
+#include "renderer/opaque.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -43,7 +43,7 @@ static bool has_fixed_size(int fd)
 	return seals >= 0 && (seals & SIZE_SEALS) == SIZE_SEALS;
 }
 
-bool virgl_opaque_find(int fd, uint64_t size_bytes, uint64_t *offset_out)
+bool opaque_find(int fd, uint64_t size_bytes, uint64_t *offset_out)
 {
 	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), again;
 	struct opaque_head head;

@@ -11,12 +11,14 @@
  * drawn next, until 3D is turned off. So the blocks of that file are asked for
  * before Mesa opens it, and without them nothing is kept.
  */
+#include "renderer/shader_cache.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "renderer/virgl_internal.h"
 #include "util/log.h"
 
 /* Names and size, at the most, of Mesa's (disk_cache_os.c): 65,536 keys of 20 bytes. */
@@ -48,7 +50,7 @@ static void keep_nothing(void)
 	g_setenv("__GL_SHADER_DISK_CACHE", "0", TRUE);
 }
 
-void virgl_cache_choose(const char *folder)
+void shader_cache_choose(const char *folder)
 {
 	int error = folder != NULL ? reserve_index(folder) : 0;
 

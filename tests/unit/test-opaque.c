@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "renderer/virgl_internal.h"
+#include "renderer/opaque.h"
 #include "unit.h"
 
 #define PAGE 4096u
@@ -31,7 +31,7 @@ static int make_file(const struct words *words)
 static bool finds(const struct words *words, uint64_t size_bytes, uint64_t *offset_out)
 {
 	int fd = make_file(words);
-	bool is_found = virgl_opaque_find(fd, size_bytes, offset_out);
+	bool is_found = opaque_find(fd, size_bytes, offset_out);
 
 	close(fd);
 	return is_found;
@@ -76,17 +76,17 @@ static void test_no_file(void)
 	int ends[2];
 
 	g_assert_cmpint(pipe(ends), ==, 0);
-	g_assert_false(virgl_opaque_find(ends[0], PAGE, &offset));
+	g_assert_false(opaque_find(ends[0], PAGE, &offset));
 	close(ends[0]);
 	close(ends[1]);
-	g_assert_false(virgl_opaque_find(-1, PAGE, &offset));
+	g_assert_false(opaque_find(-1, PAGE, &offset));
 }
 
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
-	g_test_add_func("/virgl-opaque/found", test_found);
-	g_test_add_func("/virgl-opaque/not-so", test_not_so);
-	g_test_add_func("/virgl-opaque/no-file", test_no_file);
+	g_test_add_func("/opaque/found", test_found);
+	g_test_add_func("/opaque/not-so", test_not_so);
+	g_test_add_func("/opaque/no-file", test_no_file);
 	return g_test_run();
 }

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "mock.h"
+#include "share.h"
 
 static size_t whole_pages(size_t size_bytes)
 {
@@ -43,7 +43,7 @@ static int make_dmabuf(int file, size_t size_bytes)
 	return fd;
 }
 
-uint8_t *mock_share(const uint8_t *bytes, size_t size_bytes, int *fd_out)
+uint8_t *share_create(const uint8_t *bytes, size_t size_bytes, int *fd_out)
 {
 	size_t size = whole_pages(size_bytes);
 	int file = make_file(size);
@@ -68,7 +68,7 @@ uint8_t *mock_share(const uint8_t *bytes, size_t size_bytes, int *fd_out)
 	return shared;
 }
 
-void mock_unshare(uint8_t *bytes, size_t size_bytes)
+void share_destroy(uint8_t *bytes, size_t size_bytes)
 {
 	munmap(bytes, whole_pages(size_bytes));
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <glib.h>
+#include <string.h>
+
+#include "mock_gfxstream.h"
+#include "vgpu.h"
+
+#define MAX_WORDS 16u
+
+char *mock_gfxstream_path(void)
+{
+	const char *dir = g_getenv("MOCK_GFXSTREAM");
+
+	g_assert_nonnull(dir);
+	/* Or one of the host's would do. */
+	char *path = g_build_filename(dir, "libgfxstream_backend.so.0", NULL);
+	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+	return path;
+}
+
+uint32_t mock_gfxstream_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, const uint32_t *args,
+			    uint32_t n_args)
+{
+	uint32_t words[MAX_WORDS] = { opcode };
+
+	g_assert_cmpuint(n_args, <, MAX_WORDS);
+	if (n_args > 0) {
+		memcpy(&words[1], args, n_args * sizeof(uint32_t));
+	}
+	return vgpu_submit_3d(vgpu, ctx, words, (1 + n_args) * (uint32_t)sizeof(uint32_t));
+}
