@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# fish completion of vhost-device-gpu(1)
+
+complete -c vhost-device-gpu -f
+complete -c vhost-device-gpu -s s -l socket-path -r -F -d 'Unix socket to listen on'
+complete -c vhost-device-gpu -l fd -x -d 'Socket that is open already'
+complete -c vhost-device-gpu -l socket-fd -x -d 'The same as --fd'
+complete -c vhost-device-gpu -s g -l gpu-mode -x -a 'virglrenderer virgl-renderer 2d null' -d 'How it is drawn'
+complete -c vhost-device-gpu -s c -l capset -x -a "(__fish_append , virgl virgl2 venus drm)" -d 'What the guest is offered'
+complete -c vhost-device-gpu -l use-egl -x -a 'true false' -d 'Render through EGL'
+complete -c vhost-device-gpu -l use-glx -x -a 'true false' -d 'Render through GLX'
+complete -c vhost-device-gpu -l use-gles -x -a 'true false' -d 'Render with OpenGL ES'
+complete -c vhost-device-gpu -l use-surfaceless -x -a 'true false' -d 'Render without a window system'
+complete -c vhost-device-gpu -l gpu-device -r -F -d 'DRM render node'
+complete -c vhost-device-gpu -l render-node -r -F -d 'The same as --gpu-device'
+complete -c vhost-device-gpu -l headless -d 'No display output'
+complete -c vhost-device-gpu -l virgl -d 'The same as --gpu-mode virglrenderer'
+complete -c vhost-device-gpu -l max-hostmem -x -d 'Host memory that a guest may hold'
+complete -c vhost-device-gpu -l hostmem -x -d 'Window for memory of the host'
+complete -c vhost-device-gpu -l shmem-feature-bit -x -a '22 21' -d 'Protocol feature of front-ends that map'
+complete -c vhost-device-gpu -l max-clients -x -d 'Front-ends served at once'
+complete -c vhost-device-gpu -l max-crashes -x -d 'Crashes in a row before 2D is all'
+complete -c vhost-device-gpu -l sandbox -x -a 'on strict report off' -d 'What the processes give up'
+complete -c vhost-device-gpu -l shader-cache -x -a '(__fish_complete_directories)' -d 'Folder for compiled shaders'
+complete -c vhost-device-gpu -l dmabuf -x -a 'auto on off' -d 'Pictures as buffers'
+complete -c vhost-device-gpu -s h -l help -d 'Print the options'
+complete -c vhost-device-gpu -s V -l version -d 'Print the version'

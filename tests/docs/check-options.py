@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""Holds manual, README and completions to the options that the program has.
+
+usage: check-options.py PROGRAM MANUAL README COMPLETIONS_FOLDER
+
+What --help lists, each of the others must have, with the same short name, value and default; what
+they have besides, the program must know (--socket-fd is an old name that --help leaves out). Of
+the shells that are installed, each is asked what it completes. Prints TAP.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+
+class Option:
+    def __init__(self, short, value, default):
+        self.short, self.value, self.default = short, value, default
+
+
+def output(argv, **kwargs):
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          stdin=subprocess.DEVNULL, timeout=60, **kwargs).stdout
+
+
+def help_options(program):
+    options = {}
+    for line in output([program, "--help"]).splitlines():
+        m = re.match(r"  (?:(-\w), )?(--[\w-]+)(?:=(\S+))?\s+(.*)", line)
+        if m:
+            default = re.search(r"\[(\S+)\]$", m[4])
+            options[m[2]] = Option(m[1], m[3], default and default[1])
+    return options
+
+
+def manual_options(text):
+    """By the headings of its section OPTIONS, and what stands indented below each."""
+    options = {}
+    section = re.search(r"^# OPTIONS$(.*?)^# ", text, re.M | re.S)[1]
+    for m in re.finditer(r"^(\*-.*)\n((?:\t.*\n|\n)*)", section, re.M):
+        short = re.search(r"\*(-\w)\*", m[1])
+        default = re.search(r"Default: (\S+?)\.?$", m[2], re.M)
+        for name, value in re.findall(r"\*(--[\w-]+)\*(?:=_(\w+)_)?", m[1]):
+            options[name] = Option(short and short[1], value or None, default and default[1])
+    # Alternative names that are told of in an option's text alone.
+    for name in re.findall(r"^\t.*\*(--[\w-]+)\* is the same", section, re.M):
+        options[name] = None
+    return options
+
+
+def readme_names(text):
+    section = re.search(r"^### Options$(.*?)^#", text, re.M | re.S)[1]
+    return set(re.findall(r"`(--[\w-]+)",
+                          "\n".join(line.split("|")[1] for line in section.splitlines()
+                                    if line.startswith("|"))))
+
+
+def completed_by_bash(file):
+    return output(["bash", "-c", """. "$1"
+        COMP_WORDS=(vhost-device-gpu --) COMP_CWORD=1
+        _vhost_device_gpu; printf '%s\\n' "${COMPREPLY[@]}"
+        COMP_WORDS=(vhost-device-gpu --gpu-mode = 2) COMP_CWORD=3
+        _vhost_device_gpu; printf 'mode %s\\n' "${COMPREPLY[@]}"
+        COMP_WORDS=(vhost-device-gpu -c virgl,ve) COMP_CWORD=2
+        _vhost_device_gpu; printf 'capset %s\\n' "${COMPREPLY[@]}"
+        """, "bash", file])
+
+
+def completed_by_fish(file):
+    return output(["fish", "--no-config", "-c", """source $argv[1]
+        complete -C 'vhost-device-gpu --'
+        for word in (complete -C 'vhost-device-gpu --gpu-mode 2'); echo mode $word; end
+        for word in (complete -C 'vhost-device-gpu -c virgl,ve'); echo capset $word; end
+        """, file], env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"})
+
+
+# zsh completes in a terminal alone: it is only asked whether it can read the file.
+def read_by_zsh(file):
+    return output(["zsh", "-nf", file])
+
+
+class Checks:
+    def __init__(self):
+        self.count = self.n_failed = 0
+
+    def result(self, name, faults):
+        self.count += 1
+        self.n_failed += bool(faults)
+        print(f"{'not ok' if faults else 'ok'} {self.count} - {name}")
+        for fault in faults:
+            print(f"# {fault}")
+
+    def skip(self, name, why):
+        self.count += 1
+        print(f"ok {self.count} - {name} # SKIP {why}")
+
+
+def missing(have, want, where):
+    return [f"{where} lacks {name}" for name in sorted(want - have)]
+
+
+def unknown(program, names, options, where):
+    """What the program itself does not know."""
+    return [f"{where}: there is no {name}" for name in sorted(names - set(options))
+            if "Unknown option" in output([program, name])]
+
+
+def differences(manual, options):
+    for name, option in options.items():
+        other = manual.get(name)
+        if other is None:
+            continue
+        for what in ("short", "value", "default"):
+            here, there = getattr(option, what), getattr(other, what)
+            # A default in words can't be compared.
+            if here != there and not (what == "default" and None in (here, there)):
+                yield f"{name}: {what} {there} in the manual, {here} in --help"
+
+
+def check_shell(checks, shell, ask, file, options):
+    if not shutil.which(shell):
+        checks.skip(f"{shell} completes", f"{shell} is not installed")
+        return
+    out = ask(str(file))
+    checks.result(f"{shell} completes",
+                  missing(set(re.findall(r"^--[\w-]+", out, re.M)), options, shell) +
+                  [f"{shell} does not complete {word}: {out}" for word in
+                   ("mode 2d", "capset virgl,venus")
+                   if not re.search(f"^{word}", out, re.M)])
+
+
+def main():
+    program, manual, readme, folder = sys.argv[1:]
+    folder = pathlib.Path(folder)
+    options = help_options(program)
+    names = set(options)
+    # GOption's own are no less ours.
+    checks = Checks()
+    checks.result("--help has options", [] if {"--socket-path", "--help"} <= names else [names])
+
+    in_manual = manual_options(pathlib.Path(manual).read_text(encoding="utf-8"))
+    checks.result("the manual has them all", missing(set(in_manual), names, "the manual"))
+    checks.result("the manual has no others",
+                  unknown(program, set(in_manual), options, "the manual"))
+    checks.result("the manual says the same", list(differences(in_manual, options)))
+
+    in_readme = readme_names(pathlib.Path(readme).read_text(encoding="utf-8"))
+    checks.result("README.md has them all", missing(in_readme, names, "README.md"))
+    checks.result("README.md has no others", unknown(program, in_readme, options, "README.md"))
+
+    for shell in ("bash", "zsh", "fish"):
+        file = folder / f"vhost-device-gpu.{shell}"
+        text = file.read_text(encoding="utf-8")
+        found = set(re.findall(r"--[a-z][\w-]*\w", text))
+        if shell == "fish":
+            found = {"--" + name for name in re.findall(r"-l ([\w-]+)", text)}
+        short = set(re.findall(r"(?<![\w-])-(?:s )?(\w)\b", text))
+        checks.result(f"{shell}'s completion has them all",
+                      missing(found, names, file.name) +
+                      [f"{file.name} lacks {o.short}" for o in options.values()
+                       if o.short and o.short[1] not in short])
+        checks.result(f"{shell}'s completion has no others",
+                      unknown(program, found, options, file.name))
+    check_shell(checks, "bash", completed_by_bash, folder / "vhost-device-gpu.bash", names)
+    check_shell(checks, "fish", completed_by_fish, folder / "vhost-device-gpu.fish", names)
+    if shutil.which("zsh"):
+        out = read_by_zsh(str(folder / "vhost-device-gpu.zsh"))
+        checks.result("zsh reads its completion", [out] if out else [])
+    else:
+        checks.skip("zsh reads its completion", "zsh is not installed")
+    print(f"1..{checks.count}")
+    return 1 if checks.n_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
