@@ -257,6 +257,11 @@ struct renderer_profile {
 	const char *driver;
 	const char *const *driver_devices;
 	const struct renderer_server *server; /* or NULL */
+	/*
+	 * Warns of what the host has and this user can't use. Once, in the process that starts,
+	 * before anything of the renderer is loaded.
+	 */
+	void (*advise)(const struct renderer_options *options);
 };
 
 struct renderer_impl {

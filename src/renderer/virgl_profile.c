@@ -93,4 +93,5 @@ const struct renderer_profile virgl_profile = {
 	.driver = "nvidia",
 	.driver_devices = driver_devices,
 	.server = &virgl_server,
+	.advise = virgl_host_advise,
 };
