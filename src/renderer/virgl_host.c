@@ -136,7 +136,7 @@ void virgl_host_advise(const struct renderer_options *options)
 		error = errno;
 	}
 	if (error != 0) {
-		log_warn("no GPU can be opened, so that it is drawn in software: '%s': %s%s",
+		log_warn("no render node can be opened, and it may be drawn in software: '%s': %s%s",
 			 found.gl_pathv[0], g_strerror(error), help_with_device(error));
 	}
 	globfree(&found);

@@ -91,7 +91,7 @@ static void test_locked_gpu(const void *data G_GNUC_UNUSED)
 	proto_confine("locked-gpu user");
 	struct daemon *daemon = daemon_spawn(virgl_args, NULL, -1);
 	close(daemon_connect_or_skip(daemon));
-	wait_words(daemon, "no GPU can be opened, so that it is drawn in software: "
+	wait_words(daemon, "no render node can be opened, and it may be drawn in software: "
 			   "'/dev/dri/renderD128': Permission denied (add this user to the group");
 	daemon_destroy(daemon);
 }
