@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 
 class Option:
@@ -70,11 +71,13 @@ def completed_by_bash(file):
 
 
 def completed_by_fish(file):
-    return output(["fish", "--no-config", "-c", """source $argv[1]
-        complete -C 'vhost-device-gpu --'
-        for word in (complete -C 'vhost-device-gpu --gpu-mode 2'); echo mode $word; end
-        for word in (complete -C 'vhost-device-gpu -c virgl,ve'); echo capset $word; end
-        """, file], env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin"})
+    # It makes folders in its home.
+    with tempfile.TemporaryDirectory() as home:
+        return output(["fish", "--no-config", "-c", """source $argv[1]
+            complete -C 'vhost-device-gpu --'
+            for word in (complete -C 'vhost-device-gpu --gpu-mode 2'); echo mode $word; end
+            for word in (complete -C 'vhost-device-gpu -c virgl,ve'); echo capset $word; end
+            """, file], env={"HOME": home, "PATH": "/usr/bin:/bin"})
 
 
 # zsh completes in a terminal alone: it is only asked whether it can read the file.
