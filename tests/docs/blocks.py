@@ -7,7 +7,7 @@ import types
 # How a command in running text begins; others are names of files, options, words.
 INLINE = re.compile(
     r"(?:apt-get|modprobe|meson|ninja|echo|ls|dmesg|eglinfo|vulkaninfo|scripts/\S+|systemctl|"
-    r"virsh|qemu-\S+|vhost-device-gpu|vhost-device-gpuctl) \S")
+    r"systemd-[\w-]+|virsh|qemu-\S+|vhost-device-gpu|vhost-device-gpuctl) \S")
 
 
 def joined(text):
@@ -36,7 +36,7 @@ def of_scdoc(text):
         if m[2] is not None:
             if INLINE.match(m[2]) and not m[2].startswith("vhost-device-gpu"):
                 yield line, m[2]
-        else:
+        elif not m[1].startswith("<"):      # XML
             # Escaped as scdoc wants it.
             for command in joined(m[1].replace("\\\\\n", "\\\n")):
                 yield line, command
