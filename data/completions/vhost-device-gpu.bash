@@ -5,7 +5,7 @@ _vhost_device_gpu_options='
 	--socket-path --fd --socket-fd --gpu-mode --capset --use-egl --use-glx --use-gles
 	--use-surfaceless --gpu-device --render-node --headless --virgl --max-hostmem --hostmem
 	--shmem-feature-bit --max-clients --max-crashes --sandbox --shader-cache --dmabuf
-	--print-capabilities --help --version -s -g -c -h -V'
+	--control-socket --print-capabilities --help --version -s -g -c -h -V'
 
 # _vhost_device_gpu_words OPTION: the values that it may have, if they have names.
 _vhost_device_gpu_words()
@@ -41,7 +41,7 @@ _vhost_device_gpu()
 		option=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	case $option in
-	-s | --socket-path | --gpu-device | --render-node)
+	-s | --socket-path | --control-socket | --gpu-device | --render-node)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames 2>/dev/null
 		;;

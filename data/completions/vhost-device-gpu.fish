@@ -23,6 +23,7 @@ complete -c vhost-device-gpu -l max-crashes -x -d 'Crashes in a row before 2D is
 complete -c vhost-device-gpu -l sandbox -x -a 'on strict report off' -d 'What the processes give up'
 complete -c vhost-device-gpu -l shader-cache -x -a '(__fish_complete_directories)' -d 'Folder for compiled shaders'
 complete -c vhost-device-gpu -l dmabuf -x -a 'auto on off' -d 'Pictures as buffers'
+complete -c vhost-device-gpu -l control-socket -r -F -d 'Socket for vhost-device-gpuctl'
 complete -c vhost-device-gpu -l print-capabilities -d 'Print what works on this host'
 complete -c vhost-device-gpu -s h -l help -d 'Print the options'
 complete -c vhost-device-gpu -s V -l version -d 'Print the version'

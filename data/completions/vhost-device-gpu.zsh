@@ -22,6 +22,7 @@ local -a options=(
 	'--sandbox=[what the processes give up]:mode:(on strict report off)'
 	'--shader-cache=[folder for compiled shaders]:folder:_files -/'
 	'--dmabuf=[pictures as buffers]:mode:(auto on off)'
+	'--control-socket=[socket for vhost-device-gpuctl]:socket:_files'
 	'(- *)--print-capabilities[print what works on this host]'
 	'(- *)'{-h,--help}'[print the options]'
 	'(- *)'{-V,--version}'[print the version]'

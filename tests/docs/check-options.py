@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-"""Holds manual, README and completions to the options that the program has.
+"""Holds manual, README and completions to the options and commands that a program has.
 
-usage: check-options.py PROGRAM MANUAL README COMPLETIONS_FOLDER
+usage: check-options.py PROGRAM MANUAL COMPLETIONS_FOLDER [README]
 
 What --help lists, each of the others must have, with the same short name, value and default; what
 they have besides, the program must know (--socket-fd is an old name that --help leaves out). Of
@@ -59,25 +59,25 @@ def readme_names(text):
                                     if line.startswith("|"))))
 
 
-def completed_by_bash(file):
+# What is asked of a shell: words, of which the last is to be completed, and what comes of it.
+COMPLETED = {
+    "vhost-device-gpu": (("--gpu-mode 2", "2d"), ("-c virgl,ve", "virgl,venus")),
+    "vhost-device-gpuctl": (("scr", "screenshot"), ("--vm 2 log de", "debug")),
+}
+
+
+def completed_by_bash(program, file, words):
     return output(["bash", "-c", """. "$1"
-        COMP_WORDS=(vhost-device-gpu --) COMP_CWORD=1
-        _vhost_device_gpu; printf '%s\\n' "${COMPREPLY[@]}"
-        COMP_WORDS=(vhost-device-gpu --gpu-mode = 2) COMP_CWORD=3
-        _vhost_device_gpu; printf 'mode %s\\n' "${COMPREPLY[@]}"
-        COMP_WORDS=(vhost-device-gpu -c virgl,ve) COMP_CWORD=2
-        _vhost_device_gpu; printf 'capset %s\\n' "${COMPREPLY[@]}"
-        """, "bash", file])
+        COMP_WORDS=("${@:3}") COMP_CWORD=$(($# - 3))
+        "_${2//-/_}"; printf '%s\\n' "${COMPREPLY[@]}"
+        """, "bash", file, program, program, *words])
 
 
-def completed_by_fish(file):
+def completed_by_fish(program, file, words):
     # It makes folders in its home.
     with tempfile.TemporaryDirectory() as home:
-        return output(["fish", "--no-config", "-c", """source $argv[1]
-            complete -C 'vhost-device-gpu --'
-            for word in (complete -C 'vhost-device-gpu --gpu-mode 2'); echo mode $word; end
-            for word in (complete -C 'vhost-device-gpu -c virgl,ve'); echo capset $word; end
-            """, file], env={"HOME": home, "PATH": "/usr/bin:/bin"})
+        return output(["fish", "--no-config", "-c", "source $argv[1]; complete -C \"$argv[2..-1]\"",
+                       file, program, *words], env={"HOME": home, "PATH": "/usr/bin:/bin"})
 
 
 # zsh completes in a terminal alone: it is only asked whether it can read the file.
@@ -123,40 +123,56 @@ def differences(manual, options):
                 yield f"{name}: {what} {there} in the manual, {here} in --help"
 
 
-def check_shell(checks, shell, ask, file, options):
+def check_shell(checks, shell, ask, program, file, options):
     if not shutil.which(shell):
         checks.skip(f"{shell} completes", f"{shell} is not installed")
         return
-    out = ask(str(file))
-    checks.result(f"{shell} completes",
-                  missing(set(re.findall(r"^--[\w-]+", out, re.M)), options, shell) +
-                  [f"{shell} does not complete {word}: {out}" for word in
-                   ("mode 2d", "capset virgl,venus")
-                   if not re.search(f"^{word}", out, re.M)])
+    faults = missing(set(re.findall(r"^--[\w-]+", ask(program, file, ["--"]), re.M)), options, shell)
+    for words, completed in COMPLETED[program]:
+        out = ask(program, file, words.split())
+        if not re.search(rf"^{completed}\b", out, re.M):
+            faults.append(f"{shell} does not complete {words} by {completed}: {out}")
+    checks.result(f"{shell} completes", faults)
+
+
+def check_readme(checks, program, text, options):
+    found = readme_names(text)
+    checks.result("README.md has them all", missing(found, set(options), "README.md"))
+    checks.result("README.md has no others", unknown(program, found, options, "README.md"))
+
+
+def check_commands(checks, program, texts):
+    """Each is a word of each text."""
+    section = re.search(r"^Commands:\n((?:  .*\n)+)", output([program, "--help"]), re.M)
+    if section:
+        commands = re.findall(r"^  (\S+)", section[1], re.M)
+        checks.result("commands are everywhere", [
+            f"{where} lacks {command}" for command in commands for where, text in texts.items()
+            if not re.search(rf"\b{command}\b", text)])
 
 
 def main():
-    program, manual, readme, folder = sys.argv[1:]
+    program, manual, folder, *readme = sys.argv[1:]
+    name = pathlib.Path(program).name
     folder = pathlib.Path(folder)
     options = help_options(program)
     names = set(options)
     # GOption's own are no less ours.
     checks = Checks()
-    checks.result("--help has options", [] if {"--socket-path", "--help"} <= names else [names])
+    checks.result("--help has options", [] if {"--version", "--help"} <= names else [names])
 
-    in_manual = manual_options(pathlib.Path(manual).read_text(encoding="utf-8"))
+    texts = {"the manual": pathlib.Path(manual).read_text(encoding="utf-8")}
+    in_manual = manual_options(texts["the manual"])
     checks.result("the manual has them all", missing(set(in_manual), names, "the manual"))
     checks.result("the manual has no others",
                   unknown(program, set(in_manual), options, "the manual"))
     checks.result("the manual says the same", list(differences(in_manual, options)))
-
-    in_readme = readme_names(pathlib.Path(readme).read_text(encoding="utf-8"))
-    checks.result("README.md has them all", missing(in_readme, names, "README.md"))
-    checks.result("README.md has no others", unknown(program, in_readme, options, "README.md"))
+    if readme:
+        check_readme(checks, program, pathlib.Path(readme[0]).read_text(encoding="utf-8"), options)
 
     for shell in ("bash", "zsh", "fish"):
-        file = folder / f"vhost-device-gpu.{shell}"
-        text = file.read_text(encoding="utf-8")
+        file = folder / f"{name}.{shell}"
+        text = texts[file.name] = file.read_text(encoding="utf-8")
         found = set(re.findall(r"--[a-z][\w-]*\w", text))
         if shell == "fish":
             found = {"--" + name for name in re.findall(r"-l ([\w-]+)", text)}
@@ -167,10 +183,11 @@ def main():
                        if o.short and o.short[1] not in short])
         checks.result(f"{shell}'s completion has no others",
                       unknown(program, found, options, file.name))
-    check_shell(checks, "bash", completed_by_bash, folder / "vhost-device-gpu.bash", names)
-    check_shell(checks, "fish", completed_by_fish, folder / "vhost-device-gpu.fish", names)
+    check_commands(checks, program, texts)
+    check_shell(checks, "bash", completed_by_bash, name, str(folder / f"{name}.bash"), names)
+    check_shell(checks, "fish", completed_by_fish, name, str(folder / f"{name}.fish"), names)
     if shutil.which("zsh"):
-        out = read_by_zsh(str(folder / "vhost-device-gpu.zsh"))
+        out = read_by_zsh(str(folder / f"{name}.zsh"))
         checks.result("zsh reads its completion", [out] if out else [])
     else:
         checks.skip("zsh reads its completion", "zsh is not installed")
