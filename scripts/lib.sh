@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # names for who reads this
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
 # Shared by the scripts beside it: where things are kept, progress on the
@@ -114,7 +114,7 @@ packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev
 	libvulkan-dev kmod ca-certificates)
 packages_vm=(python3 seabios)
 # systemd: its tools look at our units and stand for a service manager.
-packages_test=(clang edid-decode git systemd)
+packages_test=(clang edid-decode git scdoc shellcheck systemd)
 
 # libc6-dbg: valgrind replaces functions of the loader that it finds by name.
 packages_valgrind=(valgrind libc6-dbg)

@@ -33,6 +33,8 @@
 #define CHILD_LIMIT_US (800 * 1000)
 /* After a failed accept or fork: do not spin. */
 #define RETRY_US (200 * 1000)
+/* A front-end that follows another one may be there before that one's process has ended. */
+#define PATIENCE_US (1000 * 1000)
 
 lockdown_names listener_calls = { "accept4",	"clone",     "fork",  "wait4",	     "waitid",
 				  "kill",	"signalfd4", "prctl", "close_range", "getdents64",
@@ -55,6 +57,7 @@ struct listener {
 	int waiting_fd; /* owned, -1: none; accepted, and there was no process to be had for it */
 	struct loop_source source, signal_source;
 	struct loop_timer retry_timer, kill_timer;
+	struct loop_timer busy_timer; /* armed while somebody waits and all have their process */
 	struct child *children; /* owned; room for options->max_clients */
 	uint32_t last_vm;
 	int door_fd;	   /* owned until door has it, or -1 */
@@ -66,11 +69,16 @@ struct listener {
 	int exit_status;
 };
 
+static bool is_full(const struct listener *listener)
+{
+	return listener->n_children >= listener->options->max_clients;
+}
+
 /* As long as there is room for one more, and nobody waits who was here before. */
 static void listen_on(struct listener *listener)
 {
-	if (listener->n_children >= listener->options->max_clients || listener->waiting_fd >= 0 ||
-	    listener->source.is_added || listener->is_ending) {
+	if (is_full(listener) || listener->waiting_fd >= 0 || listener->source.is_added ||
+	    listener->is_ending) {
 		return;
 	}
 	int error = loop_add(&listener->loop, &listener->source, listener->fd, EPOLLIN);
@@ -159,14 +167,27 @@ static void add_child(struct listener *listener, pid_t child, int front_end_pid,
 		.front_end_pid = front_end_pid,
 		.control_fd = consume_control_fd,
 	};
+	loop_timer_disarm(&listener->loop, &listener->busy_timer);
 	log_info("process %d serves a front-end (%u of %u)", (int)child, listener->n_children,
 		 listener->options->max_clients);
 	if (listener->is_short) {
 		log_info("front-ends are served again");
 		listener->is_short = false;
 	}
-	if (listener->n_children >= listener->options->max_clients) {
-		loop_remove(&listener->loop, &listener->source);
+}
+
+/*
+ * Whoever waits does so in its own connect(), or in the first question it asks, and without a
+ * word: a machine whose start seems to hang.
+ */
+static void say_busy(void *data)
+{
+	struct listener *listener = data;
+
+	if (is_full(listener)) {
+		log_warn("a front-end waits until one of %u that are served ends (--max-clients "
+			 "serves more at once; or give each machine a socket of its own)",
+			 listener->n_children);
 	}
 }
 
@@ -211,6 +232,12 @@ static void serve(struct listener *listener, int consume_fd)
 static void dispatch_accept(void *data, uint32_t events G_GNUC_UNUSED)
 {
 	struct listener *listener = data;
+
+	if (is_full(listener)) {
+		loop_remove(&listener->loop, &listener->source);
+		loop_timer_arm(&listener->loop, &listener->busy_timer, PATIENCE_US);
+		return;
+	}
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd >= 0) {
@@ -294,6 +321,7 @@ static void begin_end(struct listener *listener)
 	listener->is_ending = true;
 	loop_remove(&listener->loop, &listener->source);
 	loop_timer_disarm(&listener->loop, &listener->retry_timer);
+	loop_timer_disarm(&listener->loop, &listener->busy_timer);
 	if (listener->n_children == 0) {
 		loop_quit(&listener->loop);
 		return;
@@ -465,6 +493,7 @@ int listener_run(int consume_fd, int consume_door_fd, const struct options *opti
 	listener.signal_source =
 		(struct loop_source){ .dispatch = dispatch_signal, .data = &listener };
 	listener.retry_timer = (struct loop_timer){ .expired = retry, .data = &listener };
+	listener.busy_timer = (struct loop_timer){ .expired = say_busy, .data = &listener };
 	listener.kill_timer = (struct loop_timer){ .expired = kill_children, .data = &listener };
 
 	int error = loop_init(&listener.loop, NULL, NULL);

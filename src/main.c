@@ -71,6 +71,11 @@ static const char *explain_listen(int error)
 		return "a file that is no socket is there; it is left alone";
 	case -ENOENT:
 		return "its directory does not exist";
+	case -EACCES:
+	case -EPERM:
+		return "this user may not make a socket there; choose another directory, such as "
+		       "XDG_RUNTIME_DIR, or give this one away (or do SELinux or AppArmor refuse "
+		       "it?)";
 	default:
 		return g_strerror(-error);
 	}
@@ -228,8 +233,8 @@ static bool check_udmabuf(const struct options *options)
 	int fd = options_use_udmabuf(options) ? udmabuf_open() : -ENOENT;
 
 	if (fd < 0 && options_use_udmabuf(options)) {
-		log_failure("--dmabuf on: '%s': %s (it takes the kernel's udmabuf, and the right to "
-			    "use it; or --dmabuf off)",
+		log_failure("--dmabuf on: '%s': %s (it takes the kernel's udmabuf: modprobe udmabuf; "
+			    "and the right to use it: mostly group kvm; or --dmabuf off)",
 			    UDMABUF_PATH, g_strerror(-fd));
 		return false;
 	}

@@ -282,7 +282,12 @@ static enum probe_result run_in_child(const struct options *options, struct rend
 
 enum probe_result probe_run(const struct options *options, struct renderer_caps *caps_out)
 {
-	if (renderer_find(options->gpu_mode)->is_foreign) {
+	const struct renderer_impl *impl = renderer_find(options->gpu_mode);
+
+	if (impl->profile != NULL && impl->profile->advise != NULL) {
+		impl->profile->advise(&options->renderer);
+	}
+	if (impl->is_foreign) {
 		return run_in_child(options, caps_out);
 	}
 	return run_here(options, caps_out);

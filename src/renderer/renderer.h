@@ -261,6 +261,11 @@ struct renderer_profile {
 	const struct renderer_server *server; /* or NULL */
 	/* What is wrong, and would help, where it crashes or hangs while it starts. */
 	const char *start_help;
+	/*
+	 * Warns of what the host has and this user can't use. Once, in the process that starts,
+	 * before anything of the renderer is loaded.
+	 */
+	void (*advise)(const struct renderer_options *options);
 };
 
 struct renderer_impl {

@@ -18,6 +18,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -73,6 +74,44 @@ static bool is_drm_device(int fd)
 	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == DRM_MAJOR;
 }
 
+/* Why it can't be opened, to somebody who may not know whose it is. */
+static const char *help_with_device(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return " (add this user to the group that it belongs to, mostly render; or does "
+		       "SELinux, AppArmor or a container keep it away?)";
+	case ENOENT:
+		return " (ls /dev/dri shows which there are)";
+	default:
+		return "";
+	}
+}
+
+/* A GPU that may not be opened is passed over without a word, and all is drawn in software. */
+void virgl_host_advise(const struct renderer_options *options)
+{
+	glob_t found;
+
+	if (options->gpu_device != NULL || glob(VIRGL_RENDER_NODES, 0, NULL, &found) != 0) {
+		return;
+	}
+	int error = 0;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		if (access(found.gl_pathv[i], R_OK | W_OK) == 0) {
+			error = 0;
+			break;
+		}
+		error = errno;
+	}
+	if (error != 0) {
+		log_warn("no render node can be opened, and it may be drawn in software: '%s': %s%s",
+			 found.gl_pathv[0], g_strerror(error), help_with_device(error));
+	}
+	globfree(&found);
+}
+
 int virgl_host_open_gpu(const char *path, int *fd_out)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -80,7 +119,8 @@ int virgl_host_open_gpu(const char *path, int *fd_out)
 	if (fd < 0) {
 		int error = errno;
 
-		log_failure("Failed to open GPU device '%s': %s", path, g_strerror(error));
+		log_failure("Failed to open GPU device '%s': %s%s", path, g_strerror(error),
+			    help_with_device(error));
 		return -error;
 	}
 	if (!is_drm_device(fd)) {

@@ -100,6 +100,7 @@ int virgl_start_library(struct virgl *virgl,
 void virgl_fill_caps(struct virgl *virgl, const struct renderer_options *options);
 
 /* virgl_host.c: 0 or -errno after log_failure(). */
+void virgl_host_advise(const struct renderer_options *options);
 int virgl_host_check(const struct renderer_options *options) G_GNUC_WARN_UNUSED_RESULT;
 int virgl_host_open_gpu(const char *path, int *fd_out) G_GNUC_WARN_UNUSED_RESULT;
 void virgl_host_log_init_failure(const struct renderer_options *options);

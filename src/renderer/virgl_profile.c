@@ -16,4 +16,5 @@ const struct renderer_profile virgl_profile = {
 	.driver_devices = driver_nvidia_devices,
 	.server = &virgl_server,
 	.start_help = "the GPU driver is broken; LIBGL_ALWAYS_SOFTWARE=1 avoids it",
+	.advise = virgl_host_advise,
 };

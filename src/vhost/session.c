@@ -335,7 +335,12 @@ static int handle_set_vring_addr(struct session *session, struct conn_message *m
 	    virtq_set_addresses(vq, (struct uva){ addr->desc_user_addr },
 				(struct uva){ addr->avail_user_addr },
 				(struct uva){ addr->used_user_addr }) != VIRTQ_OK) {
-		log_warn("queue %u: its rings are not in the guest's memory", addr->index);
+		log_warn("queue %u: its rings are not in the guest's memory%s", addr->index,
+			 guestmem_n_regions(session->mem) > 0
+				 ? ""
+				 : ", of which the front-end shares none (QEMU: -object "
+				   "memory-backend-memfd,id=mem0,share=on,size=... -machine "
+				   "memory-backend=mem0)");
 		return -EINVAL;
 	}
 	session->listener->queue_changed(session->data, addr->index);

@@ -3,17 +3,24 @@
  * confine WORD... -- COMMAND...: COMMAND as it may be started on other hosts.
  *
  *   user         as nobody, who is given the folder of --socket-path
+ *   poor-user    as nobody, who is given nothing
+ *   locked-gpu   with a render node in /dev/dri that root alone may open, and with little else
+ *                in /dev
  *   no-landlock  a kernel without Landlock
  *   no-seccomp   a manager of services that allows no further filters
  */
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define NOBODY 65534
@@ -24,7 +31,7 @@ static void fail(const char *what, int error)
 	exit(126);
 }
 
-static void become_nobody(char **command)
+static void give_folder(char **command)
 {
 	for (char **word = command; *word != NULL && word[1] != NULL; word++) {
 		if (strcmp(*word, "--socket-path") == 0) {
@@ -36,6 +43,30 @@ static void become_nobody(char **command)
 			free(path);
 		}
 	}
+}
+
+static void make_node(const char *path, mode_t mode, unsigned int major, unsigned int minor)
+{
+	if (mknod(path, S_IFCHR | mode, makedev(major, minor)) < 0 || chmod(path, mode) < 0) {
+		fail(path, errno);
+	}
+}
+
+static void lock_gpu(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("dev", "/dev", "tmpfs", MS_NOSUID, "mode=755") < 0 ||
+	    mkdir("/dev/dri", 0755) < 0) {
+		fail("/dev", errno);
+	}
+	make_node("/dev/null", 0666, 1, 3);
+	make_node("/dev/zero", 0666, 1, 5);
+	make_node("/dev/urandom", 0666, 1, 9);
+	make_node("/dev/dri/renderD128", 0600, 226, 128);
+}
+
+static void become_nobody(void)
+{
 	if (setgroups(0, NULL) < 0 || setgid(NOBODY) < 0 || setuid(NOBODY) < 0) {
 		fail("setuid", errno);
 	}
@@ -77,7 +108,12 @@ int main(int argc, char **argv)
 	command++;
 	for (char **word = argv + 1; word < command - 1; word++) {
 		if (strcmp(*word, "user") == 0) {
-			become_nobody(command);
+			give_folder(command);
+			become_nobody();
+		} else if (strcmp(*word, "poor-user") == 0) {
+			become_nobody();
+		} else if (strcmp(*word, "locked-gpu") == 0) {
+			lock_gpu();
 		} else if (strcmp(*word, "no-landlock") == 0) {
 			refuse(landlock, ENOSYS);
 		} else if (strcmp(*word, "no-seccomp") == 0) {
