@@ -3,7 +3,7 @@
 
 _vhost_device_gpu_options='
 	--socket-path --fd --socket-fd --gpu-mode --capset --use-egl --use-glx --use-gles
-	--use-surfaceless --gpu-device --render-node --headless --virgl --max-hostmem --hostmem
+	--use-surfaceless --gfxstream-library --gpu-device --render-node --headless --virgl --max-hostmem --hostmem
 	--shmem-feature-bit --max-clients --max-crashes --sandbox --shader-cache --dmabuf
 	--control-socket --print-capabilities --help --version -s -g -c -h -V'
 
@@ -11,7 +11,7 @@ _vhost_device_gpu_options='
 _vhost_device_gpu_words()
 {
 	case $1 in
-	-g | --gpu-mode) echo virglrenderer virgl-renderer 2d null ;;
+	-g | --gpu-mode) echo virglrenderer virgl-renderer gfxstream 2d null ;;
 	--use-egl | --use-glx | --use-gles | --use-surfaceless) echo true false ;;
 	--shmem-feature-bit) echo 22 21 ;;
 	--sandbox) echo on strict report off ;;
@@ -24,7 +24,7 @@ _vhost_device_gpu_capsets()
 {
 	local before='' name
 	[[ $1 != *,* ]] || before=${1%,*},
-	for name in virgl virgl2 venus drm; do
+	for name in virgl virgl2 venus drm gfxstream-vulkan gfxstream-gles; do
 		[[ ,$before != *,$name,* ]] && [[ $before$name == "$1"* ]] &&
 			COMPREPLY+=("$before$name")
 	done
@@ -41,7 +41,7 @@ _vhost_device_gpu()
 		option=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	case $option in
-	-s | --socket-path | --control-socket | --gpu-device | --render-node)
+	-s | --socket-path | --control-socket | --gpu-device | --render-node | --gfxstream-library)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		compopt -o filenames 2>/dev/null
 		;;

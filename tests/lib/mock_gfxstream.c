@@ -18,6 +18,11 @@ char *mock_gfxstream_path(void)
 	return path;
 }
 
+char *mock_gfxstream_path_of(const char *mode)
+{
+	return strcmp(mode, "gfxstream") == 0 ? mock_gfxstream_path() : NULL;
+}
+
 uint32_t mock_gfxstream_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, const uint32_t *args,
 			    uint32_t n_args)
 {

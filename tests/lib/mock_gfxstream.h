@@ -89,6 +89,8 @@ struct vgpu;
  * MOCK_GFXSTREAM names its folder.
  */
 char *mock_gfxstream_path(void);
+/* The same for a daemon in this mode, owned; NULL: the mode has no library of the tests'. */
+char *mock_gfxstream_path_of(const char *mode);
 
 /* One command by SUBMIT_3D; the type of the response. */
 uint32_t mock_gfxstream_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, const uint32_t *args,

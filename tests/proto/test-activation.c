@@ -127,16 +127,10 @@ static const char *activator(void)
 	return path;
 }
 
-/* The tests' own, of a mode that has such; or NULL. */
-static char *mode_library(const char *mode)
-{
-	return strcmp(mode, "gfxstream") == 0 ? mock_gfxstream_path() : NULL;
-}
-
 /* Under systemd's own program; it starts the daemon for the first who connects. It is foreign. */
 static struct daemon *activate(const char *options, const char *mode)
 {
-	g_autofree char *library = mode_library(mode);
+	g_autofree char *library = mock_gfxstream_path_of(mode);
 	g_autofree char *command = g_strdup_printf(
 		"%s %s --listen=@SOCK@ -E LIBGL_ALWAYS_SOFTWARE=1 -E ASAN_OPTIONS -E UBSAN_OPTIONS "
 		"-E TSAN_OPTIONS %s --gpu-mode %s%s%s",
@@ -260,7 +254,7 @@ static void expect_ready(struct notified *notified)
 
 static void check_ready(const struct proto_mode *mode, bool is_abstract)
 {
-	g_autofree char *library = mode_library(mode->name);
+	g_autofree char *library = mock_gfxstream_path_of(mode->name);
 	const char *const args[] = {
 		"-s", "@SOCKET@", "-g", mode->name, library ? "--gfxstream-library" : NULL, library,
 		NULL};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "mock_gfxstream.h"
 #include "proto.h"
 #include "virgl_stream.h"
 
@@ -610,8 +611,11 @@ static void test_no_vm(const void *data)
 /* A connection that was passed has no listener. */
 static void test_fd(const void *mode)
 {
+	const char *name = ((const struct proto_mode *)mode)->name;
+	g_autofree char *library = mock_gfxstream_path_of(name);
 	const char *const args[] = {
-		"--fd", "3", "-g", ((const struct proto_mode *)mode)->name, CONTROL_ARGS, NULL};
+		"--fd", "3", "-g", name, CONTROL_ARGS, library ? "--gfxstream-library" : NULL, library,
+		NULL};
 	int pair[2];
 
 	g_assert_no_errno(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));

@@ -172,7 +172,7 @@ static void test_driver_crashes(const void *data G_GNUC_UNUSED)
 		g_strconcat("LD_LIBRARY_PATH=", g_getenv("BROKEN_VIRGLRENDERER"), NULL);
 	const char *const env[] = {variable, NULL};
 	static const char *const words[N_WORDS] = {
-		"the renderer crashed while starting", "the GPU driver is broken",
+		"virglrenderer cannot start: it crashes", "the GPU driver is broken",
 		"LIBGL_ALWAYS_SOFTWARE=1"};
 
 	proto_let_signals_kill();
