@@ -7,11 +7,13 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "control.h"
+#include "ctl/ctl.h"
 #include "suite.h"
 
 /* ---- the other end ---- */
@@ -119,6 +121,22 @@ static void assert_has(const char *text, const char *words)
 	}
 }
 
+static void outcome_clear(struct outcome *outcome)
+{
+	g_free(outcome->out);
+	g_free(outcome->err);
+}
+
+static void assert_fails(const struct actor *actor, const char *words, int status,
+			 const char *reason)
+{
+	struct outcome outcome = run(actor, words);
+
+	assert_has(outcome.err, reason);
+	g_assert_cmpint(outcome.status, ==, status);
+	outcome_clear(&outcome);
+}
+
 /* Its output, owned. */
 static char *must_run(const struct actor *actor, const char *words)
 {
@@ -154,9 +172,125 @@ static void test_labels(const void *data)
 	actor_destroy(actor);
 }
 
+/* Whichever word it is: none of its bytes reaches the terminal as it is. */
+#define BAD "%1B[2J%C2%9B2J%E2%80%AE%FF%F3%A0%80%81"
+static void test_terminal(const void *data)
+{
+	static const char *const commands[] = {"CTL status", "CTL --json status", "CTL cursor",
+					       "CTL metrics"};
+	static const struct script scripts[] = {
+		{.question = "vms", .answer = ONE_VM},
+		{.question = "status vm=1",
+		 .answer = OK
+		 "vm id=1 pid=" BAD " mode=" BAD " version=" BAD "\n"
+		 "renderer state=" BAD " restarts=" BAD " pid=7" BAD " busy-ms=1000" BAD
+		 " fence-wait-ms=1000" BAD " gl-renderer=" BAD " capsets=" BAD "\n"
+		 "device resources=" BAD " contexts=" BAD " waiting=" BAD " errors=" BAD "\n"
+		 "fence count=" BAD " p50-us=" BAD "\n"
+		 "queue name=" BAD " state=" BAD " waiting=" BAD " size=" BAD " out=" BAD
+		 " commands=" BAD "\n"
+		 "scanout id=" BAD " width=" BAD " height=" BAD " frames=" BAD "\n"
+		 "context id=" BAD " name=" BAD " capset=" BAD " resources=" BAD " submits=" BAD
+		 "\n"
+		 "cursor scanout=" BAD " x=" BAD " y=" BAD " hot-x=" BAD " hot-y=" BAD "\n"
+		 "o\033[2J\xff a\033\xff=1 b\xc2\x9b=2\n"
+		 "end\n"},
+		{.question = NULL}};
+	struct actor *actor = actor_create(scripts);
+
+	(void)data;
+	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+		g_autofree char *out = must_run(actor, commands[i]);
+
+		g_assert_true(g_utf8_validate(out, -1, NULL));
+		for (const char *at = out; *at; at = g_utf8_next_char(at)) {
+			gunichar character = g_utf8_get_char(at);
+
+			if (character != '\n' && !g_unichar_isprint(character)) {
+				g_error("'%s' shows U+%04X", commands[i], character);
+			}
+		}
+	}
+	g_autofree char *json = must_run(actor, "CTL --json status");
+	assert_has(json, "\"mode\" : \"\\u001b[2J\\u009b2J\\u202e\ufffd\\udb40\\udc01\"");
+	actor_destroy(actor);
+}
+
+/* ---- pictures ---- */
+
+static void refuse_picture(const char *size, size_t n_bytes)
+{
+	static const char end[] = "\nend\n";
+	g_autofree char *begin = g_strdup_printf(OK "picture scanout=0 %s%s", size, end);
+	g_autofree char *bytes = g_malloc0(strlen(begin) + n_bytes);
+	const struct script scripts[] = {{.question = "screenshot scanout=0",
+					  .answer = bytes,
+					  .length = strlen(begin) + n_bytes},
+					 {.question = NULL}};
+	struct actor *actor = actor_create(scripts);
+
+	memcpy(bytes, begin, strlen(begin));
+	g_autofree char *file = g_build_filename(actor->folder, "shot.png", NULL);
+	g_autofree char *words = g_strdup_printf("CTL screenshot %s", file);
+	assert_fails(actor, words, 1, "the picture did not come whole");
+	g_assert_false(g_file_test(file, G_FILE_TEST_EXISTS));
+	actor_destroy(actor);
+}
+
+static void test_picture(const void *data)
+{
+	(void)data;
+	refuse_picture("width=1 height=1 bytes=4", 3);
+	refuse_picture("width=1 height=1 bytes=4", 5);
+	refuse_picture("width=0 height=1 bytes=0", 0);
+	refuse_picture("width=16385 height=1 bytes=65540", 65540);
+	refuse_picture("width=1 height=16385 bytes=65540", 65540);
+	/* In 64 bits that is 262144 bytes, in which no row of 65537 pixels is. */
+	refuse_picture("width=65537 height=281470681808896 bytes=262144", 262144);
+}
+
+/* ---- who answers ---- */
+
+/* True: what listener says is heard by asker. */
+static bool is_heard(uid_t listener, uid_t asker)
+{
+	static const struct script scripts[] = {{.question = "vms", .answer = ONE_VM},
+						{.question = NULL}};
+	struct actor *actor = actor_create(scripts);
+	const struct client client = {.path = actor->path, .limit_s = 10};
+
+	g_assert_no_errno(chmod(actor->folder, 0755));
+	g_assert_no_errno(chmod(actor->path, 0777));
+	g_assert_no_errno(seteuid(listener));
+	g_assert_no_errno(listen(actor->fd, 16));
+	g_assert_no_errno(seteuid(0));
+	g_assert_no_errno(seteuid(asker));
+	struct records *records = client_ask(&client, "vms", NULL);
+	bool is_heard = records != NULL;
+	records_free(records);
+	g_assert_no_errno(seteuid(0));
+	actor_destroy(actor);
+	return is_heard;
+}
+
+static void test_trust(const void *data)
+{
+	(void)data;
+	if (geteuid() != 0 || seteuid(4001) < 0 || seteuid(0) < 0) {
+		suite_skip("only root can become another user, where there are others");
+	}
+	g_assert_true(is_heard(4001, 4001));
+	g_assert_true(is_heard(0, 4001));
+	g_assert_true(is_heard(4001, 0));
+	g_assert_false(is_heard(4002, 4001));
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
 	suite_add(test_labels, NULL, "/proto/ctl/labels");
+	suite_add(test_terminal, NULL, "/proto/ctl/terminal");
+	suite_add(test_picture, NULL, "/proto/ctl/picture");
+	suite_add(test_trust, NULL, "/proto/ctl/trust");
 	return suite_run();
 }
