@@ -59,7 +59,7 @@ struct view_vm {
 	struct records *records; /* owned */
 };
 
-/* vms: of struct view_vm; program: the answer of "vms". */
+/* vms: of struct view_vm, those that have answered; program: the answer of "vms". */
 void view_text(const struct records *program, const GPtrArray *vms);
 void view_cursors(const GPtrArray *vms);
 /* True: what was shown is all of it. */

@@ -187,11 +187,24 @@ static void print_info(const GPtrArray *vms)
 	}
 }
 
+/* Those that have not answered are connected as well. */
+static unsigned int count_vms(const struct records *program)
+{
+	unsigned int n = 0;
+
+	for (guint i = 0; i < program->list->len; i++) {
+		const struct record *record = g_ptr_array_index(program->list, i);
+
+		n += strcmp(record->name, "vm") == 0;
+	}
+	return n;
+}
+
 void metrics_print(const struct records *program, const GPtrArray *vms)
 {
 	puts("# HELP " PREFIX "vms Front-ends that are connected.");
 	puts("# TYPE " PREFIX "vms gauge");
-	printf(PREFIX "vms %u\n", vms->len);
+	printf(PREFIX "vms %u\n", count_vms(program));
 	puts("# HELP " PREFIX "max_clients Front-ends that may be (--max-clients).");
 	puts("# TYPE " PREFIX "max_clients gauge");
 	printf(PREFIX "max_clients %" G_GUINT64_FORMAT "\n",

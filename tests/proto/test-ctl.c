@@ -285,6 +285,59 @@ static void test_trust(const void *data)
 	g_assert_false(is_heard(4002, 4001));
 }
 
+/* ---- who does not answer ---- */
+
+#define THREE_VMS OK "program pid=1 mode=null max-clients=3\nvm id=1\nvm id=2\nvm id=3\nend\n"
+
+/* One ends while it is asked, and one has ended: the third one is shown. */
+static void test_left_out(const void *data)
+{
+	static const struct script scripts[] = {
+		{.question = "vms", .answer = THREE_VMS},
+		{.question = "status vm=2", .answer = GREETING "error there is no VM 2\nend\n"},
+		{.question = "status vm=3", .answer = OK "vm id=3 mode=null\nend\n"},
+		{.question = NULL}};
+	struct actor *actor = actor_create(scripts);
+
+	(void)data;
+	struct outcome outcome = run(actor, "CTL status");
+	g_assert_cmpint(outcome.status, ==, 0);
+	assert_has(outcome.out, "VM 3: ");
+	assert_has(outcome.err, "VM 1 is left out");
+	assert_has(outcome.err, "there is no VM 2\n");
+	assert_has(outcome.err, "VM 2 is left out");
+	outcome_clear(&outcome);
+	outcome = run(actor, "CTL metrics");
+	g_assert_cmpint(outcome.status, ==, 0);
+	assert_has(outcome.out, "_vms 3\n");
+	assert_has(outcome.out, "_info{vm=\"3\",");
+	g_assert_null(strstr(outcome.out, "{vm=\"1\""));
+	outcome_clear(&outcome);
+	assert_fails(actor, "CTL --vm 1 status", 1, "VM 1 is left out");
+	assert_fails(actor, "CTL --vm 4 status", 1, "there is no VM 4");
+	actor_destroy(actor);
+}
+
+/* What top looks at may be there again; where nobody listens, it ends. */
+static void test_top_goes_on(const void *data)
+{
+	static const struct script scripts[] = {{.question = "vms", .answer = ONE_VM},
+						{.question = NULL}};
+	struct actor *actor = actor_create(scripts);
+
+	(void)data;
+	struct outcome outcome = run(actor, "CTL --interval 0.1 --count 3 top");
+	g_auto(GStrv) parts = g_strsplit(outcome.err, "VM 1 is left out", -1);
+	g_assert_cmpuint(g_strv_length(parts), ==, 4);
+	g_assert_cmpstr(outcome.out, ==, "");
+	g_assert_cmpint(outcome.status, ==, 1);
+	outcome_clear(&outcome);
+	assert_fails(actor, "CTL status", 1, "VM 1 is left out");
+	assert_fails(actor, "CTL --vm 2 top", 1, "there is no VM 2");
+	assert_fails(actor, "CTL --socket /nonexistent top", 1, "no such socket");
+	actor_destroy(actor);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -292,5 +345,7 @@ int main(int argc, char **argv)
 	suite_add(test_terminal, NULL, "/proto/ctl/terminal");
 	suite_add(test_picture, NULL, "/proto/ctl/picture");
 	suite_add(test_trust, NULL, "/proto/ctl/trust");
+	suite_add(test_left_out, NULL, "/proto/ctl/left-out");
+	suite_add(test_top_goes_on, NULL, "/proto/ctl/top-goes-on");
 	return suite_run();
 }
