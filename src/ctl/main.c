@@ -32,8 +32,6 @@ struct session {
 	const struct options *options;
 };
 
-static volatile sig_atomic_t is_interrupted;
-
 static int G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
 {
 	va_list args;
@@ -175,9 +173,10 @@ static int run_metrics(const struct session *session, char **words G_GNUC_UNUSED
 	return show(session, metrics_print);
 }
 
+/* At once, whatever it waits for; all that was to be seen is written. */
 static void interrupted(int signal_number G_GNUC_UNUSED)
 {
-	is_interrupted = 1;
+	_exit(EXIT_DONE);
 }
 
 static int run_top(const struct session *session, char **words G_GNUC_UNUSED)
@@ -187,7 +186,7 @@ static int run_top(const struct session *session, char **words G_GNUC_UNUSED)
 	enum sight sight = SIGHT_SHOWN;
 
 	sigaction(SIGINT, &action, NULL);
-	for (int i = 0; !is_interrupted && sight != SIGHT_NONE &&
+	for (int i = 0; sight != SIGHT_NONE && !ferror(stdout) &&
 			(options->n_rounds == 0 || i < options->n_rounds);
 	     i++) {
 		if (i > 0) {
@@ -199,7 +198,7 @@ static int run_top(const struct session *session, char **words G_GNUC_UNUSED)
 		sight = look(session, options->is_json ? json_print : view_text);
 		fflush(stdout);
 	}
-	return is_interrupted || sight == SIGHT_SHOWN ? EXIT_DONE : EXIT_NO_ANSWER;
+	return sight == SIGHT_SHOWN ? EXIT_DONE : EXIT_NO_ANSWER;
 }
 
 static int save(const struct session *session, const char *verb, unsigned int scanout,
@@ -427,12 +426,22 @@ static bool check(struct options *options)
 	return true;
 }
 
+/* What was shown arrived, or it is no answer. */
+static int finish_output(int status)
+{
+	fflush(stdout);
+	if (status == EXIT_DONE && ferror(stdout)) {
+		complain("the output could not be written");
+		return EXIT_NO_ANSWER;
+	}
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .interval_s = 1 };
 	int status = EXIT_WRONG_USE;
 
-	signal(SIGPIPE, SIG_IGN);
 	if (parse(&argc, &argv, &options)) {
 		if (options.is_version) {
 			printf("vhost-device-gpuctl %s\n", PROJECT_VERSION);
@@ -443,5 +452,5 @@ int main(int argc, char **argv)
 	}
 	g_free(options.socket);
 	g_strfreev(options.words);
-	return status;
+	return finish_output(status);
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -338,6 +339,57 @@ static void test_top_goes_on(const void *data)
 	actor_destroy(actor);
 }
 
+/* ---- how it ends ---- */
+
+static const struct script one_vm[] = {
+	{.question = "vms", .answer = ONE_VM},
+	{.question = "status vm=1", .answer = OK "vm id=1 mode=null\nend\n"},
+	{.question = NULL}};
+
+static void test_output(const void *data)
+{
+	struct actor *actor = actor_create(one_vm);
+
+	(void)data;
+	assert_fails(actor, "CTL status >/dev/full", 1, "could not be written");
+	assert_fails(actor, "CTL --json status >/dev/full", 1, "could not be written");
+	assert_fails(actor, "CTL --version >/dev/full", 1, "could not be written");
+	assert_fails(actor, "CTL --interval 0.1 top >/dev/full", 1, "could not be written");
+	/* A service's may ignore the signal. */
+	g_free(must_run(actor, "CTL --interval 0.1 top | head -n 1"));
+	assert_fails(actor, "trap '' PIPE; { CTL --interval 0.1 top; echo $? >&2; } | head -n 1", 0,
+		     "could not be written\n1\n");
+	actor_destroy(actor);
+}
+
+/* In the middle of its sleep. */
+static void test_interrupt(const void *data)
+{
+	struct actor *actor = actor_create(one_vm);
+	const char *const argv[] = {g_getenv("VHOST_DEVICE_GPUCTL"),
+				    "--socket",
+				    actor->path,
+				    "--interval",
+				    "3600",
+				    "top",
+				    NULL};
+	GPid pid;
+	int out, wait_status;
+	char byte;
+
+	(void)data;
+	g_assert_true(g_spawn_async_with_pipes(NULL, (char **)(uintptr_t)argv, NULL,
+					       G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL,
+					       &out, NULL, NULL));
+	g_assert_cmpint(read(out, &byte, 1), ==, 1);
+	g_usleep(100 * 1000);
+	g_assert_no_errno(kill(pid, SIGINT));
+	g_assert_cmpint(waitpid(pid, &wait_status, 0), ==, pid);
+	g_assert_cmpint(wait_status, ==, 0);
+	close(out);
+	actor_destroy(actor);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
@@ -347,5 +399,7 @@ int main(int argc, char **argv)
 	suite_add(test_trust, NULL, "/proto/ctl/trust");
 	suite_add(test_left_out, NULL, "/proto/ctl/left-out");
 	suite_add(test_top_goes_on, NULL, "/proto/ctl/top-goes-on");
+	suite_add(test_output, NULL, "/proto/ctl/output");
+	suite_add(test_interrupt, NULL, "/proto/ctl/interrupt");
 	return suite_run();
 }
