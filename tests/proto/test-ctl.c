@@ -250,6 +250,67 @@ static void test_picture(const void *data)
 	refuse_picture("width=65537 height=281470681808896 bytes=262144", 262144);
 }
 
+static const struct script one_pixel[] = {
+	{.question = "screenshot scanout=0",
+	 .answer = OK "picture scanout=0 width=1 height=1 bytes=4\nend\nabcd"},
+	{.question = NULL}};
+
+static char *read_whole(const char *path)
+{
+	char *bytes;
+	gsize length;
+
+	g_assert_true(g_file_get_contents(path, &bytes, &length, NULL));
+	return bytes;
+}
+
+/* Links that are there before lead it nowhere, and what is left is one file for one user. */
+static void test_png_file(const void *data)
+{
+	struct actor *actor = actor_create(one_pixel);
+	g_autofree char *victim = g_build_filename(actor->folder, "victim", NULL);
+	g_autofree char *shot = g_build_filename(actor->folder, "shot", NULL);
+	g_autofree char *part = g_strdup_printf("%s.part", shot);
+	g_autofree char *words = g_strdup_printf("umask 022; CTL screenshot '%s'", shot);
+	struct stat info;
+
+	(void)data;
+	g_assert_true(g_file_set_contents(victim, "mine", -1, NULL));
+	g_assert_no_errno(symlink(victim, part));
+	g_assert_no_errno(symlink(victim, shot));
+	g_free(must_run(actor, words));
+	g_autofree char *kept = read_whole(victim);
+	g_assert_cmpstr(kept, ==, "mine");
+	g_autofree char *png = read_whole(shot);
+	g_assert_true(g_str_has_prefix(png, "\x89PNG"));
+	g_assert_no_errno(lstat(shot, &info));
+	g_assert_true(S_ISREG(info.st_mode));
+	g_assert_cmphex(info.st_mode & 0777, ==, 0600);
+	g_unlink(shot);
+	g_unlink(part);
+	g_unlink(victim);
+	/* Nothing else is left, or the folder can't be removed. */
+	actor_destroy(actor);
+}
+
+/* What is no file stays what it is. */
+static void test_png_stream(const void *data)
+{
+	struct actor *actor = actor_create(one_pixel);
+	g_autofree char *pipe = g_build_filename(actor->folder, "pipe", NULL);
+	g_autofree char *words = g_strdup_printf("CTL screenshot '%s' & cat '%s'", pipe, pipe);
+	struct stat info;
+
+	(void)data;
+	g_assert_no_errno(mkfifo(pipe, 0600));
+	g_autofree char *png = must_run(actor, words);
+	g_assert_true(g_str_has_prefix(png, "\x89PNG"));
+	g_assert_no_errno(lstat(pipe, &info));
+	g_assert_true(S_ISFIFO(info.st_mode));
+	g_unlink(pipe);
+	actor_destroy(actor);
+}
+
 /* ---- who answers ---- */
 
 /* True: what listener says is heard by asker. */
@@ -396,6 +457,8 @@ int main(int argc, char **argv)
 	suite_add(test_labels, NULL, "/proto/ctl/labels");
 	suite_add(test_terminal, NULL, "/proto/ctl/terminal");
 	suite_add(test_picture, NULL, "/proto/ctl/picture");
+	suite_add(test_png_file, NULL, "/proto/ctl/png-file");
+	suite_add(test_png_stream, NULL, "/proto/ctl/png-stream");
 	suite_add(test_trust, NULL, "/proto/ctl/trust");
 	suite_add(test_left_out, NULL, "/proto/ctl/left-out");
 	suite_add(test_top_goes_on, NULL, "/proto/ctl/top-goes-on");
