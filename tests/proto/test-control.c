@@ -554,6 +554,13 @@ static struct frontend *join(struct daemon *daemon)
 	return frontend;
 }
 
+static bool has_no_vm(void *data)
+{
+	g_autofree char *answer = control_ask(data, "vms");
+
+	return strstr(answer, "\nvm ") == NULL;
+}
+
 static void test_vms(const void *data)
 {
 	static const char *const args[] = {CONTROL_ARGS, "--max-clients", "3", NULL};
@@ -562,6 +569,7 @@ static void test_vms(const void *data)
 	(void)data;
 	struct frontend *first = join(daemon);
 	frontend_destroy(first);
+	g_assert_true(suite_wait(has_no_vm, daemon, 10000));
 	first = join(daemon);
 	struct frontend *second = join(daemon);
 	assert_answer(daemon, "vms", "\nvm id=2 ");
@@ -582,13 +590,6 @@ static void test_vms(const void *data)
 	frontend_destroy(first);
 	frontend_destroy(second);
 	daemon_destroy(daemon);
-}
-
-static bool has_no_vm(void *data)
-{
-	g_autofree char *answer = control_ask(data, "vms");
-
-	return strstr(answer, "\nvm ") == NULL;
 }
 
 static void test_no_vm(const void *data)
