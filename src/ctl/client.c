@@ -12,9 +12,7 @@
 #include "control/protocol.h"
 #include "display/display.h"
 
-/* A picture, and the text before it. */
-#define MAX_ANSWER_BYTES                                                                           \
-	((size_t)DISPLAY_MAX_SIDE * DISPLAY_MAX_SIDE * 4 + CONTROL_MAX_ANSWER_BYTES)
+#define MAX_PICTURE_BYTES ((size_t)DISPLAY_MAX_SIDE * DISPLAY_MAX_SIDE * 4)
 #define END "\nend\n"
 
 static struct records *G_GNUC_PRINTF(1, 2) fail(const char *format, ...)
@@ -69,14 +67,28 @@ static int open_socket(const struct client *client)
 	return fd;
 }
 
+/*
+ * Where others may write, such as in /tmp, anybody may listen. Who does is the
+ * user that asks, or root; root itself asks whom it names, as instances of the
+ * service run as users of their own.
+ */
+static bool is_trusted(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	       (peer.uid == geteuid() || peer.uid == 0 || geteuid() == 0);
+}
+
 /* Until the other end closes. False, with errno: it did not in time, or says too much. */
-static bool read_all(int fd, GString *answer)
+static bool read_all(int fd, size_t max_bytes, GString *answer)
 {
 	char bytes[65536];
 	ssize_t n;
 
 	while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0) {
-		if (answer->len + (size_t)n > MAX_ANSWER_BYTES) {
+		if (answer->len + (size_t)n > max_bytes) {
 			errno = EMSGSIZE;
 			return false;
 		}
@@ -107,11 +119,13 @@ static struct records *judge(const struct client *client, struct records *consum
 static char *take_pixels(const struct records *records, const char *bytes, size_t n_bytes)
 {
 	const struct record *picture = records_find(records, "picture");
-	uint64_t want =
-		(uint64_t)record_number(picture, "width") * record_number(picture, "height") * 4;
+	uint64_t width = record_number(picture, "width");
+	uint64_t height = record_number(picture, "height");
 
-	if (picture == NULL || want == 0 || want != record_number(picture, "bytes") ||
-	    want != n_bytes) {
+	/* Within these sides the product is no larger than it looks. */
+	if (width == 0 || width > DISPLAY_MAX_SIDE || height == 0 || height > DISPLAY_MAX_SIDE ||
+	    width * height * 4 != record_number(picture, "bytes") ||
+	    width * height * 4 != n_bytes) {
 		fail("the picture did not come whole");
 		return NULL;
 	}
@@ -139,15 +153,18 @@ static struct records *understand(const struct client *client, const GString *an
 struct records *client_ask(const struct client *client, const char *words, char **pixels_out)
 {
 	g_autofree char *question = g_strdup_printf(CONTROL_GREETING " %s\n", words);
+	size_t max_bytes = CONTROL_MAX_ANSWER_BYTES + (pixels_out != NULL ? MAX_PICTURE_BYTES : 0);
 	GString *answer = g_string_new(NULL);
 	struct records *records = NULL;
 	int fd = open_socket(client);
 
 	if (fd < 0) {
 		fail("'%s': %s", client->path, explain(errno));
+	} else if (!is_trusted(fd)) {
+		fail("'%s': who listens there is neither this user nor root", client->path);
 	} else if (send(fd, question, strlen(question), MSG_NOSIGNAL) !=
 			   (ssize_t)strlen(question) ||
-		   !read_all(fd, answer)) {
+		   !read_all(fd, max_bytes, answer)) {
 		fail("'%s': %s", client->path,
 		     errno == EAGAIN ? "no answer in time" : g_strerror(errno));
 	} else {

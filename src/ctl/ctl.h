@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * vhost-device-gpuctl: asks a running vhost-device-gpu how it is, and shows
- * the answer. It believes what it is told to be well meant, as it runs for the
- * same user; but texts in it may be a guest's, and are shown escaped.
+ * the answer. Who answers is this user or root; but what is in it may be a
+ * guest's or a renderer process's that lies: words are shown escaped, whichever
+ * they are, and sizes are checked before anything is done by them.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 struct record {
 	char *name;	   /* owned */
 	GHashTable *words; /* key -> value, unescaped, valid UTF-8; both owned */
+	GHashTable *shown; /* the same, each value escaped for a terminal; both owned */
 };
 
 struct records {
@@ -31,6 +33,8 @@ void records_free(struct records *records); /* NULL is fine */
 const struct record *records_find(const struct records *records, const char *name);
 /* "" and 0, where there is no such word. */
 const char *record_text(const struct record *record, const char *key);
+/* The same, for a terminal. */
+const char *record_shown(const struct record *record, const char *key);
 uint64_t record_number(const struct record *record, const char *key);
 double record_decimal(const struct record *record, const char *key);
 bool record_bool(const struct record *record, const char *key);
@@ -55,7 +59,7 @@ struct view_vm {
 	struct records *records; /* owned */
 };
 
-/* vms: of struct view_vm; program: the answer of "vms". */
+/* vms: of struct view_vm, those that have answered; program: the answer of "vms". */
 void view_text(const struct records *program, const GPtrArray *vms);
 void view_cursors(const GPtrArray *vms);
 /* True: what was shown is all of it. */

@@ -130,6 +130,24 @@ static void add_vm(JsonBuilder *builder, const struct records *records)
 	json_builder_end_object(builder);
 }
 
+/* The library escapes what JSON demands, but not all that a terminal obeys. */
+static void print_escaped(const char *json)
+{
+	for (const char *at = json; *at != '\0'; at = g_utf8_next_char(at)) {
+		gunichar character = g_utf8_get_char(at);
+
+		if (character == '\n' || g_unichar_isprint(character)) {
+			fwrite(at, 1, (size_t)(g_utf8_next_char(at) - at), stdout);
+		} else if (character < 0x10000) {
+			printf("\\u%04x", character);
+		} else {
+			printf("\\u%04x\\u%04x", 0xd800 + (character - 0x10000) / 0x400,
+			       0xdc00 + (character - 0x10000) % 0x400);
+		}
+	}
+	putchar('\n');
+}
+
 void json_print(const struct records *program, const GPtrArray *vms)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -153,6 +171,6 @@ void json_print(const struct records *program, const GPtrArray *vms)
 	json_generator_set_root(generator, root);
 	json_generator_set_pretty(generator, TRUE);
 	g_autofree char *text = json_generator_to_data(generator, NULL);
-	puts(text);
+	print_escaped(text);
 	json_node_unref(root);
 }

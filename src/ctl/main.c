@@ -32,8 +32,6 @@ struct session {
 	const struct options *options;
 };
 
-static volatile sig_atomic_t is_interrupted;
-
 static int G_GNUC_PRINTF(1, 2) complain(const char *format, ...)
 {
 	va_list args;
@@ -55,58 +53,93 @@ static void vm_free(void *data)
 	g_free(vm);
 }
 
-/* False: it has no answer, which was said. */
-static bool add_vm(const struct session *session, uint64_t id, GPtrArray *vms)
+/* What was asked, and who has answered. */
+struct view {
+	struct records *program; /* owned */
+	GPtrArray *vms;		 /* owned; of struct view_vm */
+	unsigned int n_asked;
+};
+
+static void view_clear(struct view *view)
+{
+	records_free(view->program);
+	g_ptr_array_unref(view->vms);
+}
+
+/* One that ends just now, or stands still, is no reason to say nothing of the others. */
+static void ask_vm(const struct session *session, uint64_t id, struct view *view)
 {
 	g_autofree char *words = g_strdup_printf("status vm=%" G_GUINT64_FORMAT, id);
 	struct records *records = client_ask(&session->client, words, NULL);
 
+	view->n_asked++;
 	if (records == NULL) {
-		return false;
+		complain("VM %" G_GUINT64_FORMAT " is left out", id);
+		return;
 	}
 	struct view_vm *vm = g_new(struct view_vm, 1);
 	*vm = (struct view_vm){ id, records };
-	g_ptr_array_add(vms, vm);
-	return true;
+	g_ptr_array_add(view->vms, vm);
 }
 
-/* All that there are, or the one that is wanted. NULL after a line that says why. */
-static struct records *ask_all(const struct session *session, GPtrArray *vms)
+static void ask_vms(const struct session *session, struct view *view)
 {
-	struct records *program = client_ask(&session->client, "vms", NULL);
-	bool is_fine = program != NULL;
-
-	for (guint i = 0; is_fine && i < program->list->len; i++) {
-		const struct record *record = g_ptr_array_index(program->list, i);
+	for (guint i = 0; i < view->program->list->len; i++) {
+		const struct record *record = g_ptr_array_index(view->program->list, i);
 		uint64_t id = record_number(record, "id");
 
 		if (strcmp(record->name, "vm") == 0 &&
 		    (session->options->vm == 0 || id == (uint64_t)session->options->vm)) {
-			is_fine = add_vm(session, id, vms);
+			ask_vm(session, id, view);
 		}
 	}
-	if (is_fine && vms->len == 0 && session->options->vm != 0) {
-		complain("there is no VM %d", session->options->vm);
-		is_fine = false;
-	}
-	if (!is_fine) {
-		g_clear_pointer(&program, records_free);
-	}
-	return program;
 }
 
-static int show(const struct session *session,
-		void (*print)(const struct records *program, const GPtrArray *vms))
+/* False, after a line that says why: there is nothing to show, nor will there be. */
+static bool ask_all(const struct session *session, struct view *view_out)
 {
-	g_autoptr(GPtrArray) vms = g_ptr_array_new_with_free_func(vm_free);
-	struct records *program = ask_all(session, vms);
+	struct view view = { .program = client_ask(&session->client, "vms", NULL) };
 
-	if (program == NULL) {
-		return EXIT_NO_ANSWER;
+	if (view.program == NULL) {
+		return false;
 	}
-	print(program, vms);
-	records_free(program);
-	return EXIT_DONE;
+	view.vms = g_ptr_array_new_with_free_func(vm_free);
+	ask_vms(session, &view);
+	if (view.n_asked == 0 && session->options->vm != 0) {
+		complain("there is no VM %d", session->options->vm);
+		view_clear(&view);
+		return false;
+	}
+	*view_out = view;
+	return true;
+}
+
+enum sight {
+	SIGHT_NONE,   /* the program is not there, or not the VM that is named */
+	SIGHT_SILENT, /* of all VMs that were asked none has answered */
+	SIGHT_SHOWN,
+};
+
+typedef void (*print_fn)(const struct records *program, const GPtrArray *vms);
+
+static enum sight look(const struct session *session, print_fn print)
+{
+	struct view view;
+
+	if (!ask_all(session, &view)) {
+		return SIGHT_NONE;
+	}
+	bool is_silent = view.n_asked > 0 && view.vms->len == 0;
+	if (!is_silent) {
+		print(view.program, view.vms);
+	}
+	view_clear(&view);
+	return is_silent ? SIGHT_SILENT : SIGHT_SHOWN;
+}
+
+static int show(const struct session *session, print_fn print)
+{
+	return look(session, print) == SIGHT_SHOWN ? EXIT_DONE : EXIT_NO_ANSWER;
 }
 
 /* "set-mode vm=2 ..."; owned. */
@@ -140,19 +173,20 @@ static int run_metrics(const struct session *session, char **words G_GNUC_UNUSED
 	return show(session, metrics_print);
 }
 
+/* At once, whatever it waits for; all that was to be seen is written. */
 static void interrupted(int signal_number G_GNUC_UNUSED)
 {
-	is_interrupted = 1;
+	_exit(EXIT_DONE);
 }
 
 static int run_top(const struct session *session, char **words G_GNUC_UNUSED)
 {
 	const struct sigaction action = { .sa_handler = interrupted };
 	const struct options *options = session->options;
-	int status = EXIT_DONE;
+	enum sight sight = SIGHT_SHOWN;
 
 	sigaction(SIGINT, &action, NULL);
-	for (int i = 0; !is_interrupted && status == EXIT_DONE &&
+	for (int i = 0; sight != SIGHT_NONE && !ferror(stdout) &&
 			(options->n_rounds == 0 || i < options->n_rounds);
 	     i++) {
 		if (i > 0) {
@@ -161,10 +195,10 @@ static int run_top(const struct session *session, char **words G_GNUC_UNUSED)
 		if (isatty(STDOUT_FILENO) && !options->is_json) {
 			fputs(CLEAR_SCREEN, stdout);
 		}
-		status = show(session, options->is_json ? json_print : view_text);
+		sight = look(session, options->is_json ? json_print : view_text);
 		fflush(stdout);
 	}
-	return is_interrupted ? EXIT_DONE : status;
+	return sight == SIGHT_SHOWN ? EXIT_DONE : EXIT_NO_ANSWER;
 }
 
 static int save(const struct session *session, const char *verb, unsigned int scanout,
@@ -392,12 +426,22 @@ static bool check(struct options *options)
 	return true;
 }
 
+/* What was shown arrived, or it is no answer. */
+static int finish_output(int status)
+{
+	fflush(stdout);
+	if (status == EXIT_DONE && ferror(stdout)) {
+		complain("the output could not be written");
+		return EXIT_NO_ANSWER;
+	}
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .interval_s = 1 };
 	int status = EXIT_WRONG_USE;
 
-	signal(SIGPIPE, SIG_IGN);
 	if (parse(&argc, &argv, &options)) {
 		if (options.is_version) {
 			printf("vhost-device-gpuctl %s\n", PROJECT_VERSION);
@@ -408,5 +452,5 @@ int main(int argc, char **argv)
 	}
 	g_free(options.socket);
 	g_strfreev(options.words);
-	return status;
+	return finish_output(status);
 }

@@ -64,15 +64,35 @@ static const struct {
 	  "id", UNIT_ONE },
 };
 
+/*
+ * A label's value may hold any UTF-8, and knows three escapes: one more, such as
+ * those of C, and the whole page is refused, that of all other VMs with it.
+ */
+static void print_label(const char *label, const char *value)
+{
+	g_autofree char *shown = names_escape(value);
+
+	printf("%s=\"", label);
+	for (const char *at = shown; *at != '\0'; at++) {
+		if (*at == '\\' || *at == '"') {
+			printf("\\%c", *at);
+		} else if (*at == '\n') {
+			fputs("\\n", stdout);
+		} else {
+			putchar(*at);
+		}
+	}
+	putchar('"');
+}
+
 static void print_labels(const struct view_vm *vm, const char *label, const char *value)
 {
-	g_autofree char *escaped = g_strescape(value, NULL);
-
+	printf("{vm=\"%" G_GUINT64_FORMAT "\"", vm->id);
 	if (label != NULL) {
-		printf("{vm=\"%" G_GUINT64_FORMAT "\",%s=\"%s\"}", vm->id, label, escaped);
-	} else {
-		printf("{vm=\"%" G_GUINT64_FORMAT "\"}", vm->id);
+		putchar(',');
+		print_label(label, value);
 	}
+	putchar('}');
 }
 
 static void print_value(double value, enum unit unit)
@@ -141,33 +161,50 @@ static void print_fences(const GPtrArray *vms)
 /* What is a text is a label of a sample that is always 1. */
 static void print_info(const GPtrArray *vms)
 {
-	static const char *const keys[] = { "gl-renderer", "gl-version", "capsets" };
-	static const char *const labels[] = { "gl_renderer", "gl_version", "capsets" };
+	static const struct {
+		const char *record, *key, *label;
+	} texts[] = {
+		{ "vm", "version", "version" },
+		{ "vm", "mode", "mode" },
+		{ "renderer", "gl-renderer", "gl_renderer" },
+		{ "renderer", "gl-version", "gl_version" },
+		{ "renderer", "capsets", "capsets" },
+	};
 
 	puts("# HELP " PREFIX "info What serves the VM.");
 	puts("# TYPE " PREFIX "info gauge");
 	for (guint i = 0; i < vms->len; i++) {
 		const struct view_vm *view = g_ptr_array_index(vms, i);
-		const struct record *vm = records_find(view->records, "vm");
-		const struct record *renderer = records_find(view->records, "renderer");
 
-		printf(PREFIX "info{vm=\"%" G_GUINT64_FORMAT "\",version=\"%s\",mode=\"%s\"",
-		       view->id, record_text(vm, "version"), record_text(vm, "mode"));
-		for (size_t j = 0; j < G_N_ELEMENTS(keys); j++) {
-			g_autofree char *shown = names_escape(record_text(renderer, keys[j]));
-			g_autofree char *escaped = g_strescape(shown, NULL);
-
-			printf(",%s=\"%s\"", labels[j], escaped);
+		printf(PREFIX "info{vm=\"%" G_GUINT64_FORMAT "\"", view->id);
+		for (size_t j = 0; j < G_N_ELEMENTS(texts); j++) {
+			putchar(',');
+			print_label(texts[j].label,
+				    record_text(records_find(view->records, texts[j].record),
+						texts[j].key));
 		}
 		puts("} 1");
 	}
+}
+
+/* Those that have not answered are connected as well. */
+static unsigned int count_vms(const struct records *program)
+{
+	unsigned int n = 0;
+
+	for (guint i = 0; i < program->list->len; i++) {
+		const struct record *record = g_ptr_array_index(program->list, i);
+
+		n += strcmp(record->name, "vm") == 0;
+	}
+	return n;
 }
 
 void metrics_print(const struct records *program, const GPtrArray *vms)
 {
 	puts("# HELP " PREFIX "vms Front-ends that are connected.");
 	puts("# TYPE " PREFIX "vms gauge");
-	printf(PREFIX "vms %u\n", vms->len);
+	printf(PREFIX "vms %u\n", count_vms(program));
 	puts("# HELP " PREFIX "max_clients Front-ends that may be (--max-clients).");
 	puts("# TYPE " PREFIX "max_clients gauge");
 	printf(PREFIX "max_clients %" G_GUINT64_FORMAT "\n",

@@ -3,10 +3,12 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void write_rows(png_structp png, png_infop info, FILE *file, uint32_t width, uint32_t height,
@@ -47,10 +49,47 @@ static int write_file(FILE *file, uint32_t width, uint32_t height, bool has_alph
 	return 0;
 }
 
+/* For its user's eyes alone, under a name that nobody can have put a link at. */
+static FILE *open_beside(const char *path, char **part_out)
+{
+	g_autofree char *part = g_strdup_printf("%s.XXXXXX", path);
+	int fd = g_mkstemp_full(part, O_WRONLY | O_CLOEXEC, 0600);
+	FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+
+	if (file == NULL) {
+		int error = errno;
+
+		if (fd >= 0) {
+			close(fd);
+			unlink(part);
+		}
+		errno = error;
+		return NULL;
+	}
+	*part_out = g_steal_pointer(&part);
+	return file;
+}
+
+/* A device or a pipe gets the bytes; it is not replaced. */
+static bool is_stream(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+}
+
+static FILE *open_file(const char *path, char **part_out)
+{
+	if (strcmp(path, "-") == 0) {
+		return stdout;
+	}
+	return is_stream(path) ? fopen(path, "wbe") : open_beside(path, part_out);
+}
+
 int png_write(const char *path, uint32_t width, uint32_t height, bool has_alpha, const char *pixels)
 {
-	g_autofree char *part = g_strdup_printf("%s.part", path);
-	FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(part, "wbe");
+	g_autofree char *part = NULL;
+	FILE *file = open_file(path, &part);
 
 	if (file == NULL) {
 		return -errno;
@@ -62,10 +101,10 @@ int png_write(const char *path, uint32_t width, uint32_t height, bool has_alpha,
 	if (fclose(file) != 0 && error == 0) {
 		error = -errno;
 	}
-	if (error == 0 && rename(part, path) < 0) {
+	if (part != NULL && error == 0 && rename(part, path) < 0) {
 		error = -errno;
 	}
-	if (error < 0) {
+	if (part != NULL && error < 0) {
 		unlink(part);
 	}
 	return error;

@@ -10,6 +10,7 @@ static void record_free(void *data)
 	struct record *record = data;
 
 	g_hash_table_destroy(record->words);
+	g_hash_table_destroy(record->shown);
 	g_free(record->name);
 	g_free(record);
 }
@@ -24,8 +25,11 @@ static void add_word(struct record *record, const char *word)
 	}
 	g_autofree char *bytes = g_uri_unescape_string(equals + 1, NULL);
 	if (bytes != NULL) {
-		g_hash_table_insert(record->words, g_strndup(word, (gsize)(equals - word)),
-				    g_utf8_make_valid(bytes, -1));
+		char *key = g_strndup(word, (gsize)(equals - word));
+		char *value = g_utf8_make_valid(bytes, -1);
+
+		g_hash_table_insert(record->shown, g_strdup(key), names_escape(value));
+		g_hash_table_insert(record->words, key, value);
 	}
 }
 
@@ -36,6 +40,7 @@ static void add_record(struct records *records, const char *line)
 
 	record->name = g_strdup(words[0] != NULL ? words[0] : "");
 	record->words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	record->shown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	for (size_t i = 1; words[0] != NULL && words[i] != NULL; i++) {
 		add_word(record, words[i]);
 	}
@@ -51,9 +56,7 @@ static bool take_greeting(struct records *records, const char *line)
 		return false;
 	}
 	if (g_str_has_prefix(rest, " error ")) {
-		g_autofree char *shown = g_utf8_make_valid(rest + strlen(" error "), -1);
-
-		records->error = names_escape(shown);
+		records->error = names_escape(rest + strlen(" error "));
 		return true;
 	}
 	return strcmp(rest, " ok") == 0;
@@ -62,7 +65,8 @@ static bool take_greeting(struct records *records, const char *line)
 struct records *records_parse(const char *text, size_t length)
 {
 	struct records *records = g_new0(struct records, 1);
-	g_autofree char *copy = g_strndup(text, length);
+	/* Names and keys are shown as well. */
+	g_autofree char *copy = g_utf8_make_valid(text, (gssize)length);
 	g_auto(GStrv) lines = g_strsplit(copy, "\n", -1);
 
 	records->list = g_ptr_array_new_with_free_func(record_free);
@@ -103,6 +107,13 @@ const struct record *records_find(const struct records *records, const char *nam
 const char *record_text(const struct record *record, const char *key)
 {
 	const char *text = record != NULL ? g_hash_table_lookup(record->words, key) : NULL;
+
+	return text != NULL ? text : "";
+}
+
+const char *record_shown(const struct record *record, const char *key)
+{
+	const char *text = record != NULL ? g_hash_table_lookup(record->shown, key) : NULL;
 
 	return text != NULL ? text : "";
 }

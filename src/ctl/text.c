@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* For people. What is none of ours is shown escaped. */
+/* For people. All words are shown escaped, those that we expect to be numbers too. */
 #include "ctl/ctl.h"
 
 #include <stdio.h>
@@ -47,7 +47,7 @@ static char *name_process(uint64_t pid)
 
 static void print_text(const char *title, const struct record *record, const char *key)
 {
-	g_autofree char *shown = names_escape(record_text(record, key));
+	const char *shown = record_shown(record, key);
 
 	if (*shown != '\0') {
 		printf("  %-12s %s\n", title, shown);
@@ -64,8 +64,8 @@ static void print_vm(const struct view_vm *vm)
 	char up[32];
 
 	printf("VM %" G_GUINT64_FORMAT ": mode %s%s, served by process %s, up %s\n", vm->id,
-	       record_text(record, "mode"), record_bool(record, "headless") ? " (headless)" : "",
-	       record_text(record, "pid"),
+	       record_shown(record, "mode"), record_bool(record, "headless") ? " (headless)" : "",
+	       record_shown(record, "pid"),
 	       in_time(record_number(record, "uptime-ms"), up, sizeof(up)));
 	printf("  %-12s %s\n", "front-end", front_end);
 	printf("  %-12s %s\n", "features", features);
@@ -76,16 +76,16 @@ static void print_renderer(const struct records *records)
 {
 	const struct record *record = records_find(records, "renderer");
 
-	printf("  %-12s %s, %s restarts", "renderer", record_text(record, "state"),
-	       record_text(record, "restarts"));
+	printf("  %-12s %s, %s restarts", "renderer", record_shown(record, "state"),
+	       record_shown(record, "restarts"));
 	if (record_number(record, "pid") != 0) {
-		printf(", process %s", record_text(record, "pid"));
+		printf(", process %s", record_shown(record, "pid"));
 	}
 	if (record_number(record, "busy-ms") >= 1000) {
-		printf(", at one command for %s ms", record_text(record, "busy-ms"));
+		printf(", at one command for %s ms", record_shown(record, "busy-ms"));
 	}
 	if (record_number(record, "fence-wait-ms") >= 1000) {
-		printf(", no fence for %s ms", record_text(record, "fence-wait-ms"));
+		printf(", no fence for %s ms", record_shown(record, "fence-wait-ms"));
 	}
 	putchar('\n');
 	print_text("OpenGL", record, "gl-renderer");
@@ -102,50 +102,49 @@ static void print_device(const struct records *records)
 	char memory[32], limit[32];
 
 	printf("  %-12s %s resources, %s contexts, %s of %s\n", "holds",
-	       record_text(device, "resources"), record_text(device, "contexts"),
+	       record_shown(device, "resources"), record_shown(device, "contexts"),
 	       in_bytes(record_number(device, "memory"), memory, sizeof(memory)),
 	       in_bytes(record_number(device, "memory-limit"), limit, sizeof(limit)));
 	printf("  %-12s p50 %.2f ms, p99 %.2f ms, %s so far, %s commands wait\n", "fences",
 	       record_decimal(fence, "p50-us") / 1000, record_decimal(fence, "p99-us") / 1000,
-	       record_text(fence, "count"), record_text(device, "waiting"));
-	printf("  %-12s %s commands answered with one\n", "errors", record_text(device, "errors"));
+	       record_shown(fence, "count"), record_shown(device, "waiting"));
+	printf("  %-12s %s commands answered with one\n", "errors", record_shown(device, "errors"));
 }
 
 static void print_queue(const struct record *record)
 {
 	printf("  queue        %-8s %-8s %s of %s waiting, %s out, %s commands\n",
-	       record_text(record, "name"), record_text(record, "state"),
-	       record_text(record, "waiting"), record_text(record, "size"),
-	       record_text(record, "out"), record_text(record, "commands"));
+	       record_shown(record, "name"), record_shown(record, "state"),
+	       record_shown(record, "waiting"), record_shown(record, "size"),
+	       record_shown(record, "out"), record_shown(record, "commands"));
 }
 
 static void print_scanout(const struct record *record)
 {
-	printf("  scanout %-4s %sx%s, %.1f frames/s, %s frames%s%s\n", record_text(record, "id"),
-	       record_text(record, "width"), record_text(record, "height"),
-	       record_decimal(record, "fps"), record_text(record, "frames"),
+	printf("  scanout %-4s %sx%s, %.1f frames/s, %s frames%s%s\n", record_shown(record, "id"),
+	       record_shown(record, "width"), record_shown(record, "height"),
+	       record_decimal(record, "fps"), record_shown(record, "frames"),
 	       record_bool(record, "blob") ? ", a blob" : "",
 	       record_bool(record, "dmabuf") ? ", shown as a buffer" : "");
 }
 
 static void print_context(const struct record *record)
 {
-	g_autofree char *name = names_escape(record_text(record, "name"));
 	char bytes[32];
 
 	printf("  context %-4s %-20s %-7s %6s resources, %10s, %s streams%s\n",
-	       record_text(record, "id"), name, record_text(record, "capset"),
-	       record_text(record, "resources"),
+	       record_shown(record, "id"), record_shown(record, "name"),
+	       record_shown(record, "capset"), record_shown(record, "resources"),
 	       in_bytes(record_number(record, "bytes"), bytes, sizeof(bytes)),
-	       record_text(record, "submits"), record_bool(record, "lost") ? ", lost" : "");
+	       record_shown(record, "submits"), record_bool(record, "lost") ? ", lost" : "");
 }
 
 static void print_cursor(const struct record *record)
 {
-	printf("  cursor %-5s %s at %s,%s, hot spot %s,%s\n", record_text(record, "scanout"),
-	       record_bool(record, "visible") ? "visible" : "hidden", record_text(record, "x"),
-	       record_text(record, "y"), record_text(record, "hot-x"),
-	       record_text(record, "hot-y"));
+	printf("  cursor %-5s %s at %s,%s, hot spot %s,%s\n", record_shown(record, "scanout"),
+	       record_bool(record, "visible") ? "visible" : "hidden", record_shown(record, "x"),
+	       record_shown(record, "y"), record_shown(record, "hot-x"),
+	       record_shown(record, "hot-y"));
 }
 
 static void each(const struct records *records, const char *name,
@@ -166,7 +165,7 @@ void view_text(const struct records *program, const GPtrArray *vms)
 
 	if (vms->len == 0) {
 		printf("no VM: mode %s, process %s, waits for a front-end\n",
-		       record_text(record, "mode"), record_text(record, "pid"));
+		       record_shown(record, "mode"), record_shown(record, "pid"));
 	}
 	for (guint i = 0; i < vms->len; i++) {
 		const struct view_vm *vm = g_ptr_array_index(vms, i);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <linux/seccomp.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -82,12 +83,26 @@ void proto_confine(const char *words)
 	g_setenv("TEST_DAEMON_WRAPPER", wrapper, TRUE);
 }
 
+/* What the tests load lies beside them, maybe in somebody's home. */
+static bool may_user_read(const char *path)
+{
+	const char *const argv[] = {g_getenv("CONFINE"), "user", "--", "test", "-r", path, NULL};
+	int wait_status;
+
+	g_assert_true(g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL, G_SPAWN_SEARCH_PATH, NULL,
+				   NULL, NULL, NULL, &wait_status, NULL));
+	return wait_status == 0;
+}
+
 void proto_confine_user(void)
 {
 	const char *const args[] = {"--socket-path", "@SOCKET@", "--version", NULL};
 
 	if (geteuid() != 0) {
 		suite_skip("sandbox: only root can become another user");
+	}
+	if (!may_user_read(g_getenv("MOCK_VIRGLRENDERER"))) {
+		suite_skip("sandbox: nobody may not read what the tests load");
 	}
 	proto_confine("user");
 	struct daemon *daemon = daemon_spawn(args, NULL, -1);
