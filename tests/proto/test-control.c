@@ -814,6 +814,39 @@ static void test_silent(const void *mode)
 	rig_destroy(rig);
 }
 
+/*
+ * Who was about to ask when a front-end came is not the child's: that serves
+ * it, and ends without another look at who is at the listener's door.
+ */
+static void test_silent_beside_a_vm(const void *mode)
+{
+	struct daemon *daemon =
+		daemon_start(((const struct proto_mode *)mode)->name, control_args);
+	int fds[3];
+
+	close(daemon_connect(daemon));
+	g_assert_true(suite_wait(has_no_vm, daemon, 10000));
+	for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
+		fds[i] = control_connect(daemon);
+		g_assert_cmpint(send(fds[i], "vhost", i, 0), ==, i);
+	}
+	/* They are inside: in the order in which they have come. */
+	assert_answer(daemon, "vms", OK);
+	struct frontend *frontend = join(daemon);
+	assert_answer(daemon, "vms", "\nvm id=2 ");
+	frontend_destroy(frontend);
+	g_assert_true(suite_wait(has_no_vm, daemon, 10000));
+	daemon_assert_healthy(daemon);
+	g_autofree char *words = daemon_stderr(daemon);
+	g_assert_null(strstr(words, "died of signal"));
+	for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
+		GString *text = control_read_all(fds[i]);
+		assert_has(text->str, "error no question came in time");
+		g_string_free(text, TRUE);
+	}
+	daemon_destroy(daemon);
+}
+
 /* A picture that nobody reads on is not kept for long, and no other waits for it in vain. */
 static void test_slow_viewer(const void *mode)
 {
@@ -1007,6 +1040,7 @@ int main(int argc, char **argv)
 	suite_add(test_file, NULL, "/proto/control/file");
 	proto_add("control", "nonsense", test_nonsense);
 	proto_add("control", "silent", test_silent);
+	proto_add("control", "silent-beside-a-vm", test_silent_beside_a_vm);
 	proto_add_drawing("control", "slow-viewer", test_slow_viewer);
 	proto_add_drawing("control", "crowd", test_crowd);
 	proto_add_drawing("control", "crowd-of-viewers", test_crowd_of_viewers);
