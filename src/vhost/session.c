@@ -491,7 +491,10 @@ static int handle_get_config(struct session *session, struct conn_message *messa
 	return reply(session, message, &config, VHOST_USER_CONFIG_HEADER_SIZE + config.size);
 }
 
-/* The only writable field is events_clear. */
+/*
+ * The only writable field is events_clear. QEMU writes the whole space for it:
+ * each write of its guest's, however small, becomes one from 0 on.
+ */
 static int handle_set_config(struct session *session, struct conn_message *message)
 {
 	const struct vhost_user_config *config = &message->payload.config;
@@ -500,9 +503,11 @@ static int handle_set_config(struct session *session, struct conn_message *messa
 	if (!is_config_sane(message)) {
 		return -EINVAL;
 	}
-	if (config->offset == EVENTS_CLEAR_OFFSET && config->size >= sizeof(events) &&
+	if (config->offset <= EVENTS_CLEAR_OFFSET &&
+	    config->size >= EVENTS_CLEAR_OFFSET - config->offset + sizeof(events) &&
 	    session->listener->events_cleared != NULL) {
-		memcpy(&events, config->bytes, sizeof(events));
+		memcpy(&events, config->bytes + EVENTS_CLEAR_OFFSET - config->offset,
+		       sizeof(events));
 		session->listener->events_cleared(session->data, le32toh(events));
 	}
 	return 0;

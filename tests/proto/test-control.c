@@ -417,6 +417,19 @@ static void clear_events(struct rig *rig, uint32_t events)
 			 ==, 0);
 }
 
+/* A write of so many bytes from 0 on, with that in events_clear. */
+static void clear_events_in(struct rig *rig, uint32_t size, uint32_t events)
+{
+	struct {
+		uint32_t offset, size, flags;
+		uint32_t words[5];
+	} config = {0, size, 0, {0, events}};
+
+	g_assert_cmpuint(frontend_request(rig->frontend, VHOST_USER_SET_CONFIG, &config, 12 + size,
+					  NULL, 0),
+			 ==, 0);
+}
+
 static void set_mode(struct rig *rig, const char *mode, uint64_t result, const char *outcome)
 {
 	g_autofree char *line = g_strdup_printf(GREETING "set-mode mode=%s\n", mode);
@@ -449,6 +462,16 @@ static void test_set_mode(const void *mode)
 	proto_assert_edid(&edid);
 	g_assert_cmpuint(edid.edid[56] | (edid.edid[58] & 0xf0u) << 4, ==, 1920);
 	clear_events(rig, VIRTIO_GPU_EVENT_DISPLAY);
+	g_assert_cmpuint(events_read(rig), ==, 0);
+
+	/* QEMU 10 and 11.1 write the whole space. */
+	set_mode(rig, "1600x900", 0, "mode guest=told\nend\n");
+	clear_events_in(rig, 16, 2);
+	g_assert_cmpuint(events_read(rig), ==, VIRTIO_GPU_EVENT_DISPLAY);
+	clear_events_in(rig, 16, VIRTIO_GPU_EVENT_DISPLAY);
+	g_assert_cmpuint(events_read(rig), ==, 0);
+	set_mode(rig, "1280x720", 0, "mode guest=told\nend\n");
+	clear_events_in(rig, 20, VIRTIO_GPU_EVENT_DISPLAY);
 	g_assert_cmpuint(events_read(rig), ==, 0);
 
 	/* As QEMU's vhost-user-gpu devices answer: the mode is there all the same. */
