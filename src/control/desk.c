@@ -48,7 +48,8 @@ struct desk {
 	struct door *door;  /* owned, or NULL */
 	struct stats *copy; /* owned, of stats_read() */
 	struct viewer viewer;
-	int mode_fd; /* owned, who waits to hear what became of a mode; or -1 */
+	int mode_fd;	      /* owned, who waits to hear what became of a mode; or -1 */
+	uint32_t mode_serial; /* of that one, or the last; an answer may come after its time */
 	struct loop_timer mode_timer;
 
 	GMutex lock;
@@ -290,8 +291,11 @@ static void mode_expired(void *data)
 	end_mode(data, "unanswered");
 }
 
-void desk_mode_told(struct desk *desk, int error)
+void desk_mode_told(struct desk *desk, uint32_t serial, int error)
 {
+	if (serial != desk->mode_serial) {
+		return;
+	}
 	end_mode(desk, error == 0 ? "told" : error == -EREMOTEIO ? "refused" : "unanswered");
 }
 
@@ -314,7 +318,8 @@ static void set_mode(struct desk *desk, const struct control_question *question,
 	engine_set_mode(desk->options.engine, question->scanout_id, question->width,
 			question->height);
 	desk->mode_fd = consume_fd;
-	if (desk->options.tell_mode(desk->options.data) < 0) {
+	desk->mode_serial++;
+	if (desk->options.tell_mode(desk->options.data, desk->mode_serial) < 0) {
 		end_mode(desk, "unreachable");
 	} else {
 		loop_timer_arm(desk->options.loop, &desk->mode_timer, DESK_PICTURE_US);
