@@ -207,13 +207,24 @@ static void viewer_expired(void *data)
 	}
 }
 
+/* Where what is waited for is left; NULL: nobody waits. */
+static struct find *awaited_find(struct desk *desk)
+{
+	const struct viewer *viewer = &desk->viewer;
+
+	if (viewer->fd < 0 || viewer->is_sending) {
+		return NULL;
+	}
+	return viewer->is_cursor ? &desk->cursor_finds[viewer->scanout_id]
+				 : &desk->finds[viewer->scanout_id];
+}
+
 static void look_for_find(struct desk *desk)
 {
 	struct viewer *viewer = &desk->viewer;
-	struct find *at = viewer->is_cursor ? &desk->cursor_finds[viewer->scanout_id]
-					    : &desk->finds[viewer->scanout_id];
+	struct find *at = awaited_find(desk);
 
-	if (viewer->fd < 0 || viewer->is_sending) {
+	if (at == NULL) {
 		return;
 	}
 	g_mutex_lock(&desk->lock);
@@ -264,9 +275,28 @@ static void begin_picture(struct desk *desk, const struct control_question *ques
 	engine_grab(desk->options.engine, question->scanout_id, is_cursor);
 }
 
+/*
+ * What comes late, or more than once, is of no use to anybody any more: but it
+ * holds memory of the guest's quota, or all that a dead renderer process left.
+ */
+static void drop_strays(struct desk *desk)
+{
+	const struct find *awaited = awaited_find(desk);
+
+	for (size_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		if (&desk->finds[i] != awaited) {
+			drop_find(desk, &desk->finds[i]);
+		}
+		if (&desk->cursor_finds[i] != awaited) {
+			drop_find(desk, &desk->cursor_finds[i]);
+		}
+	}
+}
+
 void desk_woken(struct desk *desk)
 {
 	look_for_find(desk);
+	drop_strays(desk);
 }
 
 /* ---- modes ---- */

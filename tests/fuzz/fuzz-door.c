@@ -440,6 +440,8 @@ static void check_end(struct fuzz *fuzz)
 			leave(&fuzz->clients[k]);
 		}
 	}
+	/* And no picture is kept for who has gone. */
+	g_assert_cmpuint(quota_used(&fuzz->quota), ==, 0);
 }
 
 static void teardown(struct fuzz *fuzz)

@@ -163,6 +163,41 @@ static void assert_unanswered(int fd)
 	g_assert_cmpint(errno, ==, EAGAIN);
 }
 
+/* A picture of this scanout, as the device hands it out. */
+static void give(struct office *office, uint32_t scanout_id)
+{
+	const struct rect view = { 0, 0, 16, 16 };
+	struct frame *frame = frame_create(&office->quota, 16, 16);
+
+	g_assert_nonnull(frame);
+	desk_grabbed(office->desk, scanout_id, frame, &view);
+	run_for(office, 30000);
+}
+
+/* Memory of a guest's is not held for somebody who is not there. */
+static void test_late_picture(void)
+{
+	struct office *office = office_create();
+
+	give(office, 3);
+	desk_grabbed_cursor(office->desk, 2,
+			    g_new0(uint32_t, DISPLAY_CURSOR_SIDE * DISPLAY_CURSOR_SIDE));
+	run_for(office, 30000);
+	g_assert_cmpuint(quota_used(&office->quota), ==, 0);
+
+	/* What somebody waits for is handed to him, and no other picture. */
+	int fd = ask(office, "screenshot scanout=3");
+	give(office, 4);
+	g_assert_cmpuint(quota_used(&office->quota), ==, 0);
+	assert_unanswered(fd);
+	give(office, 3);
+	assert_answered(fd, "picture scanout=3 width=16 height=16");
+	g_assert_cmpuint(quota_used(&office->quota), ==, 0);
+	give(office, 3);
+	g_assert_cmpuint(quota_used(&office->quota), ==, 0);
+	office_destroy(office);
+}
+
 /* A front-end that is slow has its answers told to who they are for. */
 static void test_late_mode(void)
 {
@@ -185,6 +220,7 @@ static void test_late_mode(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/desk/late-picture", test_late_picture);
 	g_test_add_func("/desk/late-mode", test_late_mode);
 	return g_test_run();
 }
