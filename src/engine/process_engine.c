@@ -390,9 +390,10 @@ static bool is_at_rest(const struct process_engine *engine)
 	return busy_since(engine) == 0 && awaited_since(engine) == 0;
 }
 
+/* since_us may be a lie: there are no times before 0. */
 static bool is_longer_than(gint64 since_us, gint64 limit_us)
 {
-	return since_us != 0 && g_get_monotonic_time() - since_us > limit_us;
+	return since_us > 0 && g_get_monotonic_time() - since_us > limit_us;
 }
 
 /* As long as it is at something; then it wakes us when it gets busy again. */

@@ -41,7 +41,12 @@ static void ignore_mode(struct engine *engine G_GNUC_UNUSED, uint32_t scanout_id
 
 static void describe(struct engine *engine G_GNUC_UNUSED, struct engine_state *state_out)
 {
-	*state_out = (struct engine_state){ .is_running = true };
+	/* As somebody would lie who has taken the renderer process over. */
+	*state_out = (struct engine_state){
+		.is_running = true,
+		.busy_since_us = INT64_MIN,
+		.awaited_since_us = INT64_MAX,
+	};
 }
 
 static const struct stats *get_stats(struct engine *engine)
@@ -217,10 +222,19 @@ static void test_late_mode(void)
 	office_destroy(office);
 }
 
+static void test_lies(void)
+{
+	struct office *office = office_create();
+
+	assert_answered(ask(office, "status"), " busy-ms=0 fence-wait-ms=0");
+	office_destroy(office);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/desk/late-picture", test_late_picture);
 	g_test_add_func("/desk/late-mode", test_late_mode);
+	g_test_add_func("/desk/lies", test_lies);
 	return g_test_run();
 }
