@@ -195,6 +195,35 @@ static void test_counts(const void *mode)
 	rig_destroy(rig);
 }
 
+static void assert_frames(const struct rig *rig, unsigned int scanout_id, unsigned int n)
+{
+	g_autofree char *answer = control_ask(rig->daemon, "status");
+	g_autofree char *start = g_strdup_printf("\nscanout id=%u ", scanout_id);
+	const char *line = strstr(answer, start);
+
+	g_assert_nonnull(line);
+	g_assert_cmpfloat(find_number(line + 1, "scanout", "frames"), ==, n);
+}
+
+/* A frame is one of those scanouts that show a part of what changed. */
+static void test_halves(const void *mode)
+{
+	struct rig *rig = make_rig(mode);
+
+	rig_make_resource(rig, 1, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, WIDTH, HEIGHT, NULL);
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 1, 0, 0, WIDTH / 2, HEIGHT));
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 1, 1, WIDTH / 2, 0, WIDTH / 2, HEIGHT));
+	for (unsigned int i = 0; i < 3; i++) {
+		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, WIDTH / 2 + 5, 0, 10, HEIGHT));
+	}
+	assert_frames(rig, 0, 0);
+	assert_frames(rig, 1, 3);
+	flush(rig, 1);
+	assert_frames(rig, 0, 1);
+	assert_frames(rig, 1, 4);
+	rig_destroy(rig);
+}
+
 /* As fast as the test flushes, and no more when it has stopped. */
 static void test_frame_rate(const void *mode)
 {
@@ -547,6 +576,17 @@ static void test_hung(const void *mode)
 	rig_destroy(rig);
 }
 
+static bool runs_again(void *data)
+{
+	g_autofree char *answer = control_ask(data, "status");
+	g_autofree char *state = find_word(answer, "renderer", "state");
+	double pid = find_number(answer, "renderer", "pid");
+
+	/* Nobody who is not there runs. */
+	g_assert_true(pid != 0 || strcmp(state, "none") == 0);
+	return find_number(answer, "renderer", "restarts") == 1 && strcmp(state, "running") == 0;
+}
+
 static void test_restarts(const void *mode)
 {
 	struct rig *rig = make_rig(mode);
@@ -556,6 +596,10 @@ static void test_restarts(const void *mode)
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
 	rig->daemon->may_lose_processes = true;
 	g_assert_no_errno(kill(daemon_find_process(rig->daemon, "renderer"), SIGKILL));
+	/* What was restored is counted before the guest does anything. */
+	g_assert_true(suite_wait(runs_again, rig->daemon, 10000));
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "resources"), ==, 1);
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "memory"), >, 0);
 	flush(rig, 1);
 	g_autofree char *answer = control_ask(rig->daemon, "status");
 	g_assert_cmpfloat(find_number(answer, "renderer", "restarts"), ==, 1);
@@ -1046,6 +1090,7 @@ int main(int argc, char **argv)
 	proto_let_signals_kill();
 	proto_add("control", "status", test_status);
 	proto_add("control", "counts", test_counts);
+	proto_add("control", "halves", test_halves);
 	proto_add("control", "frame-rate", test_frame_rate);
 	proto_add_virgl("control", "contexts", test_contexts);
 	proto_add_virgl("control", "fences", test_fences);
