@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "mock_virgl.h"
 #include "proto.h"
 #include "virgl_stream.h"
 
@@ -542,6 +543,11 @@ static void test_set_mode_of_a_display(const void *mode)
 
 /* ---- a device that stands still is looked at, too ---- */
 
+static bool is_busy(void *data)
+{
+	return ask_number(data, "renderer", "busy-ms") > 0;
+}
+
 static void test_hung(const void *mode)
 {
 	struct rig *rig = make_rig(mode);
@@ -573,6 +579,29 @@ static void test_hung(const void *mode)
 	}
 	g_usleep(100 * 1000);
 	assert_screenshot(rig->daemon, pixels);
+	rig_destroy(rig);
+}
+
+/* Who hangs while pixels are read for a viewer is seen to, as who hangs at a command. */
+static void test_busy_for_a_viewer(const void *mode)
+{
+	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
+
+	mock_virgl_use();
+	struct rig *rig = rig_create(
+		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
+				      .args = args,
+				      .has_no_display = true});
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
+	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
+	g_assert_ok(mock_virgl_run1(rig->vgpu, 1, MOCK_READ_SLOWLY, 0, 1500));
+	int fd = control_connect(rig->daemon);
+	g_assert_cmpint(send(fd, GREETING "screenshot\n", 30, 0), ==, 30);
+	g_assert_true(suite_wait(is_busy, rig->daemon, 1400));
+	GString *text = control_read_all(fd);
+	assert_has(text->str, "picture scanout=0");
+	g_string_free(text, TRUE);
+	g_assert_cmpfloat(ask_number(rig->daemon, "renderer", "busy-ms"), ==, 0);
 	rig_destroy(rig);
 }
 
@@ -1102,6 +1131,7 @@ int main(int argc, char **argv)
 	proto_add_virgl("control", "set-mode-stays", test_set_mode_stays);
 	proto_add("control", "set-mode-of-a-display", test_set_mode_of_a_display);
 	proto_add_virgl("control", "hung", test_hung);
+	proto_add_virgl("control", "busy-for-a-viewer", test_busy_for_a_viewer);
 	proto_add_virgl("control", "restarts", test_restarts);
 	suite_add(test_vms, NULL, "/proto/control/vms");
 	suite_add(test_no_vm, NULL, "/proto/control/no-vm");
