@@ -650,6 +650,13 @@ static struct frontend *join(struct daemon *daemon)
 	return frontend;
 }
 
+static bool has_no_vm(void *data)
+{
+	g_autofree char *answer = control_ask(data, "vms");
+
+	return strstr(answer, "\nvm ") == NULL;
+}
+
 static void test_vms(const void *data)
 {
 	static const char *const args[] = {CONTROL_ARGS, "--max-clients", "3", NULL};
@@ -658,6 +665,7 @@ static void test_vms(const void *data)
 	(void)data;
 	struct frontend *first = join(daemon);
 	frontend_destroy(first);
+	g_assert_true(suite_wait(has_no_vm, daemon, 10000));
 	first = join(daemon);
 	struct frontend *second = join(daemon);
 	assert_answer(daemon, "vms", "\nvm id=2 ");
@@ -678,13 +686,6 @@ static void test_vms(const void *data)
 	frontend_destroy(first);
 	frontend_destroy(second);
 	daemon_destroy(daemon);
-}
-
-static bool has_no_vm(void *data)
-{
-	g_autofree char *answer = control_ask(data, "vms");
-
-	return strstr(answer, "\nvm ") == NULL;
 }
 
 static void test_no_vm(const void *data)
