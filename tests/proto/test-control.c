@@ -605,6 +605,20 @@ static void test_busy_for_a_viewer(const void *mode)
 	rig_destroy(rig);
 }
 
+/* A command that took its process with it has failed as any that is refused. */
+static void test_lost_command(const void *mode)
+{
+	mock_virgl_use();
+	struct rig *rig = make_rig(mode);
+
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "errors"), ==, 0);
+	rig->daemon->may_lose_processes = true;
+	proto_assert_error(mock_virgl_run1(rig->vgpu, 1, MOCK_DIE, 0, SIGKILL));
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "errors"), ==, 1);
+	rig_destroy(rig);
+}
+
 static bool runs_again(void *data)
 {
 	g_autofree char *answer = control_ask(data, "status");
@@ -1133,6 +1147,7 @@ int main(int argc, char **argv)
 	proto_add("control", "set-mode-of-a-display", test_set_mode_of_a_display);
 	proto_add_virgl("control", "hung", test_hung);
 	proto_add_virgl("control", "busy-for-a-viewer", test_busy_for_a_viewer);
+	proto_add_virgl("control", "lost-command", test_lost_command);
 	proto_add_virgl("control", "restarts", test_restarts);
 	suite_add(test_vms, NULL, "/proto/control/vms");
 	suite_add(test_no_vm, NULL, "/proto/control/no-vm");
