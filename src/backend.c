@@ -102,12 +102,12 @@ static void events_cleared(void *data, uint32_t events)
 	backend->config.events_read &= ~htole32(events);
 }
 
-static void config_told(void *data, int error)
+static void config_told(void *data, uint32_t serial, int error)
 {
 	struct backend *backend = data;
 
 	if (backend->desk != NULL) {
-		desk_mode_told(backend->desk, error);
+		desk_mode_told(backend->desk, serial, error);
 	}
 }
 
@@ -177,12 +177,12 @@ static void look(void *data, struct desk_facts *facts_out)
 }
 
 /* The guest finds the event when it is told to look, or looks by itself. */
-static int tell_mode(void *data)
+static int tell_mode(void *data, uint32_t serial)
 {
 	struct backend *backend = data;
 
 	backend->config.events_read |= htole32(VIRTIO_GPU_EVENT_DISPLAY);
-	return session_tell_config(&backend->session);
+	return session_tell_config(&backend->session, serial);
 }
 
 int backend_front_end_pid(int fd)

@@ -65,7 +65,9 @@ struct listener {
 	unsigned int n_children;
 	bool is_short; /* of descriptors or processes, and that was said */
 	bool is_ending;
-	bool is_child; /* in the child, after it has served */
+	/* In a child: the front-end that it is there for, and its questions. */
+	bool is_child, is_orphan;
+	int own_fd, control_fd; /* owned; control_fd may be -1 */
 	int exit_status;
 };
 
@@ -109,14 +111,13 @@ static void close_fd(int fd)
 
 /*
  * Child: of all that is open here only its front-end and the standard streams
- * are its own. The epoll instance is the parent's too, so that no source may be
- * removed from it here.
+ * are its own.
  */
 static void close_others(struct listener *listener, int own_fd, int control_fd)
 {
 	unsigned int first = (unsigned int)own_fd, second = first;
 
-	loop_finish(&listener->loop);
+	loop_abandon(&listener->loop);
 	close(listener->fd);
 	close(listener->signal_fd);
 	listener->fd = -1;
@@ -137,25 +138,36 @@ static void close_others(struct listener *listener, int own_fd, int control_fd)
 	fds_close_range(second + 1, UINT_MAX);
 }
 
-static void become_backend(struct listener *listener, int consume_fd, int consume_control_fd,
-			   pid_t parent)
+/*
+ * Child: the parent's loop is still on the stack, so there is nothing to be
+ * done yet but to leave it.
+ */
+static void become_child(struct listener *listener, int consume_fd, int consume_control_fd,
+			 pid_t parent)
+{
+	listener->is_child = true;
+	close_others(listener, consume_fd, consume_control_fd);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	listener->own_fd = consume_fd;
+	listener->control_fd = consume_control_fd;
+	listener->is_orphan = getppid() != parent;
+}
+
+/* Child: outside of that loop. */
+static void run_backend(struct listener *listener)
 {
 	const struct backend_control control = {
-		.channel_fd = consume_control_fd,
+		.channel_fd = listener->control_fd,
 		.door_fd = -1,
 		.vm = listener->last_vm,
 	};
 
-	listener->is_child = true;
-	loop_quit(&listener->loop);
-	close_others(listener, consume_fd, consume_control_fd);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent) {
-		close(consume_fd);
+	if (listener->is_orphan) {
+		close(listener->own_fd);
 		return;
 	}
 	listener->exit_status =
-		backend_run(consume_fd, listener->options, listener->caps, &control);
+		backend_run(listener->own_fd, listener->options, listener->caps, &control);
 }
 
 static void add_child(struct listener *listener, pid_t child, int front_end_pid,
@@ -214,7 +226,7 @@ static void serve(struct listener *listener, int consume_fd)
 	pid_t child = fork();
 
 	if (child == 0) {
-		become_backend(listener, consume_fd, pair[1], parent);
+		become_child(listener, consume_fd, pair[1], parent);
 		return;
 	}
 	close_fd(pair[1]);
@@ -512,5 +524,8 @@ int listener_run(int consume_fd, int consume_door_fd, const struct options *opti
 		listener.exit_status = 1;
 	}
 	finish(&listener);
+	if (listener.is_child) {
+		run_backend(&listener);
+	}
 	return listener.exit_status;
 }

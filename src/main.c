@@ -254,7 +254,8 @@ static int serve(const struct options *options, const struct renderer_caps *caps
 	}
 	int status = options->fd >= 0 ? serve_fd(options, caps, is_listening, &door)
 				      : serve_path(options, caps, &door);
-	if (getpid() == self) {
+	/* Without a listener it is a backend that ends here, and that may remove no file. */
+	if (getpid() == self && !options->has_no_listener) {
 		remove_it(&door);
 	}
 	return status;

@@ -367,7 +367,8 @@ GArray *sandbox_paths(enum sandbox_role role, const struct options *options)
 
 		add_path(paths, folder, LOCKDOWN_REMOVE);
 	}
-	if (has_door(role, options)) {
+	/* Who has the door without being the listener meets a guest, and gets no file back for it. */
+	if (role == SANDBOX_LISTENER && options->control_socket != NULL) {
 		g_autofree char *folder = g_path_get_dirname(options->control_socket);
 
 		add_path(paths, folder, LOCKDOWN_REMOVE);

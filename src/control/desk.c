@@ -48,7 +48,8 @@ struct desk {
 	struct door *door;  /* owned, or NULL */
 	struct stats *copy; /* owned, of stats_read() */
 	struct viewer viewer;
-	int mode_fd; /* owned, who waits to hear what became of a mode; or -1 */
+	int mode_fd;	      /* owned, who waits to hear what became of a mode; or -1 */
+	uint32_t mode_serial; /* of that one, or the last; an answer may come after its time */
 	struct loop_timer mode_timer;
 
 	GMutex lock;
@@ -206,13 +207,24 @@ static void viewer_expired(void *data)
 	}
 }
 
+/* Where what is waited for is left; NULL: nobody waits. */
+static struct find *awaited_find(struct desk *desk)
+{
+	const struct viewer *viewer = &desk->viewer;
+
+	if (viewer->fd < 0 || viewer->is_sending) {
+		return NULL;
+	}
+	return viewer->is_cursor ? &desk->cursor_finds[viewer->scanout_id]
+				 : &desk->finds[viewer->scanout_id];
+}
+
 static void look_for_find(struct desk *desk)
 {
 	struct viewer *viewer = &desk->viewer;
-	struct find *at = viewer->is_cursor ? &desk->cursor_finds[viewer->scanout_id]
-					    : &desk->finds[viewer->scanout_id];
+	struct find *at = awaited_find(desk);
 
-	if (viewer->fd < 0 || viewer->is_sending) {
+	if (at == NULL) {
 		return;
 	}
 	g_mutex_lock(&desk->lock);
@@ -263,9 +275,28 @@ static void begin_picture(struct desk *desk, const struct control_question *ques
 	engine_grab(desk->options.engine, question->scanout_id, is_cursor);
 }
 
+/*
+ * What comes late, or more than once, is of no use to anybody any more: but it
+ * holds memory of the guest's quota, or all that a dead renderer process left.
+ */
+static void drop_strays(struct desk *desk)
+{
+	const struct find *awaited = awaited_find(desk);
+
+	for (size_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		if (&desk->finds[i] != awaited) {
+			drop_find(desk, &desk->finds[i]);
+		}
+		if (&desk->cursor_finds[i] != awaited) {
+			drop_find(desk, &desk->cursor_finds[i]);
+		}
+	}
+}
+
 void desk_woken(struct desk *desk)
 {
 	look_for_find(desk);
+	drop_strays(desk);
 }
 
 /* ---- modes ---- */
@@ -290,8 +321,11 @@ static void mode_expired(void *data)
 	end_mode(data, "unanswered");
 }
 
-void desk_mode_told(struct desk *desk, int error)
+void desk_mode_told(struct desk *desk, uint32_t serial, int error)
 {
+	if (serial != desk->mode_serial) {
+		return;
+	}
 	end_mode(desk, error == 0 ? "told" : error == -EREMOTEIO ? "refused" : "unanswered");
 }
 
@@ -314,7 +348,8 @@ static void set_mode(struct desk *desk, const struct control_question *question,
 	engine_set_mode(desk->options.engine, question->scanout_id, question->width,
 			question->height);
 	desk->mode_fd = consume_fd;
-	if (desk->options.tell_mode(desk->options.data) < 0) {
+	desk->mode_serial++;
+	if (desk->options.tell_mode(desk->options.data, desk->mode_serial) < 0) {
 		end_mode(desk, "unreachable");
 	} else {
 		loop_timer_arm(desk->options.loop, &desk->mode_timer, DESK_PICTURE_US);

@@ -42,8 +42,11 @@ struct desk_options {
 	int front_end_pid;		  /* 0: not known */
 	/* On the loop's thread. */
 	void (*look)(void *data, struct desk_facts *facts_out);
-	/* The screens have changed; desk_mode_told() says what came of it. 0 or -errno. */
-	int (*tell_mode)(void *data);
+	/*
+	 * The screens have changed; desk_mode_told() says with the same serial what
+	 * came of it. 0 or -errno.
+	 */
+	int (*tell_mode)(void *data, uint32_t serial);
 	void *data;
 };
 
@@ -65,8 +68,8 @@ void desk_grabbed(struct desk *desk, uint32_t scanout_id, struct frame *consume_
 		  const struct rect *view);
 void desk_grabbed_cursor(struct desk *desk, uint32_t scanout_id, uint32_t *consume_pixels);
 void desk_woken(struct desk *desk);
-/* 0: the front-end has told the guest. */
-void desk_mode_told(struct desk *desk, int error);
+/* error 0: the front-end has told the guest. Of an older serial nobody wants to know. */
+void desk_mode_told(struct desk *desk, uint32_t serial, int error);
 
 /* Of questions that are the program's: the level, here; and the list, of this VM alone. */
 void desk_begin_vms(struct answer *answer, const struct options *options);

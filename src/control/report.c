@@ -10,9 +10,10 @@
 
 #include "config.h"
 
+/* since_us may be a lie: there are no times before 0. */
 static uint64_t ms_since(gint64 since_us, gint64 now_us)
 {
-	return since_us != 0 && now_us > since_us ? (uint64_t)(now_us - since_us) / 1000 : 0;
+	return since_us > 0 && now_us > since_us ? (uint64_t)(now_us - since_us) / 1000 : 0;
 }
 
 static void write_vm(const struct report *report, struct answer *answer)

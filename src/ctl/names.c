@@ -31,6 +31,8 @@ static const struct name protocol_features[] = {
 	{ 10, "BACKEND_SEND_FD" },
 	{ 13, "RESET_DEVICE" },
 	{ 15, "CONFIGURE_MEM_SLOTS" },
+	{ 18, "SHARED_OBJECT" },
+	{ 21, "SHMEM_MAP" }, /* of front-ends from before it had its number */
 	{ 22, "SHMEM_MAP" },
 };
 

@@ -157,7 +157,11 @@ static void dispatch_link(void *data, uint32_t events)
 	keeper_out_pump(engine);
 }
 
-/* Commands that a dead process had popped: done, with an error. */
+/*
+ * Commands that a dead process had popped: done, with an error. It counts no
+ * more, so this is the only one who does; unless the next one is there already,
+ * and then they are not worth an order between two that write.
+ */
 static void fail_lost(struct process_engine *engine)
 {
 	bool has_ring_idx = engine->features & 1ull << VIRTIO_GPU_F_CONTEXT_INIT;
@@ -172,6 +176,9 @@ static void fail_lost(struct process_engine *engine)
 			/* For its header: who waits for a fence waits for this one. */
 			enum gpu_resp ignored = command_decode(command);
 			(void)ignored;
+			if (is_looked_at(engine) && engine->pid == 0) {
+				stats_add(&engine->shared->stats.n_errors, 1);
+			}
 			command_complete(command, GPU_RESP_ERR_UNSPEC, has_ring_idx);
 		}
 		virtq_notify(vq);
@@ -390,9 +397,10 @@ static bool is_at_rest(const struct process_engine *engine)
 	return busy_since(engine) == 0 && awaited_since(engine) == 0;
 }
 
+/* since_us may be a lie: there are no times before 0. */
 static bool is_longer_than(gint64 since_us, gint64 limit_us)
 {
-	return since_us != 0 && g_get_monotonic_time() - since_us > limit_us;
+	return since_us > 0 && g_get_monotonic_time() - since_us > limit_us;
 }
 
 /* As long as it is at something; then it wakes us when it gets busy again. */
@@ -543,7 +551,8 @@ static void process_engine_describe(struct engine *base, struct engine_state *st
 
 	*state_out = (struct engine_state){
 		.pid = (int)engine->pid,
-		.is_running = engine->is_running,
+		/* Between two of them there is none. */
+		.is_running = engine->is_running && engine->pid != 0,
 		.is_3d_off = engine->is_3d_off,
 		.n_restarts = engine->n_restarts,
 		.busy_since_us = busy_since(engine),

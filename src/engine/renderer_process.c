@@ -193,6 +193,7 @@ static void started(void *data, struct device *device)
 		restore(device, record);
 		g_bytes_unref(record);
 	}
+	device_count(device);
 	device_ask_info(device);
 	if (link_send_wait(process->link_fd, LINK_RUNNING, NULL, 0, NULL, 0, NULL, 0) < 0) {
 		log_debug("the keeper is gone");

@@ -93,9 +93,11 @@ static void count_answer(struct device *dev, const struct command *command, enum
 	}
 }
 
-/* What the tables are like after a command, or an answer. */
-static void count_all(struct device *dev)
+void device_count(struct device *dev)
 {
+	if (dev->stats == NULL) {
+		return;
+	}
 	stats_set(&dev->stats->n_resources, g_hash_table_size(dev->resources));
 	stats_set(&dev->stats->n_contexts, g_hash_table_size(dev->contexts));
 	stats_set(&dev->stats->n_waiting, dev->n_waiting);
@@ -111,9 +113,7 @@ void device_complete(struct device *dev, struct command *consume_command, enum g
 		dev->n_waiting--;
 		dev->waiting_bytes -= consume_command->charged_bytes;
 	}
-	if (dev->stats != NULL) {
-		count_all(dev);
-	}
+	device_count(dev);
 	command_complete(consume_command, resp,
 			 device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT));
 }
@@ -216,6 +216,7 @@ void device_execute(struct device *dev, struct virtq *vq, struct virtq_chain *co
 	} else {
 		device_answer(dev, command, resp);
 	}
+	device_count(dev); /* those that wait now, too */
 }
 
 /* ---- life ---- */
@@ -317,9 +318,7 @@ void device_reset(struct device *dev)
 		((struct resource *)link->data)->is_mapped = false;
 		device_remove_resource(dev, link->data);
 	}
-	if (dev->stats != NULL) {
-		count_all(dev);
-	}
+	device_count(dev);
 }
 
 void device_set_breather(struct device *dev, void (*breathe_fn)(void *data), void *data)

@@ -147,6 +147,8 @@ void device_set_exporter(struct device *dev, const struct exporter *exporter, vo
 
 /* Borrowed; before anything is made or restored. NULL: nothing is counted. */
 void device_set_stats(struct device *dev, struct stats *stats);
+/* What the tables are like: after a command or an answer it is done, after restoring not. */
+void device_count(struct device *dev);
 
 /*
  * For who wants to look: all that a scanout shows, as it is now, whether a

@@ -329,6 +329,16 @@ static bool is_flushable(const struct device *dev, const struct resource *resour
 	return true;
 }
 
+/* Of a resource that several scanouts show, each may show another part. */
+static void count_frame(struct device *dev, uint32_t scanout_id, const struct rect *rect)
+{
+	const struct rect shown = rect_intersect(rect, &dev->scanouts[scanout_id].view);
+
+	if (!rect_is_empty(&shown)) {
+		stats_add_frame(dev->stats, scanout_id);
+	}
+}
+
 enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 {
 	const struct virtio_gpu_resource_flush *request = &command->request.resource_flush;
@@ -352,7 +362,7 @@ enum gpu_resp handle_resource_flush(struct device *dev, struct command *command)
 			continue;
 		}
 		mark_flushed(dev, i);
-		stats_add_frame(dev->stats, i);
+		count_frame(dev, i, &rect);
 		if (!display_is_watched(dev->display)) {
 			dev->scanouts[i].is_full_due = true;
 			continue;

@@ -90,6 +90,18 @@ static void bound_context(struct stats_context *context)
 	bound(&context->is_lost, 1);
 }
 
+/* An id stands for one context: of two entries the second is a lie. */
+static void drop_doubles(struct stats_context *contexts)
+{
+	for (size_t i = 1; i < STATS_MAX_CONTEXTS; i++) {
+		for (size_t j = 0; j < i && contexts[i].id != 0; j++) {
+			if (contexts[j].id == contexts[i].id) {
+				contexts[i] = (struct stats_context){ 0 };
+			}
+		}
+	}
+}
+
 static void bound_scanout(struct stats_scanout *scanout)
 {
 	struct stats_cursor *cursor = &scanout->cursor;
@@ -120,6 +132,7 @@ void stats_read(const struct stats *stats, struct stats *copy_out)
 	for (size_t i = 0; i < STATS_MAX_CONTEXTS; i++) {
 		bound_context(&copy_out->contexts[i]);
 	}
+	drop_doubles(copy_out->contexts);
 	for (size_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		bound_scanout(&copy_out->scanouts[i]);
 	}

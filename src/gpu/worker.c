@@ -65,7 +65,7 @@ struct worker {
 	/* Notes, under the lock. */
 	GMutex lock;
 	GCond idle;
-	bool is_busy; /* a command executes */
+	bool is_busy; /* a command executes, or what may take as long */
 	uint64_t n_begun;   /* commands, with the one that executes */
 	uint64_t outwaited; /* the command of that number was waited for as long as one is */
 	unsigned int n_waiting; /* in worker_quiesce() */
@@ -374,6 +374,44 @@ static void heed_lookers(struct worker *worker, const struct notes *notes)
 	}
 }
 
+static void tell_busy(struct worker *worker, bool is_busy)
+{
+	if (worker->options.busy != NULL) {
+		worker->options.busy(worker->options.data, is_busy,
+				     worker->renderer->awaited_since_us);
+	}
+}
+
+static void set_busy(struct worker *worker, bool is_busy)
+{
+	tell_busy(worker, is_busy);
+	g_mutex_lock(&worker->lock);
+	worker->is_busy = is_busy;
+	worker->n_begun += is_busy;
+	/* GLib enters the kernel for a signal that nobody waits for as well. */
+	if (!is_busy && worker->n_waiting > 0) {
+		g_cond_signal(&worker->idle);
+	}
+	g_mutex_unlock(&worker->lock);
+}
+
+/* It asks the driver for pixels, which may hang as well as a command of the guest's. */
+static void show_again(struct worker *worker, const struct notes *notes)
+{
+	bool was_busy = worker->is_busy; /* nobody else writes it */
+
+	if (!was_busy) {
+		set_busy(worker, true);
+	}
+	if (notes->is_replay_due) {
+		device_replay(&worker->device);
+	}
+	heed_lookers(worker, notes);
+	if (!was_busy) {
+		set_busy(worker, false);
+	}
+}
+
 static void heed_notes(struct worker *worker)
 {
 	struct answer *answer;
@@ -407,33 +445,9 @@ static void heed_notes(struct worker *worker)
 	if (notes.taken != 0) {
 		device_take_taken(&worker->device, notes.taken);
 	}
-	if (notes.is_replay_due) {
-		device_replay(&worker->device);
+	if (notes.is_replay_due || (notes.wanted | notes.wanted_cursors | notes.new_modes) != 0) {
+		show_again(worker, &notes);
 	}
-	if ((notes.wanted | notes.wanted_cursors | notes.new_modes) != 0) {
-		heed_lookers(worker, &notes);
-	}
-}
-
-static void tell_busy(struct worker *worker, bool is_busy)
-{
-	if (worker->options.busy != NULL) {
-		worker->options.busy(worker->options.data, is_busy,
-				     worker->renderer->awaited_since_us);
-	}
-}
-
-static void set_busy(struct worker *worker, bool is_busy)
-{
-	tell_busy(worker, is_busy);
-	g_mutex_lock(&worker->lock);
-	worker->is_busy = is_busy;
-	worker->n_begun += is_busy;
-	/* GLib enters the kernel for a signal that nobody waits for as well. */
-	if (!is_busy && worker->n_waiting > 0) {
-		g_cond_signal(&worker->idle);
-	}
-	g_mutex_unlock(&worker->lock);
 }
 
 static enum virtq_status pop(struct worker *worker, enum command_queue index,

@@ -56,6 +56,15 @@ void loop_finish(struct loop *loop)
 	}
 }
 
+/* The epoll instance is the other process's too: no source may be removed from it. */
+void loop_abandon(struct loop *loop)
+{
+	loop_finish(loop);
+	loop->n_ready = 0;
+	loop->timers = NULL;
+	loop->quit = true;
+}
+
 static int control(struct loop *loop, int operation, struct loop_source *source, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = source };

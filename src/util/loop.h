@@ -47,6 +47,12 @@ struct loop {
 /* Returns 0 or -errno. woken (may be NULL) runs on the loop's thread after loop_wake(). */
 int loop_init(struct loop *loop, void (*woken)(void *data), void *data) G_GNUC_WARN_UNUSED_RESULT;
 void loop_finish(struct loop *loop);
+/*
+ * In a process that was forked from the one whose loop it is, inside a dispatch
+ * or not: what was polled or armed may be freed then, and is not looked at any
+ * more. loop_run() returns as soon as the dispatch does; loop_finish() is fine.
+ */
+void loop_abandon(struct loop *loop);
 
 /* epoll_events: EPOLLIN, EPOLLOUT, EPOLLET. Returns 0 or -errno. */
 int loop_add(struct loop *loop, struct loop_source *source, int fd_borrow, uint32_t epoll_events)

@@ -48,8 +48,8 @@
 
 /* struct virtio_gpu_config.events_clear */
 #define EVENTS_CLEAR_OFFSET 4
-/* Among the numbers of what is asked: of this one, those of session_map() are never. */
-#define CONFIG_NUMBER UINT64_MAX
+/* Among the numbers of what is asked: from here on, those of session_map() are never. */
+#define FIRST_CONFIG_NUMBER (UINT64_C(1) << 63)
 
 /* VIRTIO_GPU_SHM_ID_HOST_VISIBLE */
 #define WINDOW_SHMID 1
@@ -496,7 +496,10 @@ static int handle_get_config(struct session *session, struct conn_message *messa
 	return reply(session, message, &config, VHOST_USER_CONFIG_HEADER_SIZE + config.size);
 }
 
-/* The only writable field is events_clear. */
+/*
+ * The only writable field is events_clear. QEMU writes the whole space for it:
+ * each write of its guest's, however small, becomes one from 0 on.
+ */
 static int handle_set_config(struct session *session, struct conn_message *message)
 {
 	const struct vhost_user_config *config = &message->payload.config;
@@ -505,9 +508,11 @@ static int handle_set_config(struct session *session, struct conn_message *messa
 	if (!is_config_sane(message)) {
 		return -EINVAL;
 	}
-	if (config->offset == EVENTS_CLEAR_OFFSET && config->size >= sizeof(events) &&
+	if (config->offset <= EVENTS_CLEAR_OFFSET &&
+	    config->size >= EVENTS_CLEAR_OFFSET - config->offset + sizeof(events) &&
 	    session->listener->events_cleared != NULL) {
-		memcpy(&events, config->bytes, sizeof(events));
+		memcpy(&events, config->bytes + EVENTS_CLEAR_OFFSET - config->offset,
+		       sizeof(events));
 		session->listener->events_cleared(session->data, le32toh(events));
 	}
 	return 0;
@@ -744,10 +749,11 @@ static void answered(void *data, uint64_t number, int error)
 {
 	struct session *session = data;
 
-	if (number != CONFIG_NUMBER) {
+	if (number < FIRST_CONFIG_NUMBER) {
 		session->listener->mapped(session->data, number, error);
 	} else if (session->listener->config_told != NULL) {
-		session->listener->config_told(session->data, error);
+		session->listener->config_told(session->data, (uint32_t)(number - FIRST_CONFIG_NUMBER),
+					       error);
 	}
 }
 
@@ -804,13 +810,14 @@ int session_unmap(struct session *session, uint64_t number, uint64_t offset_byte
 			 : backend_channel_unmap(session->backend_channel, number, &range);
 }
 
-int session_tell_config(struct session *session)
+int session_tell_config(struct session *session, uint32_t serial)
 {
 	if (session->backend_channel == NULL ||
 	    (session->protocol_features & CONFIG_FEATURES) != CONFIG_FEATURES) {
 		return -ENOTSUP;
 	}
-	return backend_channel_tell_config(session->backend_channel, CONFIG_NUMBER);
+	return backend_channel_tell_config(session->backend_channel,
+					   FIRST_CONFIG_NUMBER + serial);
 }
 
 /* ---- life ---- */

@@ -45,8 +45,8 @@ struct session_listener {
 	void (*mapped)(void *data, uint64_t number, int error);
 	/* Optional. The guest has written events_clear: these events it has seen. */
 	void (*events_cleared)(void *data, uint32_t events);
-	/* Optional. What became of session_tell_config(), as mapped(). */
-	void (*config_told)(void *data, int error);
+	/* Optional. What became of session_tell_config() with that serial, as mapped(). */
+	void (*config_told)(void *data, uint32_t serial, int error);
 	/* The connection is over. has_failed: by a violation, not by a hang-up. */
 	void (*closed)(void *data, bool has_failed);
 };
@@ -101,7 +101,8 @@ int session_map(struct session *session, uint64_t number, uint64_t offset_bytes,
 int session_unmap(struct session *session, uint64_t number, uint64_t offset_bytes,
 		  uint64_t size_bytes) G_GNUC_WARN_UNUSED_RESULT;
 /*
- * Have the front-end tell the guest that options.config has changed. -ENOTSUP:
- * there is no channel for that, or no answer would come; or as session_map().
+ * Have the front-end tell the guest that options.config has changed; config_told()
+ * says serial again. -ENOTSUP: there is no channel for that, or no answer would
+ * come; or as session_map().
  */
-int session_tell_config(struct session *session) G_GNUC_WARN_UNUSED_RESULT;
+int session_tell_config(struct session *session, uint32_t serial) G_GNUC_WARN_UNUSED_RESULT;

@@ -50,6 +50,7 @@ struct fuzz {
 	uint32_t wanted, wanted_cursors; /* scanouts */
 	gint64 asked_us;		 /* when the last picture was */
 	bool is_mode_due;
+	uint32_t mode_serial; /* the last that was told */
 };
 
 const char *fuzz_prepare(void)
@@ -109,11 +110,12 @@ static void look(void *data G_GNUC_UNUSED, struct desk_facts *facts_out)
 	*facts_out = (struct desk_facts){ 0 };
 }
 
-static int tell_mode(void *data)
+static int tell_mode(void *data, uint32_t serial)
 {
 	struct fuzz *fuzz = data;
 
 	fuzz->is_mode_due = true;
+	fuzz->mode_serial = serial;
 	return fuzz->options.max_clients == 1 ? 0 : -ENOTSUP;
 }
 
@@ -356,7 +358,8 @@ static void do_tell_mode(struct fuzz *fuzz)
 {
 	if (fuzz->is_mode_due) {
 		fuzz->is_mode_due = false;
-		desk_mode_told(fuzz->desk, fuzz_input_flag(&fuzz->in) ? -EREMOTEIO : 0);
+		desk_mode_told(fuzz->desk, fuzz->mode_serial,
+			       fuzz_input_flag(&fuzz->in) ? -EREMOTEIO : 0);
 	}
 }
 
@@ -437,6 +440,8 @@ static void check_end(struct fuzz *fuzz)
 			leave(&fuzz->clients[k]);
 		}
 	}
+	/* And no picture is kept for who has gone. */
+	g_assert_cmpuint(quota_used(&fuzz->quota), ==, 0);
 }
 
 static void teardown(struct fuzz *fuzz)

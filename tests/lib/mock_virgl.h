@@ -36,6 +36,8 @@ enum mock_opcode {
 	MOCK_FILL,
 	/* the result is the process's id */
 	MOCK_GET_PID,
+	/* ms: so long takes each read of pixels from now on */
+	MOCK_READ_SLOWLY,
 
 	/* From now on no fence is signalled. */
 	MOCK_FENCES_NEVER = 100,

@@ -14,6 +14,7 @@
 
 #include "control.h"
 #include "mock_gfxstream.h"
+#include "mock_virgl.h"
 #include "proto.h"
 #include "virgl_stream.h"
 
@@ -193,6 +194,35 @@ static void test_counts(const void *mode)
 	}
 	g_assert_cmpfloat(ask_number(rig->daemon, "device", "errors"), ==, n_errors + 5);
 	g_assert_cmpfloat(ask_number(rig->daemon, "device", "resources"), ==, 0);
+	rig_destroy(rig);
+}
+
+static void assert_frames(const struct rig *rig, unsigned int scanout_id, unsigned int n)
+{
+	g_autofree char *answer = control_ask(rig->daemon, "status");
+	g_autofree char *start = g_strdup_printf("\nscanout id=%u ", scanout_id);
+	const char *line = strstr(answer, start);
+
+	g_assert_nonnull(line);
+	g_assert_cmpfloat(find_number(line + 1, "scanout", "frames"), ==, n);
+}
+
+/* A frame is one of those scanouts that show a part of what changed. */
+static void test_halves(const void *mode)
+{
+	struct rig *rig = make_rig(mode);
+
+	rig_make_resource(rig, 1, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, WIDTH, HEIGHT, NULL);
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 1, 0, 0, WIDTH / 2, HEIGHT));
+	g_assert_ok(vgpu_set_scanout(rig->vgpu, 1, 1, WIDTH / 2, 0, WIDTH / 2, HEIGHT));
+	for (unsigned int i = 0; i < 3; i++) {
+		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, WIDTH / 2 + 5, 0, 10, HEIGHT));
+	}
+	assert_frames(rig, 0, 0);
+	assert_frames(rig, 1, 3);
+	flush(rig, 1);
+	assert_frames(rig, 0, 1);
+	assert_frames(rig, 1, 4);
 	rig_destroy(rig);
 }
 
@@ -418,6 +448,19 @@ static void clear_events(struct rig *rig, uint32_t events)
 			 ==, 0);
 }
 
+/* A write of so many bytes from 0 on, with that in events_clear. */
+static void clear_events_in(struct rig *rig, uint32_t size, uint32_t events)
+{
+	struct {
+		uint32_t offset, size, flags;
+		uint32_t words[5];
+	} config = {0, size, 0, {0, events}};
+
+	g_assert_cmpuint(frontend_request(rig->frontend, VHOST_USER_SET_CONFIG, &config, 12 + size,
+					  NULL, 0),
+			 ==, 0);
+}
+
 static void set_mode(struct rig *rig, const char *mode, uint64_t result, const char *outcome)
 {
 	g_autofree char *line = g_strdup_printf(GREETING "set-mode mode=%s\n", mode);
@@ -430,6 +473,29 @@ static void set_mode(struct rig *rig, const char *mode, uint64_t result, const c
 	g_string_free(answer, TRUE);
 }
 
+struct wanted_mode {
+	struct rig *rig;
+	uint32_t width, height;
+};
+
+static bool has_mode(void *data)
+{
+	const struct wanted_mode *wanted = data;
+	struct virtio_gpu_resp_display_info info;
+
+	g_assert_resp(vgpu_get_display_info(wanted->rig->vgpu, &info),
+		      VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	return info.pmodes[0].r.width == wanted->width && info.pmodes[0].r.height == wanted->height;
+}
+
+/* It takes another way to a renderer process than the guest's question, which may overtake it. */
+static void assert_mode(struct rig *rig, uint32_t width, uint32_t height)
+{
+	struct wanted_mode wanted = {rig, width, height};
+
+	g_assert_true(suite_wait(has_mode, &wanted, 2000));
+}
+
 static void test_set_mode(const void *mode)
 {
 	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
@@ -437,25 +503,31 @@ static void test_set_mode(const void *mode)
 		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
 				      .args = args,
 				      .has_no_display = true});
-	struct virtio_gpu_resp_display_info info;
 	struct virtio_gpu_resp_edid edid;
 
 	g_assert_cmpuint(events_read(rig), ==, 0);
 	set_mode(rig, "1920x1080", 0, "mode guest=told\nend\n");
 	g_assert_cmpuint(events_read(rig), ==, VIRTIO_GPU_EVENT_DISPLAY);
-	g_assert_resp(vgpu_get_display_info(rig->vgpu, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
-	g_assert_cmpuint(info.pmodes[0].r.width, ==, 1920);
-	g_assert_cmpuint(info.pmodes[0].r.height, ==, 1080);
+	assert_mode(rig, 1920, 1080);
 	g_assert_resp(vgpu_get_edid(rig->vgpu, 0, &edid), VIRTIO_GPU_RESP_OK_EDID);
 	proto_assert_edid(&edid);
 	g_assert_cmpuint(edid.edid[56] | (edid.edid[58] & 0xf0u) << 4, ==, 1920);
 	clear_events(rig, VIRTIO_GPU_EVENT_DISPLAY);
 	g_assert_cmpuint(events_read(rig), ==, 0);
 
+	/* QEMU 10 and 11.1 write the whole space. */
+	set_mode(rig, "1600x900", 0, "mode guest=told\nend\n");
+	clear_events_in(rig, 16, 2);
+	g_assert_cmpuint(events_read(rig), ==, VIRTIO_GPU_EVENT_DISPLAY);
+	clear_events_in(rig, 16, VIRTIO_GPU_EVENT_DISPLAY);
+	g_assert_cmpuint(events_read(rig), ==, 0);
+	set_mode(rig, "1280x720", 0, "mode guest=told\nend\n");
+	clear_events_in(rig, 20, VIRTIO_GPU_EVENT_DISPLAY);
+	g_assert_cmpuint(events_read(rig), ==, 0);
+
 	/* As QEMU's vhost-user-gpu devices answer: the mode is there all the same. */
 	set_mode(rig, "800x600", 1, "mode guest=refused\nend\n");
-	g_assert_resp(vgpu_get_display_info(rig->vgpu, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
-	g_assert_cmpuint(info.pmodes[0].r.width, ==, 800);
+	assert_mode(rig, 800, 600);
 	assert_answer(rig->daemon, "set-mode scanout=1 mode=800x600", "error there is no scanout 1");
 	assert_fails(rig->daemon, "set-mode 0 800*600", 2, "is no mode");
 	rig_destroy(rig);
@@ -491,6 +563,11 @@ static void test_set_mode_of_a_display(const void *mode)
 
 /* ---- a device that stands still is looked at, too ---- */
 
+static bool is_busy(void *data)
+{
+	return ask_number(data, "renderer", "busy-ms") > 0;
+}
+
 static void test_hung(const void *mode)
 {
 	struct rig *rig = make_rig(mode);
@@ -525,6 +602,54 @@ static void test_hung(const void *mode)
 	rig_destroy(rig);
 }
 
+/* Who hangs while pixels are read for a viewer is seen to, as who hangs at a command. */
+static void test_busy_for_a_viewer(const void *mode)
+{
+	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
+
+	mock_virgl_use();
+	struct rig *rig = rig_create(
+		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
+				      .args = args,
+				      .has_no_display = true});
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
+	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
+	g_assert_ok(mock_virgl_run1(rig->vgpu, 1, MOCK_READ_SLOWLY, 0, 1500));
+	int fd = control_connect(rig->daemon);
+	g_assert_cmpint(send(fd, GREETING "screenshot\n", 30, 0), ==, 30);
+	g_assert_true(suite_wait(is_busy, rig->daemon, 1400));
+	GString *text = control_read_all(fd);
+	assert_has(text->str, "picture scanout=0");
+	g_string_free(text, TRUE);
+	g_assert_cmpfloat(ask_number(rig->daemon, "renderer", "busy-ms"), ==, 0);
+	rig_destroy(rig);
+}
+
+/* A command that took its process with it has failed as any that is refused. */
+static void test_lost_command(const void *mode)
+{
+	mock_virgl_use();
+	struct rig *rig = make_rig(mode);
+
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "errors"), ==, 0);
+	rig->daemon->may_lose_processes = true;
+	proto_assert_error(mock_virgl_run1(rig->vgpu, 1, MOCK_DIE, 0, SIGKILL));
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "errors"), ==, 1);
+	rig_destroy(rig);
+}
+
+static bool runs_again(void *data)
+{
+	g_autofree char *answer = control_ask(data, "status");
+	g_autofree char *state = find_word(answer, "renderer", "state");
+	double pid = find_number(answer, "renderer", "pid");
+
+	/* Nobody who is not there runs. */
+	g_assert_true(pid != 0 || strcmp(state, "none") == 0);
+	return find_number(answer, "renderer", "restarts") == 1 && strcmp(state, "running") == 0;
+}
+
 static void test_restarts(const void *mode)
 {
 	struct rig *rig = make_rig(mode);
@@ -534,6 +659,10 @@ static void test_restarts(const void *mode)
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
 	rig->daemon->may_lose_processes = true;
 	g_assert_no_errno(kill(daemon_find_process(rig->daemon, "renderer"), SIGKILL));
+	/* What was restored is counted before the guest does anything. */
+	g_assert_true(suite_wait(runs_again, rig->daemon, 10000));
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "resources"), ==, 1);
+	g_assert_cmpfloat(ask_number(rig->daemon, "device", "memory"), >, 0);
 	flush(rig, 1);
 	g_autofree char *answer = control_ask(rig->daemon, "status");
 	g_assert_cmpfloat(find_number(answer, "renderer", "restarts"), ==, 1);
@@ -628,7 +757,13 @@ static void test_fd(const void *mode)
 	assert_answer(daemon, "log level=debug", OK);
 	frontend_destroy(frontend);
 	g_assert_cmpint(daemon_wait_exit(daemon, 10000), ==, 0);
+	/* Who has served a guest removes no files: whoever comes next replaces it. */
 	g_autofree char *path = control_path(daemon);
+	g_assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+	const char *next_args[] = {"-s", "@SOCKET@", "-g", "null", "--control-socket", path, NULL};
+	struct daemon *next = daemon_spawn(next_args, NULL, -1);
+	close(daemon_connect(next));
+	daemon_destroy(next);
 	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 	daemon_destroy(daemon);
 }
@@ -819,6 +954,39 @@ static void test_silent(const void *mode)
 	rig_destroy(rig);
 }
 
+/*
+ * Who was about to ask when a front-end came is not the child's: that serves
+ * it, and ends without another look at who is at the listener's door.
+ */
+static void test_silent_beside_a_vm(const void *mode)
+{
+	struct daemon *daemon =
+		daemon_start(((const struct proto_mode *)mode)->name, control_args);
+	int fds[3];
+
+	close(daemon_connect(daemon));
+	g_assert_true(suite_wait(has_no_vm, daemon, 10000));
+	for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
+		fds[i] = control_connect(daemon);
+		g_assert_cmpint(send(fds[i], "vhost", i, 0), ==, i);
+	}
+	/* They are inside: in the order in which they have come. */
+	assert_answer(daemon, "vms", OK);
+	struct frontend *frontend = join(daemon);
+	assert_answer(daemon, "vms", "\nvm id=2 ");
+	frontend_destroy(frontend);
+	g_assert_true(suite_wait(has_no_vm, daemon, 10000));
+	daemon_assert_healthy(daemon);
+	g_autofree char *words = daemon_stderr(daemon);
+	g_assert_null(strstr(words, "died of signal"));
+	for (unsigned int i = 0; i < G_N_ELEMENTS(fds); i++) {
+		GString *text = control_read_all(fds[i]);
+		assert_has(text->str, "error no question came in time");
+		g_string_free(text, TRUE);
+	}
+	daemon_destroy(daemon);
+}
+
 /* A picture that nobody reads on is not kept for long, and no other waits for it in vain. */
 static void test_slow_viewer(const void *mode)
 {
@@ -989,6 +1157,7 @@ int main(int argc, char **argv)
 	proto_let_signals_kill();
 	proto_add("control", "status", test_status);
 	proto_add("control", "counts", test_counts);
+	proto_add("control", "halves", test_halves);
 	proto_add("control", "frame-rate", test_frame_rate);
 	proto_add_virgl("control", "contexts", test_contexts);
 	proto_add_virgl("control", "fences", test_fences);
@@ -1000,6 +1169,8 @@ int main(int argc, char **argv)
 	proto_add_virgl("control", "set-mode-stays", test_set_mode_stays);
 	proto_add("control", "set-mode-of-a-display", test_set_mode_of_a_display);
 	proto_add_virgl("control", "hung", test_hung);
+	proto_add_virgl("control", "busy-for-a-viewer", test_busy_for_a_viewer);
+	proto_add_virgl("control", "lost-command", test_lost_command);
 	proto_add_virgl("control", "restarts", test_restarts);
 	suite_add(test_vms, NULL, "/proto/control/vms");
 	suite_add(test_no_vm, NULL, "/proto/control/no-vm");
@@ -1012,6 +1183,7 @@ int main(int argc, char **argv)
 	suite_add(test_file, NULL, "/proto/control/file");
 	proto_add("control", "nonsense", test_nonsense);
 	proto_add("control", "silent", test_silent);
+	proto_add("control", "silent-beside-a-vm", test_silent_beside_a_vm);
 	proto_add_drawing("control", "slow-viewer", test_slow_viewer);
 	proto_add_drawing("control", "crowd", test_crowd);
 	proto_add_drawing("control", "crowd-of-viewers", test_crowd_of_viewers);

@@ -348,8 +348,12 @@ static void make_busy(struct fixture *f)
 
 static void test_flush_is_held(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
+	g_autofree struct stats *stats = g_new0(struct stats, 1);
+
+	device_set_stats(&f->dev, stats);
 	make_busy(f);
 	assert_held(flush(f, 2, RECT(0, 0, 64, 32)));
+	g_assert_cmpuint(stats->n_waiting, ==, 1);
 	/* Others are answered meanwhile. */
 	assert_ok(create_2d(f, 3, FORMAT, 16, 16));
 	assert_ok(flush(f, 3, RECT(0, 0, 16, 16)));
@@ -366,6 +370,8 @@ static void test_flush_is_held(struct fixture *f, gconstpointer data G_GNUC_UNUS
 	assert_ok(take(f, CONTROL));
 	assert_ok(take(f, CONTROL));
 	g_assert_cmpint(device_expire(&f->dev), ==, -1);
+	g_assert_cmpuint(stats->n_waiting, ==, 0);
+	device_set_stats(&f->dev, NULL);
 }
 
 static void test_held_for_two_scanouts(struct fixture *f, gconstpointer data G_GNUC_UNUSED)

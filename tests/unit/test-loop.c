@@ -347,6 +347,36 @@ static void test_wakes_of_many_threads(struct fixture *f, gconstpointer data G_G
 	g_assert_cmpuint(f->n_woken, ==, 2);
 }
 
+static void dispatch_abandon(void *data, uint32_t events G_GNUC_UNUSED)
+{
+	struct source *source = data;
+
+	g_string_append_c(source->f->trace, 'a');
+	loop_abandon(&source->f->loop);
+}
+
+/* Nothing that was ready or armed is touched again, not even where it is freed memory. */
+static void test_abandoned_inside_dispatch(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+	struct source sources[3];
+	struct timer timer;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(sources); i++) {
+		sources[i] = (struct source){ .f = f, .fd = unit_eventfd() };
+		sources[i].base = (struct loop_source){ .dispatch = dispatch_abandon,
+							.data = &sources[i] };
+		g_assert_cmpint(loop_add(&f->loop, &sources[i].base, sources[i].fd, EPOLLOUT), ==,
+				0);
+	}
+	timer_init(&timer, f, 't');
+	loop_timer_arm(&f->loop, &timer.base, 0);
+	run(f);
+	g_assert_cmpstr(f->trace->str, ==, "a");
+	for (size_t i = 0; i < G_N_ELEMENTS(sources); i++) {
+		close(sources[i].fd);
+	}
+}
+
 static void test_life(void)
 {
 	unsigned int n_fds = unit_count_fds();
@@ -378,6 +408,7 @@ int main(int argc, char **argv)
 		{ "/loop/woken-by-another-thread", test_woken_by_another_thread },
 		{ "/loop/wakes-before-run-become-one", test_wakes_before_run_become_one },
 		{ "/loop/wakes-of-many-threads", test_wakes_of_many_threads },
+		{ "/loop/abandoned-inside-dispatch", test_abandoned_inside_dispatch },
 	};
 
 	g_test_init(&argc, &argv, NULL);

@@ -112,7 +112,10 @@ static void test_lies(void)
 	g_assert_cmpuint(copy->scanouts[0].width, ==, DISPLAY_MAX_SIDE);
 	g_assert_cmpuint(copy->scanouts[0].cursor.x, ==, UINT32_MAX);
 	g_assert_cmpuint(copy->scanouts[0].cursor.hot_x, ==, DISPLAY_CURSOR_SIDE - 1);
-	g_assert_cmpuint(copy->contexts[5].id, ==, UINT32_MAX);
+	g_assert_cmpuint(copy->contexts[0].id, ==, UINT32_MAX);
+	/* One context is not two. */
+	g_assert_cmpuint(copy->contexts[5].id, ==, 0);
+	g_assert_cmpuint(copy->contexts[5].bytes, ==, 0);
 	g_assert_cmpuint(strlen((const char *)copy->texts[2]), ==, STATS_TEXT_BYTES - 1);
 	stats_frame_rate(&copy->scanouts[0], g_get_monotonic_time());
 	g_assert_cmpuint(stats_fence_us(copy, 50), ==, UINT64_MAX);

@@ -70,6 +70,7 @@ void mock_put_result(const struct mock_command *command, uint32_t word, uint32_t
 /* mock.c: false where there is no such resource or no such word in its backing. */
 bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value);
 bool mock_fill(uint32_t resource_id, uint32_t colour);
+void mock_read_slowly(uint32_t ms);
 /* NULL: there is none. */
 struct mock_resource *mock_find_resource(uint32_t id);
 void mock_add_resource(uint32_t id, struct mock_resource *consume_resource);

@@ -136,6 +136,12 @@ static int op_fail(const struct mock_command *command)
 	return (int)mock_arg(command, 0);
 }
 
+static int op_read_slowly(const struct mock_command *command)
+{
+	mock_read_slowly(mock_arg(command, 0));
+	return 0;
+}
+
 static int op_log(const struct mock_command *command)
 {
 	for (uint32_t i = 0; i < mock_arg(command, 0); i++) {
@@ -165,5 +171,6 @@ const struct mock_op mock_basic_ops[] = {
 	{ MOCK_LOG, op_log },
 	{ MOCK_FILL, op_fill },
 	{ MOCK_GET_PID, op_get_pid },
+	{ MOCK_READ_SLOWLY, op_read_slowly },
 	{ 0, NULL },
 };
