@@ -52,9 +52,22 @@ static void make_node(const char *path, mode_t mode, unsigned int major, unsigne
 	}
 }
 
+/* What is mounted from now on is mounted here alone. A root of chroot's is no mount point. */
+static int leave_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0) {
+		return -1;
+	}
+	int result = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (result < 0 && errno == EINVAL) {
+		result = mount(NULL, "/dev", NULL, MS_REC | MS_PRIVATE, NULL);
+	}
+	return result;
+}
+
 static void lock_gpu(void)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (leave_mounts() < 0 ||
 	    mount("dev", "/dev", "tmpfs", MS_NOSUID, "mode=755") < 0 ||
 	    mkdir("/dev/dri", 0755) < 0) {
 		fail("/dev", errno);
