@@ -38,6 +38,7 @@ struct window {
 	int old_fd; /* of the one before, which is open until the daemon has the new one; or -1 */
 	int wake_fd;
 	bool must_stop;
+	bool owes_answer; /* answers are in the questions' order: none after one that is not given */
 	enum window_manner manner;
 	unsigned int delay_ms;
 	uint8_t *base; /* NULL: no size yet */
@@ -249,7 +250,7 @@ static void serve_echo(struct window *window, const struct question *question)
 	if (window->manner == WINDOW_HANGS_UP) {
 		close_fd(&window->fd);
 		window->manner = WINDOW_SERVES;
-	} else if (window->manner != WINDOW_READS) {
+	} else if (window->manner != WINDOW_READS && !window->owes_answer) {
 		/* Whether it knew the object is none of the daemon's business. */
 		answer(window->fd, question, window->n_asked % 2 == 0,
 		       window->manner == WINDOW_TALKS_NONSENSE);
@@ -290,7 +291,8 @@ static void serve(struct window *window)
 		if (window->delay_ms > 0) {
 			g_usleep(window->delay_ms * 1000);
 		}
-		if (manner != WINDOW_READS) {
+		window->owes_answer |= manner == WINDOW_READS;
+		if (!window->owes_answer) {
 			answer(fd, &question, is_done, manner == WINDOW_TALKS_NONSENSE);
 		}
 	}
@@ -394,6 +396,7 @@ int window_connect(struct window *window)
 	close_fd(&window->old_fd);
 	window->old_fd = window->fd;
 	window->fd = fds[0];
+	window->owes_answer = false;
 	g_mutex_unlock(&window->lock);
 	wake(window);
 	return fds[1];
