@@ -82,7 +82,8 @@ exit 1
 class Container(Host):
     def __init__(self, lab):
         with open(os.path.join(REPO, "docs", "host.md")) as f:
-            drop_ins = re.findall(r"```ini\n(.*?)```", f.read(), re.S)
+            drop_ins = re.findall(r"```ini\n(\[Service\].*?)```", f.read(),
+                                  re.S)
         super().__init__(lab, "systemd", [], HOST, *drop_ins)
         self.wait(lambda: self.run("systemctl", "is-active", "basic.target",
                                    may_fail=True), "systemd")
