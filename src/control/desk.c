@@ -28,6 +28,13 @@ struct find {
 	uint32_t *pixels; /* owned: of a cursor; or NULL */
 };
 
+/* What the viewer waits for. */
+struct wanted {
+	bool is_any; /* else nobody waits */
+	bool is_cursor;
+	uint32_t scanout_id;
+};
+
 /* Who waits for a picture, or is being sent one; fd -1: nobody. */
 struct viewer {
 	int fd; /* owned */
@@ -53,7 +60,8 @@ struct desk {
 	struct loop_timer mode_timer;
 
 	GMutex lock;
-	struct find finds[DISPLAY_MAX_SCANOUTS], cursor_finds[DISPLAY_MAX_SCANOUTS];
+	struct wanted wanted;
+	struct find found; /* of what is wanted */
 };
 
 /* ---- finds ---- */
@@ -65,14 +73,38 @@ static void find_clear(struct find *find)
 	*find = (struct find){ 0 };
 }
 
-static void leave_find(struct desk *desk, struct find *at, const struct find *consume_find)
+/* What was found already goes: it is older than the question, or nobody asks any more. */
+static void want(struct desk *desk, const struct wanted *wanted)
 {
 	g_mutex_lock(&desk->lock);
-	struct find old = *at;
-	*at = *consume_find;
+	struct find old = desk->found;
+	desk->found = (struct find){ 0 };
+	desk->wanted = *wanted;
 	g_mutex_unlock(&desk->lock);
 	find_clear(&old);
-	loop_wake(desk->options.loop);
+}
+
+/*
+ * What comes late, or more than once, is of no use to anybody: it would hold
+ * memory of the guest's quota, or all that a dead renderer process left.
+ */
+static void leave_find(struct desk *desk, bool is_cursor, uint32_t scanout_id,
+		       const struct find *consume_find)
+{
+	struct find unused = *consume_find;
+
+	g_mutex_lock(&desk->lock);
+	bool is_wanted = desk->wanted.is_any && desk->wanted.is_cursor == is_cursor &&
+			 desk->wanted.scanout_id == scanout_id;
+	if (is_wanted) {
+		unused = desk->found;
+		desk->found = *consume_find;
+	}
+	g_mutex_unlock(&desk->lock);
+	find_clear(&unused);
+	if (is_wanted) {
+		loop_wake(desk->options.loop);
+	}
 }
 
 void desk_grabbed(struct desk *desk, uint32_t scanout_id, struct frame *consume_frame,
@@ -80,7 +112,7 @@ void desk_grabbed(struct desk *desk, uint32_t scanout_id, struct frame *consume_
 {
 	const struct find find = { .is_there = true, .frame = consume_frame, .view = *view };
 
-	leave_find(desk, &desk->finds[scanout_id], &find);
+	leave_find(desk, false, scanout_id, &find);
 }
 
 void desk_grabbed_cursor(struct desk *desk, uint32_t scanout_id, uint32_t *consume_pixels)
@@ -91,7 +123,7 @@ void desk_grabbed_cursor(struct desk *desk, uint32_t scanout_id, uint32_t *consu
 		.view = { 0, 0, DISPLAY_CURSOR_SIDE, DISPLAY_CURSOR_SIDE },
 	};
 
-	leave_find(desk, &desk->cursor_finds[scanout_id], &find);
+	leave_find(desk, true, scanout_id, &find);
 }
 
 /* ---- pictures ---- */
@@ -108,6 +140,7 @@ static void viewer_end(struct desk *desk)
 	viewer->fd = -1;
 	viewer->is_sending = false;
 	find_clear(&viewer->find);
+	want(desk, &(struct wanted){ .is_any = false });
 }
 
 static const char *row_of(const struct find *find, size_t y)
@@ -207,31 +240,20 @@ static void viewer_expired(void *data)
 	}
 }
 
-/* Where what is waited for is left; NULL: nobody waits. */
-static struct find *awaited_find(struct desk *desk)
-{
-	const struct viewer *viewer = &desk->viewer;
-
-	if (viewer->fd < 0 || viewer->is_sending) {
-		return NULL;
-	}
-	return viewer->is_cursor ? &desk->cursor_finds[viewer->scanout_id]
-				 : &desk->finds[viewer->scanout_id];
-}
-
-static void look_for_find(struct desk *desk)
+void desk_woken(struct desk *desk)
 {
 	struct viewer *viewer = &desk->viewer;
-	struct find *at = awaited_find(desk);
+	bool is_there = false;
 
-	if (at == NULL) {
-		return;
-	}
 	g_mutex_lock(&desk->lock);
-	viewer->find = *at;
-	*at = (struct find){ 0 };
+	if (desk->found.is_there) {
+		is_there = true;
+		viewer->find = desk->found;
+		desk->found = (struct find){ 0 };
+		desk->wanted.is_any = false;
+	}
 	g_mutex_unlock(&desk->lock);
-	if (!viewer->find.is_there) {
+	if (!is_there) {
 		return;
 	}
 	if (viewer->find.frame == NULL && viewer->find.pixels == NULL) {
@@ -241,16 +263,6 @@ static void look_for_find(struct desk *desk)
 		return;
 	}
 	send_picture(desk);
-}
-
-/* What came for one who has gone meanwhile is older than the question. */
-static void drop_find(struct desk *desk, struct find *at)
-{
-	g_mutex_lock(&desk->lock);
-	struct find old = *at;
-	*at = (struct find){ 0 };
-	g_mutex_unlock(&desk->lock);
-	find_clear(&old);
 }
 
 static void begin_picture(struct desk *desk, const struct control_question *question,
@@ -265,38 +277,13 @@ static void begin_picture(struct desk *desk, const struct control_question *ques
 			     DESK_PICTURES_A_SECOND);
 		return;
 	}
-	drop_find(desk, is_cursor ? &desk->cursor_finds[question->scanout_id]
-				  : &desk->finds[question->scanout_id]);
+	want(desk, &(struct wanted){ true, is_cursor, question->scanout_id });
 	viewer->fd = consume_fd;
 	viewer->scanout_id = question->scanout_id;
 	viewer->is_cursor = is_cursor;
 	viewer->began_us = now_us;
 	loop_timer_arm(desk->options.loop, &viewer->timer, DESK_PICTURE_US);
 	engine_grab(desk->options.engine, question->scanout_id, is_cursor);
-}
-
-/*
- * What comes late, or more than once, is of no use to anybody any more: but it
- * holds memory of the guest's quota, or all that a dead renderer process left.
- */
-static void drop_strays(struct desk *desk)
-{
-	const struct find *awaited = awaited_find(desk);
-
-	for (size_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
-		if (&desk->finds[i] != awaited) {
-			drop_find(desk, &desk->finds[i]);
-		}
-		if (&desk->cursor_finds[i] != awaited) {
-			drop_find(desk, &desk->cursor_finds[i]);
-		}
-	}
-}
-
-void desk_woken(struct desk *desk)
-{
-	look_for_find(desk);
-	drop_strays(desk);
 }
 
 /* ---- modes ---- */
@@ -551,10 +538,6 @@ void desk_destroy(struct desk *desk)
 	}
 	if (desk->mode_fd >= 0) {
 		close(desk->mode_fd);
-	}
-	for (size_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
-		find_clear(&desk->finds[i]);
-		find_clear(&desk->cursor_finds[i]);
 	}
 	g_mutex_clear(&desk->lock);
 	g_free(desk->copy);
