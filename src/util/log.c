@@ -164,7 +164,7 @@ void log_relay(int pid, const char *line, size_t length)
 
 	log_escape(line, length, text, sizeof(text));
 	const char *words = parse_own(text, &level);
-	if (level > log_threshold) {
+	if (level > log_level()) {
 		return;
 	}
 	if (log_level() < LOG_LEVEL_TRACE) {
