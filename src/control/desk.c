@@ -2,7 +2,6 @@
 #include "control/desk.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 

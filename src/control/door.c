@@ -19,14 +19,14 @@
 
 lockdown_names door_calls = { "accept4", NULL };
 
-/* Who is inside and has not said all of it; fd -1: the place is free. */
-struct guest {
+/* A local client that is inside and has not said all of it; fd -1: the place is free. */
+struct caller {
 	struct door *door;
 	struct loop_source source;
 	int fd;
 	gint64 deadline_us;
 	size_t n_bytes;
-	char line[CONTROL_MAX_QUESTION_BYTES];
+	char line[CONTROL_MAX_QUESTION_BYTES]; /* the client's, unchecked */
 };
 
 struct door {
@@ -37,8 +37,8 @@ struct door {
 	struct loop_source source;
 	struct loop_timer open_timer, hurry_timer;
 	gint64 due_us; /* when the next would come, if all had come at the highest pace */
-	unsigned int n_guests;
-	struct guest guests[DOOR_MAX_CLIENTS];
+	unsigned int n_callers;
+	struct caller callers[DOOR_MAX_CLIENTS];
 };
 
 int door_listen(const char *path)
@@ -71,7 +71,7 @@ static void close_for(struct door *door, gint64 delay_us)
 static void open_door(struct door *door)
 {
 	if (door->source.is_added || door->open_timer.deadline_us != 0 ||
-	    door->n_guests == DOOR_MAX_CLIENTS) {
+	    door->n_callers == DOOR_MAX_CLIENTS) {
 		return;
 	}
 	int error = loop_add(door->loop, &door->source, door->fd, EPOLLIN);
@@ -85,10 +85,10 @@ static void hurry(struct door *door)
 	gint64 first_us = 0;
 
 	for (size_t i = 0; i < DOOR_MAX_CLIENTS; i++) {
-		const struct guest *guest = &door->guests[i];
+		const struct caller *caller = &door->callers[i];
 
-		if (guest->fd >= 0 && (first_us == 0 || guest->deadline_us < first_us)) {
-			first_us = guest->deadline_us;
+		if (caller->fd >= 0 && (first_us == 0 || caller->deadline_us < first_us)) {
+			first_us = caller->deadline_us;
 		}
 	}
 	if (first_us != 0) {
@@ -100,14 +100,14 @@ static void hurry(struct door *door)
 }
 
 /* The place is free again. Returns the connection, the caller's. */
-static int leave(struct guest *guest)
+static int leave(struct caller *caller)
 {
-	struct door *door = guest->door;
-	int fd = guest->fd;
+	struct door *door = caller->door;
+	int fd = caller->fd;
 
-	loop_remove(door->loop, &guest->source);
-	guest->fd = -1;
-	door->n_guests--;
+	loop_remove(door->loop, &caller->source);
+	caller->fd = -1;
+	door->n_callers--;
 	hurry(door);
 	open_door(door);
 	return fd;
@@ -118,22 +118,22 @@ static void too_late(void *data)
 	struct door *door = data;
 
 	for (size_t i = 0; i < DOOR_MAX_CLIENTS; i++) {
-		struct guest *guest = &door->guests[i];
+		struct caller *caller = &door->callers[i];
 
-		if (guest->fd >= 0 && guest->deadline_us <= g_get_monotonic_time()) {
-			answer_error(leave(guest), "no question came in time");
+		if (caller->fd >= 0 && caller->deadline_us <= g_get_monotonic_time()) {
+			answer_error(leave(caller), "no question came in time");
 		}
 	}
 }
 
-static void take_question(struct guest *guest, size_t length)
+static void take_question(struct caller *caller, size_t length)
 {
-	struct door *door = guest->door;
+	struct door *door = caller->door;
 	char line[CONTROL_MAX_QUESTION_BYTES];
 	struct control_question question;
 
-	memcpy(line, guest->line, length);
-	int fd = leave(guest);
+	memcpy(line, caller->line, length);
+	int fd = leave(caller);
 	const char *fault = control_question_parse(line, length, &question);
 	if (fault != NULL) {
 		answer_error(fd, "%s", fault);
@@ -143,12 +143,12 @@ static void take_question(struct guest *guest, size_t length)
 }
 
 /* Descriptors have no business here. */
-static ssize_t receive(struct guest *guest)
+static ssize_t receive(struct caller *caller)
 {
 	int fds[SOCK_MAX_FDS];
 	size_t n_fds = 0;
-	ssize_t n = sock_receive(guest->fd, guest->line + guest->n_bytes,
-				 sizeof(guest->line) - guest->n_bytes, fds, &n_fds);
+	ssize_t n = sock_receive(caller->fd, caller->line + caller->n_bytes,
+				 sizeof(caller->line) - caller->n_bytes, fds, &n_fds);
 
 	for (size_t i = 0; i < n_fds; i++) {
 		close(fds[i]);
@@ -156,46 +156,46 @@ static ssize_t receive(struct guest *guest)
 	return n_fds > 0 ? -EPROTO : n;
 }
 
-static void dispatch_guest(void *data, uint32_t events G_GNUC_UNUSED)
+static void dispatch_caller(void *data, uint32_t events G_GNUC_UNUSED)
 {
-	struct guest *guest = data;
-	ssize_t n = receive(guest);
+	struct caller *caller = data;
+	ssize_t n = receive(caller);
 
 	if (n == -EAGAIN) {
 		return;
 	}
 	if (n <= 0) {
-		close(leave(guest));
+		close(leave(caller));
 		return;
 	}
-	guest->n_bytes += (size_t)n;
-	const char *end = memchr(guest->line, '\n', guest->n_bytes);
+	caller->n_bytes += (size_t)n;
+	const char *end = memchr(caller->line, '\n', caller->n_bytes);
 	if (end != NULL) {
-		take_question(guest, (size_t)(end - guest->line));
-	} else if (guest->n_bytes == sizeof(guest->line)) {
-		answer_error(leave(guest), "no question");
+		take_question(caller, (size_t)(end - caller->line));
+	} else if (caller->n_bytes == sizeof(caller->line)) {
+		answer_error(leave(caller), "no question");
 	}
 }
 
 static void seat(struct door *door, int consume_fd)
 {
-	struct guest *guest = door->guests;
+	struct caller *caller = door->callers;
 
-	while (guest->fd >= 0) {
-		guest++;
+	while (caller->fd >= 0) {
+		caller++;
 	}
-	guest->fd = consume_fd;
-	guest->n_bytes = 0;
-	guest->deadline_us = g_get_monotonic_time() + DOOR_QUESTION_US;
-	int error = loop_add(door->loop, &guest->source, consume_fd, EPOLLIN);
+	caller->fd = consume_fd;
+	caller->n_bytes = 0;
+	caller->deadline_us = g_get_monotonic_time() + DOOR_QUESTION_US;
+	int error = loop_add(door->loop, &caller->source, consume_fd, EPOLLIN);
 	if (error < 0) {
-		guest->fd = -1;
+		caller->fd = -1;
 		close(consume_fd);
 		return;
 	}
-	door->n_guests++;
+	door->n_callers++;
 	hurry(door);
-	if (door->n_guests == DOOR_MAX_CLIENTS) {
+	if (door->n_callers == DOOR_MAX_CLIENTS) {
 		loop_remove(door->loop, &door->source);
 	}
 }
@@ -240,9 +240,9 @@ int door_create(struct loop *loop, int consume_fd, const struct door_listener *l
 		.hurry_timer = { .expired = too_late, .data = door },
 	};
 	for (size_t i = 0; i < DOOR_MAX_CLIENTS; i++) {
-		door->guests[i] = (struct guest){
+		door->callers[i] = (struct caller){
 			.door = door,
-			.source = { .dispatch = dispatch_guest, .data = &door->guests[i] },
+			.source = { .dispatch = dispatch_caller, .data = &door->callers[i] },
 			.fd = -1,
 		};
 	}
@@ -258,8 +258,8 @@ int door_create(struct loop *loop, int consume_fd, const struct door_listener *l
 void door_abandon(struct door *door)
 {
 	for (size_t i = 0; i < DOOR_MAX_CLIENTS; i++) {
-		if (door->guests[i].fd >= 0) {
-			close(door->guests[i].fd);
+		if (door->callers[i].fd >= 0) {
+			close(door->callers[i].fd);
 		}
 	}
 	close(door->fd);
@@ -275,7 +275,7 @@ void door_destroy(struct door *door)
 	loop_timer_disarm(door->loop, &door->hurry_timer);
 	loop_remove(door->loop, &door->source);
 	for (size_t i = 0; i < DOOR_MAX_CLIENTS; i++) {
-		loop_remove(door->loop, &door->guests[i].source);
+		loop_remove(door->loop, &door->callers[i].source);
 	}
 	door_abandon(door);
 }

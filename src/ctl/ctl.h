@@ -62,7 +62,6 @@ struct view_vm {
 /* vms: of struct view_vm, those that have answered; program: the answer of "vms". */
 void view_text(const struct records *program, const GPtrArray *vms);
 void view_cursors(const GPtrArray *vms);
-/* True: what was shown is all of it. */
 void json_print(const struct records *program, const GPtrArray *vms);
 void metrics_print(const struct records *program, const GPtrArray *vms);
 

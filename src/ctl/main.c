@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
