@@ -27,7 +27,6 @@
 struct question {
 	uint64_t number;
 	uint32_t request; /* enum vhost_user_backend_request */
-	bool is_map;	  /* its answer says that it is mapped */
 	bool has_echo;	  /* the next question's answer is told for this one, too */
 	bool is_forgotten;
 	bool is_done; /* answered, but for its turn */
@@ -90,6 +89,13 @@ static struct question *question_create(uint64_t number, uint32_t request, const
 	return question;
 }
 
+/* Is its answer the one by which something is mapped? */
+static bool ends_map(const struct question *question)
+{
+	return question->request == VHOST_USER_BACKEND_SHARED_OBJECT_REMOVE ||
+	       (question->request == VHOST_USER_BACKEND_SHMEM_MAP && !question->has_echo);
+}
+
 /* ---- answers ---- */
 
 static void tell(struct backend_channel *channel, struct question *consume_question)
@@ -103,7 +109,7 @@ static void tell(struct backend_channel *channel, struct question *consume_quest
 		echo->error = question.error;
 		return;
 	}
-	channel->n_maps -= question.is_map;
+	channel->n_maps -= ends_map(&question);
 	if (!question.is_forgotten) {
 		channel->listener->answered(channel->data, question.number, question.error);
 	}
@@ -279,7 +285,7 @@ static int begin_question(struct backend_channel *channel, struct question *ques
 static void enqueue(struct backend_channel *channel, struct question *consume_question)
 {
 	g_queue_push_tail(&channel->questions, consume_question);
-	channel->n_maps += consume_question->is_map;
+	channel->n_maps += ends_map(consume_question);
 	if (!consume_question->is_done && consume_question->n_sent < consume_question->n_bytes &&
 	    channel->unsent == NULL) {
 		channel->unsent = channel->questions.tail;
@@ -313,7 +319,6 @@ static void ask_echo(struct backend_channel *channel, uint64_t number)
 						&nobodys, sizeof(nobodys));
 	int error = begin_question(channel, echo, -1);
 
-	echo->is_map = true;
 	if (error < 0) {
 		settle(echo, error);
 	}
@@ -342,7 +347,6 @@ int backend_channel_map(struct backend_channel *channel, uint64_t number,
 	}
 	struct question *question =
 		question_create(number, VHOST_USER_BACKEND_SHMEM_MAP, range, sizeof(*range));
-	question->is_map = !has_objects;
 	question->has_echo = has_objects;
 	error = ask(channel, question, fd_borrow);
 	if (error == 0 && has_objects) {
