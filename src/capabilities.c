@@ -37,13 +37,8 @@ static char *find_node(const struct options *options)
 
 static bool has_gl(const struct renderer_caps *caps)
 {
-	for (uint32_t i = 0; i < caps->n_capsets; i++) {
-		if (caps->capsets[i].id == RENDERER_CAPSET_VIRGL ||
-		    caps->capsets[i].id == RENDERER_CAPSET_VIRGL2) {
-			return true;
-		}
-	}
-	return false;
+	return renderer_find_capset(caps, RENDERER_CAPSET_VIRGL) != NULL ||
+	       renderer_find_capset(caps, RENDERER_CAPSET_VIRGL2) != NULL;
 }
 
 /* node_borrow NULL: the library's choice. */

@@ -81,16 +81,6 @@ static const char *explain_listen(int error)
 	}
 }
 
-/* The socket may have been replaced by somebody else's meanwhile. */
-static void remove_own_socket(const char *path, const struct stat *own)
-{
-	struct stat now;
-
-	if (lstat(path, &now) == 0 && now.st_dev == own->st_dev && now.st_ino == own->st_ino) {
-		unlink(path);
-	}
-}
-
 /* A socket of ours in the file system. */
 struct own_socket {
 	const char *path; /* borrowed; NULL: there is none */
@@ -118,11 +108,14 @@ static int make_own_socket(struct own_socket *own, const char *option, const cha
 	return 0;
 }
 
-/* The descriptor, if any, was somebody else's to close. */
+/* It may have been replaced by somebody else's meanwhile; its descriptor is another's to close. */
 static void remove_it(const struct own_socket *own)
 {
-	if (own->path != NULL) {
-		remove_own_socket(own->path, &own->stat);
+	struct stat now;
+
+	if (own->path != NULL && lstat(own->path, &now) == 0 && now.st_dev == own->stat.st_dev &&
+	    now.st_ino == own->stat.st_ino) {
+		unlink(own->path);
 	}
 }
 
@@ -204,22 +197,12 @@ static bool make_shader_cache(const char *folder)
 	return true;
 }
 
-static bool has_capset(const struct renderer_caps *caps, uint32_t id)
-{
-	for (uint32_t i = 0; i < caps->n_capsets; i++) {
-		if (caps->capsets[i].id == id) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* What was named is wanted, and not to be missed without a word. */
 static void check_capsets(const struct options *options, const struct renderer_caps *caps)
 {
 	for (uint32_t id = 0; id < 32; id++) {
 		if ((options->renderer.capset_mask & (UINT32_C(1) << id)) != 0 &&
-		    !has_capset(caps, id)) {
+		    renderer_find_capset(caps, id) == NULL) {
 			log_warn("--capset: this host has no '%s' (VHOST_DEVICE_GPU_LOG=info says "
 				 "why)",
 				 options_capset_name(id));

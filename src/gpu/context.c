@@ -23,16 +23,6 @@ static const struct renderer_context_impl *impl(const struct device *dev)
 	return dev->renderer->impl->context;
 }
 
-static bool is_offered(const struct device *dev, uint32_t capset_id)
-{
-	for (uint32_t i = 0; i < dev->renderer->caps.n_capsets; i++) {
-		if (dev->renderer->caps.capsets[i].id == capset_id) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* ---- for who looks ---- */
 
 /* Beyond that what is attached is not counted, as it costs memory of ours. */
@@ -172,7 +162,7 @@ enum gpu_resp handle_ctx_create(struct device *dev, struct command *command)
 	}
 	if (device_has_feature(dev, VIRTIO_GPU_F_CONTEXT_INIT)) {
 		capset_id = request->context_init & VIRTIO_GPU_CONTEXT_INIT_CAPSET_ID_MASK;
-		if (capset_id != 0 && !is_offered(dev, capset_id)) {
+		if (capset_id != 0 && renderer_find_capset(&dev->renderer->caps, capset_id) == NULL) {
 			return GPU_RESP_ERR_INVALID_PARAMETER;
 		}
 	}

@@ -142,21 +142,11 @@ enum gpu_resp handle_get_capset_info(struct device *dev, struct command *command
 	return GPU_RESP_OK_CAPSET_INFO;
 }
 
-static const struct renderer_capset *find_capset(const struct renderer_caps *caps, uint32_t id)
-{
-	for (uint32_t i = 0; i < caps->n_capsets; i++) {
-		if (caps->capsets[i].id == id) {
-			return &caps->capsets[i];
-		}
-	}
-	return NULL;
-}
-
 enum gpu_resp handle_get_capset(struct device *dev, struct command *command)
 {
 	const struct virtio_gpu_get_capset *request = &command->request.get_capset;
 	const struct renderer_capset *capset =
-		find_capset(&dev->renderer->caps, request->capset_id);
+		renderer_find_capset(&dev->renderer->caps, request->capset_id);
 	size_t header_bytes = sizeof(struct virtio_gpu_resp_capset);
 
 	if (capset == NULL || request->capset_version > capset->max_version) {

@@ -34,39 +34,15 @@ void gfxstream_context_free(void *data)
 	g_free(context);
 }
 
-static bool is_offered(const struct renderer_caps *caps, uint32_t capset_id)
-{
-	for (uint32_t i = 0; i < caps->n_capsets; i++) {
-		if (caps->capsets[i].id == capset_id) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static enum gpu_resp resp_from_error(int error)
-{
-	switch (abs(error)) {
-	case 0:
-		return GPU_RESP_OK_NODATA;
-	case ENOMEM:
-		return GPU_RESP_ERR_OUT_OF_MEMORY;
-	default:
-		return GPU_RESP_ERR_UNSPEC;
-	}
-}
-
-static void add(struct gfxstream *gfxstream, uint32_t ctx_id, uint32_t capset_id)
+static void add(struct gfxstream *gfxstream, uint32_t ctx_id)
 {
 	struct gfxstream_context *context = g_new(struct gfxstream_context, 1);
 
 	*context = (struct gfxstream_context){
 		.id = ctx_id,
-		.capset_id = capset_id,
 		.attached = g_hash_table_new(NULL, NULL),
 		.pending = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free),
 		.pipe = gfxstream_pipe_create(),
-		.charged_bytes = CONTEXT_BYTES,
 	};
 	g_hash_table_insert(gfxstream->contexts, GUINT_TO_POINTER(ctx_id), context);
 }
@@ -88,7 +64,7 @@ static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_
 {
 	struct gfxstream *gfxstream = gfxstream_from_base(r);
 
-	if (capset_id != 0 && !is_offered(&r->caps, capset_id)) {
+	if (capset_id != 0 && renderer_find_capset(&r->caps, capset_id) == NULL) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	if (gfxstream_context_find(gfxstream, ctx_id) != NULL) {
@@ -100,12 +76,12 @@ static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_
 	}
 	int error = create_in_library(ctx_id, capset_id, name, name_bytes);
 	if (error == 0) {
-		add(gfxstream, ctx_id, capset_id);
+		add(gfxstream, ctx_id);
 	} else {
 		log_debug("ctx %u: refused (%d)", ctx_id, error);
 		quota_release(r->quota, CONTEXT_BYTES);
 	}
-	return resp_from_error(error);
+	return renderer_resp_from_error(error);
 }
 
 static void detach(struct gfxstream *gfxstream, struct gfxstream_context *context,
@@ -114,7 +90,6 @@ static void detach(struct gfxstream *gfxstream, struct gfxstream_context *contex
 	if (!g_hash_table_remove(context->attached, GUINT_TO_POINTER(resource_id))) {
 		return;
 	}
-	context->charged_bytes -= ATTACHED_BYTES;
 	quota_release(gfxstream->base.quota, ATTACHED_BYTES);
 	gfxstream_library.ctx_detach_resource((int)context->id, (int)resource_id);
 }
@@ -139,7 +114,7 @@ static void context_destroy(struct renderer *r, uint32_t ctx_id)
 	}
 	detach_all(gfxstream, context);
 	gfxstream_library.context_destroy(ctx_id);
-	quota_release(r->quota, context->charged_bytes);
+	quota_release(r->quota, CONTEXT_BYTES);
 	gfxstream_fences_drop_context(gfxstream, ctx_id);
 	g_hash_table_remove(gfxstream->contexts, GUINT_TO_POINTER(ctx_id));
 }
@@ -172,7 +147,6 @@ static void attach_resource(struct renderer *r, uint32_t ctx_id, uint32_t resour
 		log_debug("ctx %u: res %u is not attached: too many are", ctx_id, resource_id);
 		return;
 	}
-	context->charged_bytes += ATTACHED_BYTES;
 	g_hash_table_add(context->attached, key);
 	resource->is_shared = true;
 	gfxstream_pipe_unref(resource->pipe);

@@ -15,12 +15,10 @@ struct gfxstream_pipe; /* gfxstream_pipe.c; reference-counted */
 
 struct gfxstream_context { /* owned by gfxstream.contexts */
 	uint32_t id;
-	uint32_t capset_id;   /* enum renderer_capset_id, or 0 */
 	GHashTable *attached; /* set of ids of resources that the library has attached */
 	/* blob_id -> struct resource_desc, owned: pictures that no blob was made of yet */
 	GHashTable *pending;
 	struct gfxstream_pipe *pipe; /* owned reference */
-	uint64_t charged_bytes;
 };
 
 /* What the library makes of the arguments that a resource is created with. */
@@ -127,12 +125,14 @@ struct gfxstream_pipe *gfxstream_pipe_ref(struct gfxstream_pipe *pipe);
 void gfxstream_pipe_unref(struct gfxstream_pipe *pipe); /* NULL is fine */
 /* Can the guest write what it likes? */
 bool gfxstream_pipe_is_stream(const struct gfxstream_pipe *pipe);
-/* Else: may it write these bytes? They are written, then. */
+/* Else: may it write these bytes, our own copy of the guest's? They are written, then. */
 bool gfxstream_pipe_take(struct gfxstream_pipe *pipe, const void *bytes, size_t size_bytes);
 /* May it read so many? They are read, then. */
 bool gfxstream_pipe_give(struct gfxstream_pipe *pipe, size_t size_bytes);
 
 /* gfxstream_transfer.c */
+/* Of any format; what one is taken to have that is not known. */
+#define GFXSTREAM_MAX_TEXEL_BYTES 8
 /* Bytes of a texel of a library's format; 0: it is not known, or not that simple. */
 uint32_t gfxstream_texel_bytes(uint32_t format);
 /* What the library is to have to copy through. */

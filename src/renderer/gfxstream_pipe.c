@@ -52,7 +52,7 @@ void gfxstream_pipe_unref(struct gfxstream_pipe *pipe)
 
 bool gfxstream_pipe_is_stream(const struct gfxstream_pipe *pipe)
 {
-	return pipe != NULL && pipe->kind == PIPE_STREAM;
+	return pipe->kind == PIPE_STREAM;
 }
 
 /* With the NUL behind it, as guests send it, or without. */
@@ -94,7 +94,7 @@ bool gfxstream_pipe_take(struct gfxstream_pipe *pipe, const void *bytes, size_t 
 
 bool gfxstream_pipe_give(struct gfxstream_pipe *pipe, size_t size_bytes)
 {
-	if (pipe == NULL || pipe->kind == PIPE_UNNAMED) {
+	if (pipe->kind == PIPE_UNNAMED) {
 		return false;
 	}
 	if (pipe->kind == PIPE_STREAM) {

@@ -28,8 +28,6 @@
 
 /* An estimate, on the high side, of what a driver keeps of a picture beside its texels. */
 #define PICTURE_BYTES (16u << 10)
-/* Of a format that is not known. */
-#define MAX_TEXEL_BYTES 8
 /* A thread with an OpenGL context. */
 #define PIPE_BYTES (4u << 20)
 
@@ -106,7 +104,7 @@ static uint64_t count_bytes(const struct resource_desc *desc, enum gfxstream_kin
 	if (kind != GFXSTREAM_PICTURE) {
 		texel_bytes = 1;
 	} else if (texel_bytes == 0) {
-		texel_bytes = MAX_TEXEL_BYTES;
+		texel_bytes = GFXSTREAM_MAX_TEXEL_BYTES;
 	}
 	return count_texels(desc) * texel_bytes;
 }

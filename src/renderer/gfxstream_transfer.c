@@ -26,7 +26,7 @@
 /* Pieces of the list that is attached. */
 #define ROOM_PIECE_BYTES (1u << 20)
 
-enum { PIXEL_BYTES = sizeof(uint32_t), MAX_TEXEL_BYTES = 8 };
+enum { PIXEL_BYTES = sizeof(uint32_t) };
 
 static uint8_t room_piece[ROOM_PIECE_BYTES];
 
@@ -102,7 +102,7 @@ static size_t count_pieces(uint64_t size_bytes)
 uint64_t gfxstream_room_bytes(const struct gfxstream_resource *resource)
 {
 	bool is_usual = resource->kind != GFXSTREAM_PICTURE || resource->texel_bytes == PIXEL_BYTES;
-	uint64_t texel_bytes = is_usual ? resource->texel_bytes : MAX_TEXEL_BYTES;
+	uint64_t texel_bytes = is_usual ? resource->texel_bytes : GFXSTREAM_MAX_TEXEL_BYTES;
 
 	if (resource->texel_bytes == 0) {
 		return 0;
@@ -236,7 +236,7 @@ static bool is_stale(const struct gfxstream_resource *resource, const struct rec
 static enum gpu_resp fill_room(const struct gfxstream_resource *resource, uint32_t ctx_id)
 {
 	const struct rect one = { 0, 0, 1, 1 };
-	uint8_t texel[MAX_TEXEL_BYTES];
+	uint8_t texel[GFXSTREAM_MAX_TEXEL_BYTES];
 	struct iovec iov = { texel, sizeof(texel) };
 
 	return gfxstream_copy(resource, ctx_id, &one, &iov, 1, false);

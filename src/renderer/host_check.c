@@ -53,7 +53,7 @@ static const char *const drivers[] = { "/usr/share/vulkan/icd.d/*.json",
 				       NULL };
 
 /* With these the Vulkan loader looks elsewhere. */
-static const char *const driver_variables[] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES",
+static const char *const loader_variables[] = { "VK_DRIVER_FILES", "VK_ICD_FILENAMES",
 						"VK_ADD_DRIVER_FILES", NULL };
 
 const char *const host_vulkan_variables[] = { "VK_DRIVER_FILES",     "VK_ICD_FILENAMES",
@@ -88,7 +88,7 @@ static bool has_driver_in_data_folders(void)
 
 bool host_has_vulkan(void)
 {
-	for (const char *const *variable = driver_variables; *variable != NULL; variable++) {
+	for (const char *const *variable = loader_variables; *variable != NULL; variable++) {
 		if (g_getenv(*variable) != NULL) {
 			return true;
 		}

@@ -2,7 +2,9 @@
 #include "renderer/renderer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pixman.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "renderer/impls.h"
@@ -22,6 +24,28 @@ const struct renderer_impl *renderer_find(const char *mode)
 		}
 	}
 	return NULL;
+}
+
+const struct renderer_capset *renderer_find_capset(const struct renderer_caps *caps, uint32_t id)
+{
+	for (uint32_t i = 0; i < caps->n_capsets; i++) {
+		if (caps->capsets[i].id == id) {
+			return &caps->capsets[i];
+		}
+	}
+	return NULL;
+}
+
+enum gpu_resp renderer_resp_from_error(int error)
+{
+	switch (abs(error)) {
+	case 0:
+		return GPU_RESP_OK_NODATA;
+	case ENOMEM:
+		return GPU_RESP_ERR_OUT_OF_MEMORY;
+	default:
+		return GPU_RESP_ERR_UNSPEC;
+	}
 }
 
 void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct quota *quota)

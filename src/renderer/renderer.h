@@ -350,6 +350,9 @@ struct renderer {
 	const char *texts[RENDERER_N_TEXTS];
 };
 
+/* NULL: it is not offered. Borrowed of caps. */
+const struct renderer_capset *renderer_find_capset(const struct renderer_caps *caps, uint32_t id);
+
 /* By --gpu-mode's name or NULL. */
 const struct renderer_impl *renderer_find(const char *mode);
 
@@ -362,6 +365,9 @@ void renderer_dispatch(struct renderer *r);
 
 /* For implementations: every few hundred microseconds of work. */
 void renderer_breathe(struct renderer *r);
+
+/* For implementations: what a library's 0, errno or -errno is to the guest. */
+enum gpu_resp renderer_resp_from_error(int error);
 
 /* For implementations: fills the base, event_fd -1. Asserts the mandatory members. */
 void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct quota *quota);

@@ -59,7 +59,7 @@ static void forget_if_empty(struct timelines *timelines, const struct timeline *
 {
 	uint64_t key = timeline->key;
 
-	if (g_queue_is_empty((GQueue *)(uintptr_t)&timeline->fences)) {
+	if (timeline->fences.length == 0) {
 		g_hash_table_remove(timelines->waiting, &key);
 	}
 }

@@ -59,28 +59,6 @@ static bool is_process(const struct virgl_context *context)
 	return context->capset_id == RENDERER_CAPSET_VENUS;
 }
 
-static enum gpu_resp resp_from_error(int error)
-{
-	switch (abs(error)) {
-	case 0:
-		return GPU_RESP_OK_NODATA;
-	case ENOMEM:
-		return GPU_RESP_ERR_OUT_OF_MEMORY;
-	default:
-		return GPU_RESP_ERR_UNSPEC;
-	}
-}
-
-static bool is_offered(const struct renderer_caps *caps, uint32_t capset_id)
-{
-	for (uint32_t i = 0; i < caps->n_capsets; i++) {
-		if (caps->capsets[i].id == capset_id) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static int create_in_library(uint32_t ctx_id, uint32_t capset_id, const char *name)
 {
 	uint32_t length = (uint32_t)strlen(name);
@@ -113,7 +91,7 @@ static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_
 		capset_id == RENDERER_CAPSET_VENUS ? PROCESS_CONTEXT_BYTES : CONTEXT_BYTES;
 
 	/* The default is one of GL's. */
-	if (capset_id != 0 ? !is_offered(&r->caps, capset_id) : !virgl_has_gl(virgl)) {
+	if (capset_id != 0 ? renderer_find_capset(&r->caps, capset_id) == NULL : !virgl_has_gl(virgl)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
 	if (virgl_context_find(virgl, ctx_id) != NULL) {
@@ -130,7 +108,7 @@ static enum gpu_resp context_create(struct renderer *r, uint32_t ctx_id, uint32_
 	} else {
 		quota_release(r->quota, charge);
 	}
-	return resp_from_error(error);
+	return renderer_resp_from_error(error);
 }
 
 /* In the library; and what this leaves to be done. */
@@ -270,7 +248,7 @@ static enum gpu_resp submit_words(struct virgl *virgl, struct virgl_context *con
 		/* The context's error is looked at when it becomes current, so it may not stay. */
 		virgl_library.force_ctx_0();
 	}
-	return resp_from_error(error);
+	return renderer_resp_from_error(error);
 }
 
 static bool is_acceptable(const struct virgl_context *context, const void *commands,

@@ -13,13 +13,12 @@
  * A blob must be a file where it is to be mapped by a front-end, which is
  * another process (USE_EXTERNAL_BLOB).
  */
+#include "renderer/host_check.h"
 #include "renderer/library_log.h"
 #include "renderer/virgl_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <unistd.h>
 
 #include "util/log.h"
 
@@ -205,14 +204,7 @@ static bool add_capset(struct virgl *virgl, uint32_t id, const struct renderer_o
 /* GL exports what is a buffer of a GPU's; software has none. */
 static bool has_gpu(const struct virgl *virgl)
 {
-	glob_t found;
-	bool is_found = virgl->gpu_fd >= 0;
-
-	if (!is_found && glob(VIRGL_RENDER_NODES, 0, NULL, &found) == 0) {
-		is_found = true;
-		globfree(&found);
-	}
-	return is_found;
+	return virgl->gpu_fd >= 0 || host_has_file(VIRGL_RENDER_NODES);
 }
 
 /* The library says a capset's size for a renderer, too, that it has not started. */
