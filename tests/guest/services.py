@@ -25,9 +25,9 @@ USER_FOLDER = "/run/user-manager"
 AS_USER = ["setpriv", "--reuid=libvirt-qemu", "--regid=kvm", "--clear-groups",
            "env", f"XDG_RUNTIME_DIR={USER_FOLDER}", f"HOME={USER_FOLDER}"]
 
-# $1: what has been installed, $2: its prefix; $3, $4: the drop-ins, for shaders
-# that are kept and for a look inside. The container's root is what has been
-# installed over the tree's.
+# $1: what has been installed, $2: its prefix; a drop-in and options for shaders
+# that are kept, $3 and $4, and for a look inside, $5 and $6. The container's
+# root is what has been installed over the tree's.
 HOST = r"""
 mount -t tmpfs -o mode=755 none /run
 mkdir /run/upper /run/work /run/root
@@ -47,7 +47,9 @@ for instance in vm1 vm2; do
 	mkdir etc/systemd/system/vhost-device-gpu@$instance.service.d
 done
 echo "$3" >etc/systemd/system/vhost-device-gpu@vm2.service.d/cache.conf
-echo "$4" >etc/systemd/system/vhost-device-gpu@vm1.service.d/control.conf
+echo "$4" >>etc/vhost-device-gpu/vm2.conf
+echo "$5" >etc/systemd/system/vhost-device-gpu@vm1.service.d/control.conf
+echo "$6" >>etc/vhost-device-gpu/vm1.conf
 # What would be asked of hardware, and of a network.
 for unit in systemd-udevd systemd-resolved systemd-networkd getty@ console-getty \
 	systemd-logind dbus ldconfig systemd-update-utmp systemd-firstboot; do
@@ -82,9 +84,14 @@ exit 1
 class Container(Host):
     def __init__(self, lab):
         with open(os.path.join(REPO, "docs", "host.md")) as f:
-            drop_ins = re.findall(r"```ini\n(\[Service\].*?)```", f.read(),
-                                  re.S)
-        super().__init__(lab, "systemd", [], HOST, *drop_ins)
+            text = f.read()
+        drop_ins = re.findall(r"```ini\n(\[Service\].*?)```", text, re.S)
+        options = re.findall(
+            r"```ini\n# /etc/vhost-device-gpu/work.conf\n(.*?)```", text, re.S)
+        (caching, kept), (seen, shown) = zip(drop_ins, options, strict=True)
+        super().__init__(lab, "systemd", [], HOST,
+                         caching, kept.replace("work", CACHING),
+                         seen, shown.replace("work", SEEN))
         self.wait(lambda: self.run("systemctl", "is-active", "basic.target",
                                    may_fail=True), "systemd")
 
@@ -161,7 +168,10 @@ class UserService(Service):
 
 def expect_no_complaint(service, but=None):
     """Not of systemd's either, that it has done something without."""
-    wrong = [line for line in service.text().splitlines()
+    lines = service.text().splitlines()
+    check(any("vhost-device-gpu" in line for line in lines), "it says nothing")
+    check(not but or any(but in line for line in lines), f"no '{but}'")
+    wrong = [line for line in lines
              if re.search("without| error:| warn:|not permitted", line) and
              not (but and but in line)]
     check(not wrong, wrong)
