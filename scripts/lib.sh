@@ -13,6 +13,9 @@
 
 set -euo pipefail
 
+# As su leaves it, there are no administrators' programs in it.
+PATH=$PATH:/usr/sbin:/sbin
+
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${VDG_CACHE:-$repo/.cache}
 mirror=${VDG_MIRROR:-http://deb.debian.org/debian}
@@ -114,7 +117,7 @@ packages_image=(debootstrap e2fsprogs cpio xz-utils gcc libc6-dev libdrm-dev
 	libvulkan-dev kmod ca-certificates)
 packages_vm=(python3 seabios)
 # systemd: its tools look at our units and stand for a service manager.
-packages_test=(clang edid-decode git scdoc shellcheck systemd)
+packages_test=(clang edid-decode fish git scdoc shellcheck systemd zsh)
 
 # libc6-dbg: valgrind replaces functions of the loader that it finds by name.
 packages_valgrind=(valgrind libc6-dbg)
