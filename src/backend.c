@@ -165,6 +165,13 @@ static void grabbed_cursor(void *data, uint32_t scanout_id, uint32_t *consume_pi
 	desk_grabbed_cursor(backend->desk, scanout_id, consume_pixels);
 }
 
+static void mode_set(void *data, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	struct backend *backend = data;
+
+	desk_mode_set(backend->desk, scanout_id, width, height);
+}
+
 static void look(void *data, struct desk_facts *facts_out)
 {
 	struct backend *backend = data;
@@ -295,6 +302,7 @@ static int create_engine(struct backend *backend, const struct options *options,
 		.window_bytes = window_bytes(options, caps),
 		.grabbed = grabbed,
 		.grabbed_cursor = grabbed_cursor,
+		.mode_set = mode_set,
 		.data = backend,
 	};
 

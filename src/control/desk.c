@@ -34,6 +34,18 @@ struct wanted {
 	uint32_t scanout_id;
 };
 
+enum mode_state {
+	MODE_TOLD,  /* or there was none */
+	MODE_ASKED, /* of the engine */
+	MODE_SET,   /* the guest is to be told */
+};
+
+/* Of a headless screen. A guest that is told before the device has it would find the old one. */
+struct mode {
+	uint32_t scanout_id, width, height;
+	enum mode_state state;
+};
+
 /* Who waits for a picture, or is being sent one; fd -1: nobody. */
 struct viewer {
 	int fd; /* owned */
@@ -59,6 +71,7 @@ struct desk {
 	struct loop_timer mode_timer;
 
 	GMutex lock;
+	struct mode mode; /* the last */
 	struct wanted wanted;
 	struct find found; /* of what is wanted */
 };
@@ -239,7 +252,7 @@ static void viewer_expired(void *data)
 	}
 }
 
-void desk_woken(struct desk *desk)
+static void take_find(struct desk *desk)
 {
 	struct viewer *viewer = &desk->viewer;
 	bool is_there = false;
@@ -331,15 +344,52 @@ static void set_mode(struct desk *desk, const struct control_question *question,
 		answer_error(consume_fd, "busy: another mode is being set");
 		return;
 	}
-	engine_set_mode(desk->options.engine, question->scanout_id, question->width,
-			question->height);
+	g_mutex_lock(&desk->lock);
+	desk->mode = (struct mode){ question->scanout_id, question->width, question->height,
+				    MODE_ASKED };
+	g_mutex_unlock(&desk->lock);
 	desk->mode_fd = consume_fd;
 	desk->mode_serial++;
-	if (desk->options.tell_mode(desk->options.data, desk->mode_serial) < 0) {
-		end_mode(desk, "unreachable");
-	} else {
-		loop_timer_arm(desk->options.loop, &desk->mode_timer, DESK_PICTURE_US);
+	loop_timer_arm(desk->options.loop, &desk->mode_timer, DESK_PICTURE_US);
+	engine_set_mode(desk->options.engine, question->scanout_id, question->width,
+			question->height);
+}
+
+/* What another one has overtaken is of no use to a guest. */
+void desk_mode_set(struct desk *desk, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	struct mode *mode = &desk->mode;
+
+	g_mutex_lock(&desk->lock);
+	bool is_it = mode->state == MODE_ASKED && mode->scanout_id == scanout_id &&
+		     mode->width == width && mode->height == height;
+	if (is_it) {
+		mode->state = MODE_SET;
 	}
+	g_mutex_unlock(&desk->lock);
+	if (is_it) {
+		loop_wake(desk->options.loop);
+	}
+}
+
+/* Also when nobody waits any more. */
+static void tell_mode(struct desk *desk)
+{
+	g_mutex_lock(&desk->lock);
+	bool is_due = desk->mode.state == MODE_SET;
+	if (is_due) {
+		desk->mode.state = MODE_TOLD;
+	}
+	g_mutex_unlock(&desk->lock);
+	if (is_due && desk->options.tell_mode(desk->options.data, desk->mode_serial) < 0) {
+		end_mode(desk, "unreachable");
+	}
+}
+
+void desk_woken(struct desk *desk)
+{
+	take_find(desk);
+	tell_mode(desk);
 }
 
 /* ---- questions ---- */

@@ -67,6 +67,8 @@ void desk_destroy(struct desk *desk);
 void desk_grabbed(struct desk *desk, uint32_t scanout_id, struct frame *consume_frame,
 		  const struct rect *view);
 void desk_grabbed_cursor(struct desk *desk, uint32_t scanout_id, uint32_t *consume_pixels);
+/* The same, as engine_options.mode_set(). */
+void desk_mode_set(struct desk *desk, uint32_t scanout_id, uint32_t width, uint32_t height);
 void desk_woken(struct desk *desk);
 /* error 0: the front-end has told the guest. Of an older serial nobody wants to know. */
 void desk_mode_told(struct desk *desk, uint32_t serial, int error);

@@ -53,6 +53,11 @@ struct engine_options {
 	void (*grabbed)(void *data, uint32_t scanout_id, struct frame *consume_frame,
 			const struct rect *view);
 	void (*grabbed_cursor)(void *data, uint32_t scanout_id, uint32_t *consume_pixels);
+	/*
+	 * From any thread: what engine_set_mode() asked for is what a guest is told
+	 * from now on; again for each renderer process that comes after. Only posts.
+	 */
+	void (*mode_set)(void *data, uint32_t scanout_id, uint32_t width, uint32_t height);
 	void *data;
 };
 

@@ -353,6 +353,19 @@ static bool handle_grabbed_cursor(struct process_engine *engine, struct link_mes
 	return true;
 }
 
+static bool handle_mode_set(struct process_engine *engine, struct link_message *message)
+{
+	const struct link_mode *mode = link_body(message, sizeof(*mode));
+
+	if (mode == NULL || mode->scanout_id >= DISPLAY_MAX_SCANOUTS ||
+	    (engine->known_modes & 1u << mode->scanout_id) == 0) {
+		return false;
+	}
+	engine->base.options.mode_set(engine->base.options.data, mode->scanout_id, mode->width,
+				      mode->height);
+	return true;
+}
+
 typedef bool (*handle_fn)(struct process_engine *engine, struct link_message *message);
 
 static const handle_fn handlers[] = {
@@ -373,6 +386,7 @@ static const handle_fn handlers[] = {
 	[LINK_UNMAP] = handle_unmap,
 	[LINK_GRABBED] = handle_grabbed,
 	[LINK_GRABBED_CURSOR] = handle_grabbed_cursor,
+	[LINK_MODE_SET] = handle_mode_set,
 };
 
 int keeper_in_take(struct process_engine *engine, unsigned int max)

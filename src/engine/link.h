@@ -59,6 +59,7 @@ enum link_type {
 	LINK_UNMAP,	     /* struct link_mapping, of which fd_offset is 0 */
 	LINK_GRABBED,	     /* struct link_grabbed */
 	LINK_GRABBED_CURSOR, /* struct link_cursor and pixels, or none: there is no image */
+	LINK_MODE_SET,	     /* struct link_mode, as LINK_MODE brought it */
 	/* The keeper says, for who looks inside: */
 	LINK_LOG,  /* uint32_t enum log_level */
 	LINK_GRAB, /* struct link_grab */

@@ -157,6 +157,17 @@ static void grabbed_cursor(void *data, uint32_t scanout_id, uint32_t *consume_pi
 	g_free(consume_pixels);
 }
 
+static void mode_set(void *data, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	const struct renderer_process *process = data;
+	const struct link_mode mode = { scanout_id, width, height };
+
+	if (link_send_wait(process->link_fd, LINK_MODE_SET, &mode, sizeof(mode), NULL, 0, NULL,
+			   0) < 0) {
+		log_debug("the keeper is gone");
+	}
+}
+
 static void restore(struct device *device, GBytes *record)
 {
 	gsize size;
@@ -418,6 +429,7 @@ static bool handle_start(struct renderer_process *process,
 				 : NULL,
 		.grabbed = grabbed,
 		.grabbed_cursor = grabbed_cursor,
+		.mode_set = mode_set,
 		.data = process,
 	};
 

@@ -56,6 +56,13 @@ static void grabbed_cursor(void *data, uint32_t scanout_id, uint32_t *consume_pi
 	engine->base.options.grabbed_cursor(engine->base.options.data, scanout_id, consume_pixels);
 }
 
+static void mode_set(void *data, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	const struct thread_engine *engine = data;
+
+	engine->base.options.mode_set(engine->base.options.data, scanout_id, width, height);
+}
+
 static int thread_engine_start(struct engine *base)
 {
 	struct thread_engine *engine = from_base(base);
@@ -72,6 +79,7 @@ static int thread_engine_start(struct engine *base)
 		.stats = engine->stats,
 		.grabbed = grabbed,
 		.grabbed_cursor = grabbed_cursor,
+		.mode_set = mode_set,
 		.data = engine,
 	};
 

@@ -361,8 +361,11 @@ static void heed_lookers(struct worker *worker, const struct notes *notes)
 {
 	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
 		if (notes->new_modes & 1u << i) {
-			device_set_mode(&worker->device, i, notes->modes[i].width,
-					notes->modes[i].height);
+			const struct mode *mode = &notes->modes[i];
+
+			device_set_mode(&worker->device, i, mode->width, mode->height);
+			worker->options.mode_set(worker->options.data, i, mode->width,
+						 mode->height);
 		}
 		if (notes->wanted & 1u << i) {
 			grab(worker, i);

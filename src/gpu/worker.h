@@ -57,6 +57,8 @@ struct worker_options {
 	void (*grabbed)(void *data, uint32_t scanout_id, struct frame *consume_frame,
 			const struct rect *view);
 	void (*grabbed_cursor)(void *data, uint32_t scanout_id, uint32_t *consume_pixels);
+	/* On the device thread: what worker_set_mode() asked for is what a guest is told from now on. */
+	void (*mode_set)(void *data, uint32_t scanout_id, uint32_t width, uint32_t height);
 };
 
 struct worker;
@@ -82,7 +84,7 @@ void worker_mapped(struct worker *worker, uint64_t token, bool is_done);
  * A second one of the same scanout, before that, is one with the first.
  */
 void worker_grab(struct worker *worker, uint32_t scanout_id, bool is_cursor);
-/* As device_set_mode(). */
+/* As device_set_mode(), and then options.mode_set(); of several before that the last one counts. */
 void worker_set_mode(struct worker *worker, uint32_t scanout_id, uint32_t width, uint32_t height);
 
 /* Wait until no command executes, a few milliseconds at most, and once for each command. */

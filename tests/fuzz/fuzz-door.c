@@ -49,6 +49,8 @@ struct fuzz {
 	struct client clients[N_CLIENTS];
 	uint32_t wanted, wanted_cursors; /* scanouts */
 	gint64 asked_us;		 /* when the last picture was */
+	bool has_mode;		       /* the device, of what was asked for last */
+	uint32_t mode_width, mode_height; /* asked for; 0: nothing is */
 	bool is_mode_due;
 	uint32_t mode_serial; /* the last that was told */
 };
@@ -88,14 +90,19 @@ static void device_grab(struct engine *engine, uint32_t scanout_id, bool is_curs
 	*(is_cursor ? &fuzz->wanted_cursors : &fuzz->wanted) |= 1u << scanout_id;
 }
 
-static void device_set_mode(struct engine *engine G_GNUC_UNUSED, uint32_t scanout_id,
-			    uint32_t width, uint32_t height)
+static void device_set_mode(struct engine *engine, uint32_t scanout_id, uint32_t width,
+			    uint32_t height)
 {
+	struct fuzz *fuzz = from_engine(engine);
+
 	g_assert_cmpuint(scanout_id, ==, 0);
 	g_assert_cmpuint(width, >=, DISPLAY_MIN_SIDE);
 	g_assert_cmpuint(width, <=, DISPLAY_MAX_SIDE);
 	g_assert_cmpuint(height, >=, DISPLAY_MIN_SIDE);
 	g_assert_cmpuint(height, <=, DISPLAY_MAX_SIDE);
+	fuzz->mode_width = width;
+	fuzz->mode_height = height;
+	fuzz->has_mode = false;
 }
 
 static const struct engine_impl device = {
@@ -114,6 +121,8 @@ static int tell_mode(void *data, uint32_t serial)
 {
 	struct fuzz *fuzz = data;
 
+	g_assert_true(fuzz->has_mode);
+	fuzz->has_mode = false;
 	fuzz->is_mode_due = true;
 	fuzz->mode_serial = serial;
 	return fuzz->options.max_clients == 1 ? 0 : -ENOTSUP;
@@ -320,6 +329,14 @@ static struct frame *make_picture(struct fuzz *fuzz, struct rect *view_out)
 	return fuzz_input_one_in(&fuzz->in, 4) ? NULL : frame_create(&fuzz->quota, SIDE, SIDE);
 }
 
+/* The device says that it has a mode; it says so, too, of older ones and of none that was asked for. */
+static void give_mode(struct fuzz *fuzz, uint32_t scanout_id, uint32_t width, uint32_t height)
+{
+	fuzz->has_mode |= scanout_id == 0 && width != 0 && width == fuzz->mode_width &&
+			  height == fuzz->mode_height;
+	desk_mode_set(fuzz->desk, scanout_id, width, height);
+}
+
 /* Of a scanout, whether it was asked for or not: an answer may come late. */
 static void do_give(struct fuzz *fuzz)
 {
@@ -328,6 +345,7 @@ static void do_give(struct fuzz *fuzz)
 	struct frame *frame = make_picture(fuzz, &view);
 
 	desk_grabbed(fuzz->desk, scanout_id, frame, &view);
+	give_mode(fuzz, scanout_id, view.width, view.height);
 	run_loop(fuzz);
 }
 
@@ -351,6 +369,8 @@ static void do_give_wanted(struct fuzz *fuzz)
 	}
 	fuzz->wanted = 0;
 	fuzz->wanted_cursors = 0;
+	give_mode(fuzz, 0, fuzz->mode_width, fuzz->mode_height);
+	fuzz->mode_width = 0;
 	run_loop(fuzz);
 }
 

@@ -26,7 +26,7 @@ struct office {
 	struct stats stats;
 	struct desk *desk;
 	char *folder, *path; /* owned */
-	uint32_t last_serial;
+	uint32_t last_serial; /* of a mode that was told; 0: none was */
 };
 
 static void ignore_grab(struct engine *engine G_GNUC_UNUSED, uint32_t scanout_id G_GNUC_UNUSED,
@@ -203,22 +203,55 @@ static void test_late_picture(void)
 	office_destroy(office);
 }
 
+static void have_mode(struct office *office, uint32_t width, uint32_t height)
+{
+	desk_mode_set(office->desk, 0, width, height);
+	run_for(office, 30000);
+}
+
 /* A front-end that is slow has its answers told to who they are for. */
 static void test_late_mode(void)
 {
 	struct office *office = office_create();
 	int fd = ask(office, "set-mode mode=640x480");
-	uint32_t first = office->last_serial;
 
+	have_mode(office, 640, 480);
+	uint32_t first = office->last_serial;
 	run_for(office, DESK_PICTURE_US + 30000);
 	assert_answered(fd, "mode guest=unanswered");
 	fd = ask(office, "set-mode mode=800x600");
+	desk_mode_told(office->desk, first, 0);
+	assert_unanswered(fd);
+	have_mode(office, 800, 600);
 	g_assert_cmpuint(office->last_serial, !=, first);
 	desk_mode_told(office->desk, first, 0);
 	assert_unanswered(fd);
 	desk_mode_told(office->desk, office->last_serial, -EREMOTEIO);
 	assert_answered(fd, "mode guest=refused");
 	desk_mode_told(office->desk, office->last_serial, 0);
+	office_destroy(office);
+}
+
+/* A device that is slow: the guest is told of the mode that it has, when it has it, and once. */
+static void test_slow_mode(void)
+{
+	struct office *office = office_create();
+	int fd = ask(office, "set-mode mode=640x480");
+
+	g_assert_cmpuint(office->last_serial, ==, 0);
+	run_for(office, DESK_PICTURE_US + 30000);
+	assert_answered(fd, "mode guest=unanswered");
+	fd = ask(office, "set-mode mode=800x600");
+	have_mode(office, 640, 480);
+	g_assert_cmpuint(office->last_serial, ==, 0);
+	run_for(office, DESK_PICTURE_US + 30000);
+	assert_answered(fd, "mode guest=unanswered");
+	have_mode(office, 800, 600);
+	g_assert_cmpuint(office->last_serial, !=, 0);
+	desk_mode_told(office->desk, office->last_serial, 0);
+	office->last_serial = 0;
+	have_mode(office, 800, 600);
+	g_assert_cmpuint(office->last_serial, ==, 0);
 	office_destroy(office);
 }
 
@@ -235,6 +268,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/desk/late-picture", test_late_picture);
 	g_test_add_func("/desk/late-mode", test_late_mode);
+	g_test_add_func("/desk/slow-mode", test_slow_mode);
 	g_test_add_func("/desk/lies", test_lies);
 	return g_test_run();
 }
