@@ -22,7 +22,7 @@
 
 #define EXIT_SKIP 77
 #define TEST_LIMIT_S 60
-#define ORPHAN_LIMIT_MS 2000
+#define ORPHAN_LIMIT_MS 10000
 /* Of what was killed, and has gigabytes to give back first. */
 #define KILLED_LIMIT_MS 30000
 

@@ -111,7 +111,7 @@ static void test_render_node_in_2d(const void *data)
 	frontend_handshake(frontend);
 	g_assert_cmphex(frontend->features & FEATURE(VIRTIO_F_GPU_VIRGL), ==, 0);
 	frontend_destroy(frontend);
-	g_assert_cmpint(daemon_wait_exit(daemon, 2000), ==, 0);
+	g_assert_cmpint(daemon_wait_exit(daemon, ANSWER_MS), ==, 0);
 	daemon_destroy(daemon);
 }
 
@@ -289,7 +289,7 @@ static void test_ready_fd(const void *data)
 	struct frontend *frontend = frontend_create(fds[0]);
 	frontend_handshake(frontend);
 	frontend_destroy(frontend);
-	g_assert_cmpint(daemon_wait_exit(notified->daemon, 2000), ==, 0);
+	g_assert_cmpint(daemon_wait_exit(notified->daemon, ANSWER_MS), ==, 0);
 	notified_destroy(notified);
 }
 

@@ -1282,6 +1282,13 @@ static void test_fence_refused(const void *mode)
 
 /* ---- messages ---- */
 
+static bool has_said_more(void *data)
+{
+	g_autofree char *text = daemon_stderr(data);
+
+	return strstr(text, "and more") != NULL;
+}
+
 static void check_log(const char *level, uint32_t debug_type, bool is_shown)
 {
 	g_setenv("VHOST_DEVICE_GPU_LOG", level, TRUE);
@@ -1291,7 +1298,11 @@ static void check_log(const char *level, uint32_t debug_type, bool is_shown)
 	g_usleep(2 * G_USEC_PER_SEC);
 	g_assert_ok(RUN(&machine, MOCK_GFX_LOG, 1, debug_type));
 	rig_assert_serves(machine.rig);
-	g_usleep(200 * 1000);
+	if (is_shown) {
+		g_assert_true(suite_wait(has_said_more, machine.rig->daemon, 5000));
+	} else {
+		g_usleep(200 * 1000);
+	}
 	g_autofree char *text = daemon_stderr(machine.rig->daemon);
 	g_assert_cmpint(strstr(text, "the guest did") != NULL, ==, is_shown);
 	g_assert_cmpint(strstr(text, "and more") != NULL, ==, is_shown);

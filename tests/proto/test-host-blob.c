@@ -415,11 +415,14 @@ static void test_slow(const void *mode)
 		make(&machine, 1 + i, PAGE);
 	}
 	window_set_delay_ms(machine.window, 100);
+	gint64 start_us = g_get_monotonic_time();
 	for (uint32_t i = 0; i < G_N_ELEMENTS(calls); i++) {
 		calls[i] = send_map(&machine, 1 + i, i * PAGE);
 	}
 	check_service(&machine);
-	g_assert_false(calls[G_N_ELEMENTS(calls) - 1]->is_done);
+	if (g_get_monotonic_time() - start_us < (gint64)G_N_ELEMENTS(calls) * 100 * 1000) {
+		g_assert_false(calls[G_N_ELEMENTS(calls) - 1]->is_done);
+	}
 	for (uint32_t i = 0; i < G_N_ELEMENTS(calls); i++) {
 		g_assert_resp(finish(&machine, calls[i], VGPU_ANSWER_MS),
 			      VIRTIO_GPU_RESP_OK_MAP_INFO);

@@ -61,7 +61,7 @@ static void take_answer(struct frontend *frontend)
 
 struct expectation {
 	const struct daemon *daemon;
-	unsigned int n_children;
+	unsigned int n; /* processes, or descriptors */
 	const char *words;
 };
 
@@ -69,7 +69,7 @@ static bool has_children(void *data)
 {
 	const struct expectation *expected = data;
 
-	return daemon_count_children(expected->daemon) == expected->n_children;
+	return daemon_count_children(expected->daemon) == expected->n;
 }
 
 static void wait_children(const struct daemon *daemon, unsigned int n)
@@ -191,6 +191,14 @@ static bool is_same_file(pid_t one, int one_fd, pid_t other, int other_fd)
 	return order == 0;
 }
 
+static bool has_let_go(void *data)
+{
+	const struct expectation *expected = data;
+	g_autoptr(GArray) fds = list_fds(expected->daemon->pid);
+
+	return fds->len == expected->n;
+}
+
 static void assert_nothing_shared(pid_t one, pid_t other)
 {
 	g_autoptr(GArray) one_fds = list_fds(one), other_fds = list_fds(other);
@@ -207,15 +215,26 @@ static void assert_nothing_shared(pid_t one, pid_t other)
 	}
 }
 
+/* It has a connection open for a moment after who serves it has answered. */
+static void wait_let_go(const struct daemon *daemon, unsigned int n_fds)
+{
+	struct expectation expected = {daemon, n_fds, NULL};
+
+	g_assert_true(suite_wait(has_let_go, &expected, WAIT_MS));
+}
+
 static void check_nothing_shared(struct daemon *daemon, unsigned int n)
 {
 	g_autoptr(GPtrArray) frontends =
 		g_ptr_array_new_with_free_func((GDestroyNotify)(void (*)(void))frontend_destroy);
 
+	wait_until_idle(daemon);
+	g_autoptr(GArray) idle = list_fds(daemon->pid);
 	for (unsigned int i = 0; i < n; i++) {
 		g_ptr_array_add(frontends, join(daemon));
 	}
 	wait_children(daemon, n);
+	wait_let_go(daemon, idle->len);
 	g_autoptr(GArray) pids = daemon_children(daemon->pid);
 	g_array_append_val(pids, daemon->pid);
 	g_assert_cmpuint(pids->len, ==, n + 1);
@@ -349,7 +368,7 @@ static void check_signal(int signal_number, bool has_stuck)
 		g_assert_no_errno(kill(pids[3], SIGSTOP));
 	}
 	g_assert_no_errno(kill(daemon->pid, signal_number));
-	g_assert_cmpint(daemon_wait_exit(daemon, 1000), ==, 0);
+	g_assert_cmpint(daemon_wait_exit(daemon, WAIT_MS), ==, 0);
 	for (size_t i = 0; i < G_N_ELEMENTS(frontends); i++) {
 		g_assert_cmpint(kill(pids[i], 0), ==, -1);
 		g_assert_true(frontend_wait_closed(frontends[i], 0));
@@ -384,7 +403,7 @@ static void test_listener_killed(const void *data)
 	}
 	g_assert_no_errno(kill(daemon->pid, SIGKILL));
 	for (size_t i = 0; i < G_N_ELEMENTS(frontends); i++) {
-		g_assert_true(frontend_wait_closed(frontends[i], 1000));
+		g_assert_true(frontend_wait_closed(frontends[i], WAIT_MS));
 		frontend_destroy(frontends[i]);
 	}
 	while (daemon_is_running(daemon)) {
@@ -504,8 +523,8 @@ static void test_signal_while_short(const void *data)
 	struct frontend *late = ask(daemon);
 	wait_words(daemon, "accepting a front-end");
 	g_assert_no_errno(kill(daemon->pid, SIGTERM));
-	g_assert_cmpint(daemon_wait_exit(daemon, 1000), ==, 0);
-	g_assert_true(frontend_wait_closed(late, 1000));
+	g_assert_cmpint(daemon_wait_exit(daemon, WAIT_MS), ==, 0);
+	g_assert_true(frontend_wait_closed(late, WAIT_MS));
 	frontend_destroy(late);
 	frontend_destroy(first);
 	daemon_destroy(daemon);

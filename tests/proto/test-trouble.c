@@ -200,16 +200,22 @@ static void test_second_machine(const void *data G_GNUC_UNUSED)
 static void test_next_machine(const void *data G_GNUC_UNUSED)
 {
 	struct daemon *daemon = daemon_start("null", NULL);
+	gint64 longest_us = 0;
 
 	for (unsigned int i = 0; i < 5; i++) {
+		gint64 start_us = g_get_monotonic_time();
 		struct frontend *frontend = frontend_create(daemon_connect(daemon));
 
 		frontend_handshake(frontend);
+		longest_us = MAX(longest_us, g_get_monotonic_time() - start_us);
 		frontend_destroy(frontend);
 	}
 	g_usleep(1500 * 1000);
 	g_autofree char *text = daemon_stderr(daemon);
-	g_assert_null(strstr(text, "waits"));
+	/* Unless this machine has had it wait so long that it is to be said. */
+	if (longest_us < G_USEC_PER_SEC / 2) {
+		g_assert_null(strstr(text, "waits"));
+	}
 	daemon_destroy(daemon);
 }
 

@@ -15,6 +15,7 @@
 #include "renderer/impls.h"
 #include "renderer/virgl_internal.h"
 #include "util/log.h"
+#include "unit.h"
 
 #define QUOTA_BYTES (UINT64_C(16) << 30)
 #define TIMEOUT_MS 5000
@@ -1199,7 +1200,8 @@ static void check_queries(struct test *test, bool is_destroyed_at_once)
 	}
 	virgl_impl.resource_detach(test->r, 2);
 	teardown(test);
-	g_assert_cmpint(g_get_monotonic_time() - start_us, <, 2 * G_USEC_PER_SEC);
+	/* It is not the library's time limit of 5 s that has ended it. */
+	g_assert_cmpint(g_get_monotonic_time() - start_us, <, 4 * G_USEC_PER_SEC);
 	pages_free(&pages);
 }
 
@@ -1648,6 +1650,12 @@ static void test_no_driver(void)
 	check_no_start(default_options);
 }
 
+/* One that was joined is listed for a moment after. */
+static bool has_no_more_threads(void *data)
+{
+	return count_dir("/proc/self/task") <= *(const guint *)data;
+}
+
 static void test_again_and_again(void)
 {
 	guint n_fds = 0, n_threads = 0;
@@ -1671,7 +1679,7 @@ static void test_again_and_again(void)
 		}
 	}
 	g_assert_cmpuint(count_dir("/proc/self/fd"), ==, n_fds);
-	g_assert_cmpuint(count_dir("/proc/self/task"), ==, n_threads);
+	g_assert_true(unit_wait(has_no_more_threads, &n_threads));
 }
 
 int main(int argc, char **argv)
