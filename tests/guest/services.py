@@ -25,9 +25,9 @@ USER_FOLDER = "/run/user-manager"
 AS_USER = ["setpriv", "--reuid=libvirt-qemu", "--regid=kvm", "--clear-groups",
            "env", f"XDG_RUNTIME_DIR={USER_FOLDER}", f"HOME={USER_FOLDER}"]
 
-# $1: what has been installed, $2: its prefix; a drop-in and options for shaders
-# that are kept, $3 and $4, and for a look inside, $5 and $6. The container's
-# root is what has been installed over the tree's.
+# $1: what has been installed, $2: its prefix; options for shaders that are kept,
+# $3, and for a look inside, $4. The container's root is what has been installed
+# over the tree's.
 HOST = r"""
 mount -t tmpfs -o mode=755 none /run
 mkdir /run/upper /run/work /run/root
@@ -44,12 +44,9 @@ rm -rf etc/systemd/system/*.wants etc/machine-id var/log/journal
 mkdir etc/vhost-device-gpu
 for instance in vm1 vm2; do
 	echo VHOST_DEVICE_GPU_LOG=info >etc/vhost-device-gpu/$instance.conf
-	mkdir etc/systemd/system/vhost-device-gpu@$instance.service.d
 done
-echo "$3" >etc/systemd/system/vhost-device-gpu@vm2.service.d/cache.conf
-echo "$4" >>etc/vhost-device-gpu/vm2.conf
-echo "$5" >etc/systemd/system/vhost-device-gpu@vm1.service.d/control.conf
-echo "$6" >>etc/vhost-device-gpu/vm1.conf
+echo "$3" >>etc/vhost-device-gpu/vm2.conf
+echo "$4" >>etc/vhost-device-gpu/vm1.conf
 # What would be asked of hardware, and of a network.
 for unit in systemd-udevd systemd-resolved systemd-networkd getty@ console-getty \
 	systemd-logind dbus ldconfig systemd-update-utmp systemd-firstboot; do
@@ -90,10 +87,13 @@ class Container(Host):
             r"```ini\n# /etc/vhost-device-gpu/work.conf\n(.*?)```", text, re.S)
         (caching, kept), (seen, shown) = zip(drop_ins, options, strict=True)
         super().__init__(lab, "systemd", [], HOST,
-                         caching, kept.replace("work", CACHING),
-                         seen, shown.replace("work", SEEN))
+                         kept.replace("work", CACHING),
+                         shown.replace("work", SEEN))
         self.wait(lambda: self.run("systemctl", "is-active", "basic.target",
                                    may_fail=True), "systemd")
+        for instance, drop_in in (CACHING, caching), (SEEN, seen):
+            self.run("systemctl", "edit", "--stdin",
+                     f"vhost-device-gpu@{instance}.service", stdin=drop_in)
 
     def end(self):
         os.kill(self.process.pid, signal.SIGTERM)
