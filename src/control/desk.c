@@ -317,7 +317,12 @@ static void end_mode(struct desk *desk, const char *outcome)
 
 static void mode_expired(void *data)
 {
-	end_mode(data, "unanswered");
+	struct desk *desk = data;
+
+	g_mutex_lock(&desk->lock);
+	bool is_told = desk->mode.state == MODE_TOLD;
+	g_mutex_unlock(&desk->lock);
+	end_mode(desk, is_told ? "unanswered" : "pending");
 }
 
 void desk_mode_told(struct desk *desk, uint32_t serial, int error)
@@ -381,8 +386,14 @@ static void tell_mode(struct desk *desk)
 		desk->mode.state = MODE_TOLD;
 	}
 	g_mutex_unlock(&desk->lock);
-	if (is_due && desk->options.tell_mode(desk->options.data, desk->mode_serial) < 0) {
+	if (!is_due) {
+		return;
+	}
+	if (desk->options.tell_mode(desk->options.data, desk->mode_serial) < 0) {
 		end_mode(desk, "unreachable");
+	} else if (desk->mode_fd >= 0) {
+		/* The front-end's time, whatever the device has taken. */
+		loop_timer_arm(desk->options.loop, &desk->mode_timer, DESK_PICTURE_US);
 	}
 }
 

@@ -264,6 +264,8 @@ static int say_mode(const char *outcome)
 		  "vhost-user-gpu devices don't): it finds the mode when it asks again" },
 		{ "unreachable", "set, but there is no way to tell the front-end: the guest finds "
 				 "the mode when it asks again" },
+		{ "pending", "the device does not take it yet, as it hangs or starts: the guest is "
+			     "told when it has it" },
 		{ "unanswered", "set, but the front-end does not say whether it told the guest" },
 	};
 

@@ -430,6 +430,7 @@ static int tell_level(struct process_engine *engine)
 	return error;
 }
 
+/* Before START: a device that begins without them would have a guest find the old ones. */
 static int tell_modes(struct process_engine *engine)
 {
 	int error = 0;
@@ -469,17 +470,14 @@ static int tell_grabs_of(struct process_engine *engine, uint32_t *due, uint32_t 
 }
 
 /* It has a device to ask. */
-static int tell_lookers(struct process_engine *engine)
+static int tell_grabs(struct process_engine *engine)
 {
 	int error = 0;
 
 	if (!engine->is_started) {
 		return 0;
 	}
-	error = tell_modes(engine);
-	if (error == 0) {
-		error = tell_grabs_of(engine, &engine->due_grabs, &engine->open_grabs, false);
-	}
+	error = tell_grabs_of(engine, &engine->due_grabs, &engine->open_grabs, false);
 	if (error == 0) {
 		error = tell_grabs_of(engine, &engine->due_cursor_grabs, &engine->open_cursor_grabs,
 				      true);
@@ -537,8 +535,8 @@ static void want_output(struct process_engine *engine, bool is_wanted)
 static int tell_all(struct process_engine *engine)
 {
 	static int (*const steps[])(struct process_engine *engine) = {
-		tell_level,  tell_reset, tell_features, tell_memory,
-		tell_queues, tell_start, tell_lookers,	tell_news,
+		tell_level, tell_reset, tell_features, tell_memory, tell_queues,
+		tell_modes, tell_start, tell_grabs,    tell_news,
 	};
 	int error = 0;
 

@@ -63,7 +63,7 @@ enum link_type {
 	/* The keeper says, for who looks inside: */
 	LINK_LOG,  /* uint32_t enum log_level */
 	LINK_GRAB, /* struct link_grab */
-	LINK_MODE, /* struct link_mode */
+	LINK_MODE, /* struct link_mode; before START of those that the device is to begin with */
 };
 
 struct link_reset {

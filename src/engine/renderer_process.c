@@ -46,6 +46,7 @@ struct renderer_process {
 	uint64_t features;
 	uint32_t generation; /* atomic; see struct link_record */
 	GQueue restored; /* struct link_record and bytes in a GBytes, until the device is there */
+	struct link_mode modes[DISPLAY_MAX_SCANOUTS]; /* it begins with; width 0: none */
 	struct worker *worker;			 /* NULL until started */
 	const struct display_listener *listener; /* the worker's, of our display */
 	void *listener_data;
@@ -205,6 +206,14 @@ static void started(void *data, struct device *device)
 		g_bytes_unref(record);
 	}
 	device_count(device);
+	for (uint32_t i = 0; i < DISPLAY_MAX_SCANOUTS; i++) {
+		const struct link_mode *mode = &process->modes[i];
+
+		if (mode->width != 0) {
+			device_set_mode(device, i, mode->width, mode->height);
+			mode_set(process, i, mode->width, mode->height);
+		}
+	}
 	device_ask_info(device);
 	if (link_send_wait(process->link_fd, LINK_RUNNING, NULL, 0, NULL, 0, NULL, 0) < 0) {
 		log_debug("the keeper is gone");
@@ -525,7 +534,11 @@ static bool handle_mode(struct renderer_process *process, struct link_message *m
 	if (mode == NULL || mode->scanout_id >= DISPLAY_MAX_SCANOUTS) {
 		return false;
 	}
-	worker_set_mode(process->worker, mode->scanout_id, mode->width, mode->height);
+	if (process->worker != NULL) {
+		worker_set_mode(process->worker, mode->scanout_id, mode->width, mode->height);
+	} else {
+		process->modes[mode->scanout_id] = *mode;
+	}
 	return true;
 }
 
@@ -539,7 +552,7 @@ static const struct {
 	[LINK_READY] = { handle_ready, true },	    [LINK_TAKEN] = { handle_taken, true },
 	[LINK_INFO] = { handle_info, true },	    [LINK_EDID] = { handle_edid, true },
 	[LINK_MAPPED] = { handle_mapped, true },    [LINK_LOG] = { handle_log, false },
-	[LINK_GRAB] = { handle_grab, true },	    [LINK_MODE] = { handle_mode, true },
+	[LINK_GRAB] = { handle_grab, true },	    [LINK_MODE] = { handle_mode, false },
 };
 
 static bool handle(struct renderer_process *process, struct link_message *message)

@@ -51,6 +51,7 @@ struct fuzz {
 	gint64 asked_us;		 /* when the last picture was */
 	bool has_mode;		       /* the device, of what was asked for last */
 	uint32_t mode_width, mode_height; /* asked for; 0: nothing is */
+	uint32_t old_width, old_height;	  /* asked for before that */
 	bool is_mode_due;
 	uint32_t mode_serial; /* the last that was told */
 };
@@ -100,6 +101,8 @@ static void device_set_mode(struct engine *engine, uint32_t scanout_id, uint32_t
 	g_assert_cmpuint(width, <=, DISPLAY_MAX_SIDE);
 	g_assert_cmpuint(height, >=, DISPLAY_MIN_SIDE);
 	g_assert_cmpuint(height, <=, DISPLAY_MAX_SIDE);
+	fuzz->old_width = fuzz->mode_width;
+	fuzz->old_height = fuzz->mode_height;
 	fuzz->mode_width = width;
 	fuzz->mode_height = height;
 	fuzz->has_mode = false;
@@ -121,8 +124,10 @@ static int tell_mode(void *data, uint32_t serial)
 {
 	struct fuzz *fuzz = data;
 
+	/* When there is one to find, and once. */
 	g_assert_true(fuzz->has_mode);
 	fuzz->has_mode = false;
+	fuzz->mode_width = 0;
 	fuzz->is_mode_due = true;
 	fuzz->mode_serial = serial;
 	return fuzz->options.max_clients == 1 ? 0 : -ENOTSUP;
@@ -251,6 +256,7 @@ static void do_ask(struct fuzz *fuzz)
 		"cursor scanout=15",
 		"set-mode scanout=1 mode=640x480",
 		"dance",
+		"set-mode mode=100x100",
 	};
 	struct client *client = choose(fuzz);
 	unsigned int which = fuzz_input_below(&fuzz->in, G_N_ELEMENTS(questions));
@@ -335,6 +341,8 @@ static void give_mode(struct fuzz *fuzz, uint32_t scanout_id, uint32_t width, ui
 	fuzz->has_mode |= scanout_id == 0 && width != 0 && width == fuzz->mode_width &&
 			  height == fuzz->mode_height;
 	desk_mode_set(fuzz->desk, scanout_id, width, height);
+	run_loop(fuzz);
+	g_assert_false(fuzz->has_mode);
 }
 
 /* Of a scanout, whether it was asked for or not: an answer may come late. */
@@ -345,8 +353,8 @@ static void do_give(struct fuzz *fuzz)
 	struct frame *frame = make_picture(fuzz, &view);
 
 	desk_grabbed(fuzz->desk, scanout_id, frame, &view);
-	give_mode(fuzz, scanout_id, view.width, view.height);
 	run_loop(fuzz);
+	give_mode(fuzz, scanout_id, fuzz->old_width, fuzz->old_height);
 }
 
 static void do_give_wanted(struct fuzz *fuzz)
@@ -369,9 +377,8 @@ static void do_give_wanted(struct fuzz *fuzz)
 	}
 	fuzz->wanted = 0;
 	fuzz->wanted_cursors = 0;
-	give_mode(fuzz, 0, fuzz->mode_width, fuzz->mode_height);
-	fuzz->mode_width = 0;
 	run_loop(fuzz);
+	give_mode(fuzz, 0, fuzz->mode_width, fuzz->mode_height);
 }
 
 static void do_tell_mode(struct fuzz *fuzz)

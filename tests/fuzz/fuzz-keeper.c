@@ -183,6 +183,9 @@ struct fuzz {
 	GArray *mapped; /* of struct mapping, there */
 	uint64_t last_number;
 	bool refuses; /* the front-end can't be asked */
+	/* What somebody has looked for, by scanout: so often; and what it was given a mode of. */
+	unsigned int n_grabs[DISPLAY_MAX_SCANOUTS], n_cursor_grabs[DISPLAY_MAX_SCANOUTS];
+	bool has_mode[DISPLAY_MAX_SCANOUTS];
 };
 
 static void failed(void *data)
@@ -191,6 +194,44 @@ static void failed(void *data)
 
 	g_assert_false(fuzz->has_failed);
 	fuzz->has_failed = true;
+}
+
+/* ---- somebody who looks inside ---- */
+
+static void take_grab(unsigned int counts[DISPLAY_MAX_SCANOUTS], uint32_t scanout_id)
+{
+	g_assert_cmpuint(scanout_id, <, DISPLAY_MAX_SCANOUTS);
+	g_assert_cmpuint(counts[scanout_id]--, >, 0);
+}
+
+static void grabbed(void *data, uint32_t scanout_id, struct frame *consume_frame,
+		    const struct rect *view)
+{
+	struct fuzz *fuzz = data;
+
+	take_grab(fuzz->n_grabs, scanout_id);
+	if (consume_frame != NULL) {
+		g_assert_cmpuint((uint64_t)view->x + view->width, <=, consume_frame->width);
+		g_assert_cmpuint((uint64_t)view->y + view->height, <=, consume_frame->height);
+	}
+	frame_unref(consume_frame);
+}
+
+static void grabbed_cursor(void *data, uint32_t scanout_id, uint32_t *consume_pixels)
+{
+	struct fuzz *fuzz = data;
+
+	take_grab(fuzz->n_cursor_grabs, scanout_id);
+	g_free(consume_pixels);
+}
+
+static void mode_set(void *data, uint32_t scanout_id, uint32_t width G_GNUC_UNUSED,
+		     uint32_t height G_GNUC_UNUSED)
+{
+	struct fuzz *fuzz = data;
+
+	g_assert_cmpuint(scanout_id, <, DISPLAY_MAX_SCANOUTS);
+	g_assert_true(fuzz->has_mode[scanout_id]);
 }
 
 /* ---- a front-end that maps ---- */
@@ -420,6 +461,8 @@ struct message {
 		struct link_cursor cursor;
 		struct link_question question;
 		struct link_mapping map;
+		struct link_grabbed grabbed;
+		struct link_mode mode;
 		uint8_t bytes[LINK_MAX_BYTES + 64];
 	};
 };
@@ -553,6 +596,25 @@ static size_t make_map(struct fuzz *fuzz, struct message *message)
 	return sizeof(message->map);
 }
 
+static size_t make_grabbed(struct fuzz *fuzz, struct message *message)
+{
+	make_picture(fuzz, message);
+	const struct link_picture picture = message->picture;
+	message->grabbed = (struct link_grabbed){ .is_none = fuzz_input_one_in(&fuzz->in, 4),
+						  .picture = picture };
+	return sizeof(message->grabbed);
+}
+
+static size_t make_mode(struct fuzz *fuzz, struct message *message)
+{
+	message->mode = (struct link_mode){
+		.scanout_id = fuzz_input_below(&fuzz->in, DISPLAY_MAX_SCANOUTS + 1),
+		.width = fuzz_input_number(&fuzz->in),
+		.height = 480,
+	};
+	return sizeof(message->mode);
+}
+
 /* Inputs name them by their place: append, and never insert. */
 static const struct {
 	enum link_type type;
@@ -573,6 +635,9 @@ static const struct {
 	{ LINK_UNMAP, make_map },
 	{ LINK_DMABUF, make_dmabuf },
 	{ LINK_DRAW, make_draw },
+	{ LINK_GRABBED, make_grabbed },
+	{ LINK_GRABBED_CURSOR, make_cursor },
+	{ LINK_MODE_SET, make_mode },
 };
 
 /* A bit for each thing that is wrong with it. Returns its size. */
@@ -691,6 +756,36 @@ static void do_say(struct fuzz *fuzz)
 	say(fuzz, fuzz_input_u8(&fuzz->in) % N_NAMED_MESSAGES, 1);
 }
 
+static void do_say_later_named(struct fuzz *fuzz)
+{
+	say(fuzz,
+	    N_NAMED_MESSAGES +
+		    fuzz_input_below(&fuzz->in, G_N_ELEMENTS(messages) - N_NAMED_MESSAGES),
+	    1);
+	run_loop(fuzz);
+}
+
+static void do_look(struct fuzz *fuzz)
+{
+	uint8_t how = fuzz_input_u8(&fuzz->in);
+	uint32_t scanout_id = how % DISPLAY_MAX_SCANOUTS;
+
+	switch (how / 0x40) {
+	case 0:
+		fuzz->has_mode[scanout_id] = true;
+		engine_set_mode(fuzz->engine, scanout_id, 640, 480);
+		break;
+	case 1:
+		fuzz->n_cursor_grabs[scanout_id]++;
+		engine_grab(fuzz->engine, scanout_id, true);
+		break;
+	default:
+		fuzz->n_grabs[scanout_id]++;
+		engine_grab(fuzz->engine, scanout_id, false);
+	}
+	run_loop(fuzz);
+}
+
 static void do_ask_to_map(struct fuzz *fuzz)
 {
 	uint8_t how = fuzz_input_u8(&fuzz->in);
@@ -759,7 +854,8 @@ static void read_link(struct fuzz *fuzz)
 
 	while (fuzz->link_fd >= 0 && link_receive(fuzz->link_fd, buffer, &message) == 0) {
 		g_assert_cmpuint(message.type, >=, LINK_RESET);
-		g_assert_cmpuint(message.type, <=, LINK_MAPPED);
+		g_assert_true(message.type <= LINK_MAPPED || message.type >= LINK_LOG);
+		g_assert_cmpuint(message.type, <=, LINK_MODE);
 		if (message.type == LINK_INFO || message.type == LINK_EDID) {
 			take_answer(fuzz, message.type,
 				    link_body(&message, sizeof(struct link_answer)));
@@ -1037,7 +1133,7 @@ static void (*const operations[])(struct fuzz *fuzz) = {
 	do_start_queue, do_stop_queue,	do_reset,    do_set_memory,  do_set_features,
 	do_submit,     do_hang_up,	do_wait,     do_say_often,   do_close_link,
 	do_fail_to_begin, do_ask_to_map, do_answer_map, do_break_channel, do_replace_channel,
-	do_late_reset,
+	do_late_reset, do_say_later_named, do_look,
 };
 
 /* ---- life ---- */
@@ -1053,6 +1149,9 @@ static void setup(struct fuzz *fuzz, const uint8_t *bytes, size_t size_bytes)
 		.map = map,
 		.unmap = unmap,
 		.window_bytes = WINDOW_PAGES * PAGE_BYTES,
+		.grabbed = grabbed,
+		.grabbed_cursor = grabbed_cursor,
+		.mode_set = mode_set,
 		.data = fuzz,
 	};
 

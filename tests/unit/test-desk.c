@@ -27,6 +27,7 @@ struct office {
 	struct desk *desk;
 	char *folder, *path; /* owned */
 	uint32_t last_serial; /* of a mode that was told; 0: none was */
+	int tell_error;	      /* what telling it gives */
 };
 
 static void ignore_grab(struct engine *engine G_GNUC_UNUSED, uint32_t scanout_id G_GNUC_UNUSED,
@@ -71,7 +72,7 @@ static int tell_mode(void *data, uint32_t serial)
 	struct office *office = data;
 
 	office->last_serial = serial;
-	return 0;
+	return office->tell_error;
 }
 
 static void woken(void *data)
@@ -147,6 +148,8 @@ static int ask(struct office *office, const char *question)
 	g_strlcpy(address.sun_path, office->path, sizeof(address.sun_path));
 	g_assert_cmpint(connect(fd, (const struct sockaddr *)&address, sizeof(address)), ==, 0);
 	unit_write(fd, line, strlen(line));
+	/* Let in, and then heard: a pause of the machine's may take a round's time. */
+	run_for(office, 30000);
 	run_for(office, 30000);
 	return fd;
 }
@@ -240,18 +243,29 @@ static void test_slow_mode(void)
 
 	g_assert_cmpuint(office->last_serial, ==, 0);
 	run_for(office, DESK_PICTURE_US + 30000);
-	assert_answered(fd, "mode guest=unanswered");
+	assert_answered(fd, "mode guest=pending");
 	fd = ask(office, "set-mode mode=800x600");
 	have_mode(office, 640, 480);
 	g_assert_cmpuint(office->last_serial, ==, 0);
 	run_for(office, DESK_PICTURE_US + 30000);
-	assert_answered(fd, "mode guest=unanswered");
+	assert_answered(fd, "mode guest=pending");
 	have_mode(office, 800, 600);
 	g_assert_cmpuint(office->last_serial, !=, 0);
 	desk_mode_told(office->desk, office->last_serial, 0);
 	office->last_serial = 0;
 	have_mode(office, 800, 600);
 	g_assert_cmpuint(office->last_serial, ==, 0);
+	office_destroy(office);
+}
+
+static void test_unreachable(void)
+{
+	struct office *office = office_create();
+	int fd = ask(office, "set-mode mode=640x480");
+
+	office->tell_error = -ENOTSUP;
+	have_mode(office, 640, 480);
+	assert_answered(fd, "mode guest=unreachable");
 	office_destroy(office);
 }
 
@@ -269,6 +283,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/desk/late-picture", test_late_picture);
 	g_test_add_func("/desk/late-mode", test_late_mode);
 	g_test_add_func("/desk/slow-mode", test_slow_mode);
+	g_test_add_func("/desk/unreachable", test_unreachable);
 	g_test_add_func("/desk/lies", test_lies);
 	return g_test_run();
 }
