@@ -40,7 +40,7 @@ class Host:
         check(len(found) == 1, f"installed discovery files: {found}")
         return re.sub("/share/.*", "", found[0][len(dest):])
 
-    def wait(self, function, what, timeout_s=60):
+    def wait(self, function, what, timeout_s=180):
         """Its first value that is true."""
         deadline = time.monotonic() + timeout_s * SLOW
         while True:

@@ -7,6 +7,7 @@ ends: Lab is a context manager and keeps the list.
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -476,9 +477,10 @@ class Agent:
 
     def forget(self):
         """After a reset: what was under way will not be answered."""
-        while select.select([self.sock], [], [], 0)[0]:
-            if not self.sock.recv(1 << 20):
-                break
+        with contextlib.suppress(ConnectionError):
+            while select.select([self.sock], [], [], 0)[0]:
+                if not self.sock.recv(1 << 20):
+                    break
         self.buffer, self.answers = b"", {}
 
 
@@ -562,7 +564,8 @@ class VM:
                     return time.monotonic() - start
                 time.sleep(0.2)
             except Stall:
-                pass
+                # Half an answer from before a reset would hide later ones.
+                self.agent.forget()
             self.process.require_alive()
             if time.monotonic() - start > timeout_s:
                 raise Stall(f"no guest after {timeout_s:.0f} s")
@@ -597,7 +600,7 @@ class VM:
                     f">/sys/module/drm/parameters/edid_firmware")
         self.sh("modprobe virtio_gpu; for i in $(seq 200); do "
                 "[ -e /dev/dri/card0 ] && exit 0; sleep 0.05; done; "
-                "dmesg | tail -n 20; exit 1")
+                "dmesg | tail -n 20; exit 1", BOOT_S)
 
     def gpu_messages(self):
         """What the kernel complains of."""
@@ -798,7 +801,8 @@ class Lab:
         """The failed assertion at one of these places that ended a machine,
         or None."""
         for p in self.processes:
-            if isinstance(p, Daemon) or p.alive():
+            # Its sockets are closed a moment before it has ended.
+            if isinstance(p, Daemon) or p.settled(p.alive, lambda a: not a, 2):
                 continue
             for line in p.text().splitlines():
                 if "Assertion" in line and any(at in line for at in places):

@@ -193,7 +193,8 @@ def start(t, host, text, accel3d):
 def destroy(t, host, vm):
     with t.check("the back-end ends with the machine", alive=False):
         vm.quit()
-        left = host.process.settled(host.backends, lambda found: not found)
+        left = host.process.settled(host.backends, lambda found: not found,
+                                    20)
         check(not left, f"left over: {left}")
 
 

@@ -103,12 +103,16 @@ class Program:
 
     def wait_output(self, expression):
         deadline = time.monotonic() + self.timeout_s
-        while not re.search(expression, self.output(), re.M):
-            check(self.vm.run(f"kill -0 $(cat {self.out}.pid)")[0] == 0,
-                  f"{self.command} ended: {self.output()}")
+        while True:
+            # First: what it has said by its end can be read after that.
+            alive = self.vm.run(f"kill -0 $(cat {self.out}.pid)")[0] == 0
+            output = self.output()
+            if re.search(expression, output, re.M):
+                return
+            check(alive, f"{self.command} ended: {output}")
             check(time.monotonic() < deadline,
                   f"{self.command} does not say {expression!r} within "
-                  f"{self.timeout_s:.0f} s: {self.output()}")
+                  f"{self.timeout_s:.0f} s: {output}")
             time.sleep(0.2)
 
     def end(self):
@@ -368,24 +372,33 @@ def validate_glmark2(vm):
           f"{results}: {out[-1500:]}")
 
 
-def glmark2(t, vm):
-    """Three scenes: each is on the screen, has colours and moves."""
-    command = (f"exec {GLMARK2} -b build:duration=6 -b shading:duration=6 "
-               f"-b jellyfish:duration=6")
-    with Program(vm, command, "GL_RENDERER", 120) as program:
-        check("virgl" in program.output(), program.output())
+def expect_scene(vm, scene):
+    """It is on the screen, has colours and moves: as long as that takes."""
+    def drawn(p):
+        n = p.colours(1000)
+        return None if n >= 100 else f"only {n} colours"
 
-        def drawn(p):
-            n = p.colours(1000)
-            return None if n >= 100 else f"only {n} colours"
-        for i in range(3):
-            program.wait_output(r"(^\[[^\0]*){%d}" % i)
-            first = vm.wait_screen(drawn, f"scene {i}", 20)
+    with Program(vm, f"exec {GLMARK2} -b {scene} --run-forever",
+                 "GL_RENDERER", 120) as program:
+        check("virgl" in program.output(), program.output())
+        try:
+            first = vm.wait_screen(drawn, scene, 90)
             vm.wait_screen(lambda p: "does not move"
                            if p.difference(first) is None else drawn(p),
-                           f"scene {i}", 20)
-        program.wait_output("glmark2 Score")
-        out = program.output()
+                           scene, 30)
+        except Stall:
+            raise
+        except Failure as e:
+            raise Failure(f"{e}; it says: {program.output()[-1500:]}") from e
+
+
+def glmark2(t, vm):
+    """Three scenes, and how fast they are."""
+    scenes = "build", "shading", "jellyfish"
+    for scene in scenes:
+        expect_scene(vm, scene)
+    out = vm.sh(f"{GLMARK2} " + " ".join(f"-b {s}:duration=2" for s in scenes) +
+                " 2>&1", 240 * SLOW)
     fps = [int(f) for f in re.findall(r"FPS: (\d+)", out)]
     check(len(fps) == 3 and all(fps), f"frame rates {fps}: {out}")
     check(not re.search(r"error", out, re.I), out)
@@ -585,7 +598,7 @@ def wire(t):
 
 
 def same_descriptors(t, before):
-    now = t.daemon.settled(t.daemon.fd_count, lambda n: n <= before)
+    now = t.daemon.settled(t.daemon.fd_count, lambda n: n <= before, 20)
     check(now <= before, f"{now} descriptors, {before} before")
 
 
@@ -637,10 +650,10 @@ def lifecycle(t):
     with t.check("memory and descriptors flat over resets"):
         note(f"{t.name}: own memory in KiB after each reset: {rss}")
         check(len(rss) == reboots, "the resets did not all happen")
-        # Frames under way come and go, 4 MB each: the least of either half.
+        # Frames come and go, none to two of 4 MB each: the least of either half.
         half = len(rss) // 2
         first, second = min(rss[:half]), min(rss[half:])
-        check(second <= first * 1.05 + 4096, f"grown: {first} to {second}")
+        check(second <= first * 1.05 + 2 * 4096, f"grown: {first} to {second}")
         same_descriptors(t, fds)
     with t.check("guest's kernel log"):
         check_no_gpu_messages(vm)

@@ -35,7 +35,7 @@ mount -t overlay -o "lowerdir=$1:/,upperdir=/run/upper,workdir=/run/work" \
 	none /run/root
 mount -t cgroup2 none /sys/fs/cgroup
 group=/sys/fs/cgroup/vdg-$$
-mkdir $group
+mkdir -p $group
 echo $$ >$group/cgroup.procs
 cd /run/root
 # No more than it takes: nothing of the tree's services.
