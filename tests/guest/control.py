@@ -57,6 +57,22 @@ def screenshot(t):
     return Picture.from_png(ctl(t, "screenshot", "-", binary=True))
 
 
+def expect_screenshot(t, expected, what):
+    """As VM.expect_screen(), where the front-end has no display."""
+    deadline = time.monotonic() + 20 * SLOW
+    while True:
+        picture = screenshot(t)
+        wrong = picture.difference(expected)
+        if wrong is None:
+            return
+        if time.monotonic() > deadline:
+            path = os.path.join(t.lab.keep, "screenshot.wrong.png")
+            picture.save(path)
+            raise Failure(f"{what}: {wrong} (picture: {path})")
+        # There are ten a second.
+        time.sleep(0.3)
+
+
 def expect_same_screen(t, vm, what):
     """Until both stand still."""
     vm.wait_screen(lambda p: p.difference(screenshot(t)), what)

@@ -637,6 +637,9 @@ class VM:
                               f"(picture: {path})")
             time.sleep(0.1)
 
+    def expect_screen(self, expected, what):
+        self.wait_screen(lambda p: p.difference(expected), what)
+
     def stop(self):
         self.qmp.command("stop")
 

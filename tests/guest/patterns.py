@@ -69,6 +69,14 @@ def cursor():
         for y in range(64) for x in range(64))
 
 
+def cursor_picture():
+    """Its colours."""
+    data, rgb = cursor(), bytearray(3 * 64 * 64)
+    for c in range(3):
+        rgb[c::3] = data[2 - c::4]
+    return Picture(64, 64, bytes(rgb))
+
+
 # The console's first eight colours (the kernel's default palette).
 PALETTE = [(0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0), (0, 0, 170),
            (170, 0, 170), (0, 170, 170), (170, 170, 170)]

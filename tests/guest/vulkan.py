@@ -11,12 +11,13 @@ import re
 import signal
 import time
 
+import control
+import patterns
 from lab import (Picture, SLOW, SYSRQ_RESET, Skip, Stall, VKMARK, VM, check,
                  grown, note)
 from scenarios import (GENERIC, KMSCUBE, QEMU11, Program,
-                       check_no_gpu_messages, connectors, kms,
-                       primary_formats, same_descriptors, scenario,
-                       unload_driver)
+                       check_no_gpu_messages, kms, modetest, primary_formats,
+                       same_descriptors, scenario, unload_driver)
 
 VIRGL, VIRGL2, VENUS = 1, 2, 4
 # virtgpu's blobs side by side.
@@ -163,31 +164,35 @@ def without_blobs(vm):
 
 @scenario("blob-2d", ON_GENERIC, mode="2d")
 def blob_2d(t):
-    """Without 3D every buffer of the driver is a blob of guest memory."""
-    vm = t.boot()
+    """Without 3D every buffer of the driver is a blob of guest memory. What it
+    shows is looked at from inside, as this device has no display."""
+    vm = control.boot(t)
+    expect = functools.partial(control.expect_screenshot, t)
     vm.load_driver()
     with t.check("driver has blob resources"):
         expect_features(vm, "+resource_blob", "-virgl")
         check(param(vm, "resource_blob") == 1, vm.sh("virtgpu info"))
     formats = primary_formats(vm)
     for fourcc in formats:
-        with t.check(f"set-mode {fourcc}"), kms(vm, "show", fourcc):
-            pass
+        with t.check(f"all pixels {fourcc}"), kms(vm, "show", fourcc):
+            expect(patterns.kms(1280, 800, 1), "pattern")
         with t.check(f"modetest {fourcc}"):
-            vm.sh(f"echo | modetest -M virtio_gpu -s "
-                  f"{connectors(vm)[0]}:1280x800@{fourcc}")
+            modetest(vm, fourcc, 1280, 800, expect)
     for width, height in ((640, 480), (1024, 768)):
         with t.check(f"mode {width}x{height}"), \
                 kms(vm, "show", formats[0], f"{width}x{height}"):
-            pass
+            expect(patterns.kms(width, height, 1), "pattern")
     with t.check("damage of a rectangle"), kms(vm, "damage", formats[0]):
-        pass
+        expect(patterns.kms_damaged(1280, 800, 1), "pattern")
     with t.check("page flips"), kms(vm, "flip", formats[0], "3") as program:
         flips = int(re.search(r"flips (\d+)", program.output())[1])
         note(f"{t.name}: {flips} flips in 3 s")
         check(flips > 10, f"{flips} flips")
+        expect(patterns.kms(1280, 800, 7), "pattern")
     with t.check("cursor"), kms(vm, "cursor", 100, 150, 3, 5):
-        pass
+        cursor = Picture.from_png(control.ctl(t, "cursor", "-", binary=True))
+        wrong = cursor.difference(patterns.cursor_picture())
+        check(wrong is None, wrong)
     with t.check("guest's kernel log"):
         check_no_gpu_messages(vm)
     with t.check("machine reset"):
