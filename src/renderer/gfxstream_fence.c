@@ -107,6 +107,7 @@ enum gpu_resp gfxstream_fence_create(struct renderer *r, const struct renderer_f
 	struct gfxstream *gfxstream = gfxstream_from_base(r);
 	enum gpu_resp resp = GPU_RESP_OK_NODATA;
 
+	/* Whatever the context's type, as rust-vmm's program has it: no capset tells otherwise. */
 	if (fence->has_ring && fence->ring_idx == PROCESSOR_RING) {
 		timelines_add_done(&gfxstream->timelines, fence);
 	} else {
