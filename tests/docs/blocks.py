@@ -6,7 +6,8 @@ import types
 
 # How a command in running text begins; others are names of files, options, words.
 INLINE = re.compile(
-    r"(?:apt-get|modprobe|meson|ninja|echo|ls|dmesg|eglinfo|vulkaninfo|scripts/\S+|systemctl|"
+    r"scripts/(?!lib)[\w-]+(?: |$)|"
+    r"(?:apt-get|modprobe|meson|ninja|echo|ls|dmesg|eglinfo|vulkaninfo|systemctl|man|dpkg-\w+|"
     r"systemd-[\w-]+|virsh|qemu-\S+|vhost-device-gpu|vhost-device-gpuctl) \S")
 
 

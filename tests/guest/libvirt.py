@@ -60,7 +60,16 @@ def domain_of_docs():
     with open(os.path.join(REPO, "docs", "host.md")) as f:
         found = re.search(r"```xml\n(<domain.*?)```", f.read(), re.S)
     check(found, "docs/host.md has no domain")
+    with open(os.path.join(REPO, "man", "vhost-device-gpu.1.scd.in")) as f:
+        parts = re.findall(r"^```\n(<.*?)^```", f.read(), re.M | re.S)
+    check(parts, "the manual has nothing of a domain")
+    for part in parts:
+        check(squeezed(part) in squeezed(found[1]), f"of the manual: {part}")
     return found[1]
+
+
+def squeezed(text):
+    return re.sub(r"\s+", "", text)
 
 
 def domain_of(text, accel3d):
