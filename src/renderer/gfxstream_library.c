@@ -28,7 +28,8 @@ static void *open_path(const char *path)
 	void *library = library_open(path, &reason);
 
 	if (library == NULL) {
-		log_failure("gfxstream cannot start: --gfxstream-library '%s': %s", path, reason);
+		log_failure("gfxstream cannot start: --gfxstream-library '%s': %s: " HELP, path,
+			    reason);
 	}
 	return library;
 }
