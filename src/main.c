@@ -191,7 +191,9 @@ static int check_fd(const struct options *options)
 static bool make_shader_cache(const char *folder)
 {
 	if (folder != NULL && g_mkdir_with_parents(folder, 0700) < 0) {
-		log_failure("--shader-cache '%s': %s", folder, g_strerror(errno));
+		log_failure("--shader-cache '%s': %s (allowed: a folder of this user's, or a name "
+			    "where this user may make one)",
+			    folder, g_strerror(errno));
 		return false;
 	}
 	return true;

@@ -153,8 +153,9 @@ static int init(uint32_t flags)
 	library_log_last_line(reason, sizeof(reason));
 	library_log_capture(false);
 	if (error != 0) {
-		log_failure("gfxstream cannot start: its init() returns %d (%s)", error,
-			    reason[0] != '\0' ? reason : "it gives no reason");
+		log_failure("gfxstream cannot start: its init() returns %d (%s): %s", error,
+			    reason[0] != '\0' ? reason : "it gives no reason",
+			    gfxstream_profile.start_help);
 		return -ENODEV;
 	}
 	return 0;
@@ -174,7 +175,8 @@ static int test_fence(void)
 	bool is_tested = library.is_tested;
 	g_mutex_unlock(&library.lock);
 	if (!is_tested) {
-		log_failure("gfxstream cannot start: it signals no fence (%d)", error);
+		log_failure("gfxstream cannot start: it signals no fence (%d): %s", error,
+			    gfxstream_profile.start_help);
 		return -ETIMEDOUT;
 	}
 	return 0;

@@ -332,7 +332,8 @@ int virgl_fences_start(struct virgl_fences *fences, bool has_gl)
 		return 0;
 	}
 	if (issue(fences, 0) != 0 || !virgl_fences_drain(fences, SELF_TEST_TIMEOUT_MS)) {
-		log_failure("virglrenderer signals no fence: is the host's GPU driver stuck?");
+		log_failure("virglrenderer signals no fence: is the host's GPU driver stuck? "
+			    "LIBGL_ALWAYS_SOFTWARE=1 avoids it");
 		return -ETIMEDOUT;
 	}
 	fences->reported = fences->issued;

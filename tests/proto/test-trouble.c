@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mock_virgl.h"
 #include "proto.h"
 
 #define WAIT_MS 15000
@@ -76,7 +77,7 @@ static void test_locked_gpu_named(const void *data G_GNUC_UNUSED)
 {
 	static const char *const args[] = {
 		"--socket-path", "@SOCKET@", "--virgl", "--gpu-device", "/dev/dri/renderD128", NULL};
-	static const char *const words[N_WORDS] = {"'/dev/dri/renderD128': Permission denied",
+	static const char *const words[N_WORDS] = {"Failed to open GPU device '/dev/dri/renderD128': Permission denied",
 						   "group"};
 
 	need_other_users();
@@ -99,7 +100,9 @@ static void test_locked_gpu(const void *data G_GNUC_UNUSED)
 static void test_locked_folder(const void *data G_GNUC_UNUSED)
 {
 	static const char *const args[] = {"--socket-path", "@SOCKET@", NULL};
-	static const char *const words[N_WORDS] = {"--socket-path", "another directory",
+	static const char *const words[N_WORDS] = {"--socket-path",
+						   "this user may not make a socket there; choose "
+						   "another directory",
 						   "SELinux or AppArmor"};
 
 	need_other_users();
@@ -110,7 +113,7 @@ static void test_locked_folder(const void *data G_GNUC_UNUSED)
 static void test_locked_udmabuf(const void *data G_GNUC_UNUSED)
 {
 	static const char *const args[] = {"--socket-path", "@SOCKET@", "--dmabuf", "on", NULL};
-	static const char *const words[N_WORDS] = {"/dev/udmabuf", "modprobe udmabuf",
+	static const char *const words[N_WORDS] = {"--dmabuf on: '/dev/udmabuf'", "modprobe udmabuf",
 						   "--dmabuf off"};
 
 	need_other_users();
@@ -141,7 +144,8 @@ static void test_no_egl_library(const void *data G_GNUC_UNUSED)
 
 static void test_no_gles_library(const void *data G_GNUC_UNUSED)
 {
-	static const char *const words[N_WORDS] = {"needs OpenGL ES", "install libgles2"};
+	static const char *const words[N_WORDS] = {"virglrenderer needs OpenGL ES",
+						   "install libgles2"};
 
 	check_no_library("libGLESv2.so.2", words);
 }
@@ -164,6 +168,48 @@ static void test_no_mesa_driver(const void *data G_GNUC_UNUSED)
 	g_assert_nonnull(strstr(text, "virglrenderer can't start"));
 	g_assert_nonnull(strstr(text, "libgl1-mesa-dri"));
 	daemon_destroy(daemon);
+}
+
+static void test_neither_egl_nor_glx(const void *data G_GNUC_UNUSED)
+{
+	static const char *const args[] = {"--socket-path", "@SOCKET@", "--virgl", "--use-egl",
+					   "false", NULL};
+	static const char *const words[N_WORDS] = {"virglrenderer needs EGL or GLX",
+						   "--use-egl true"};
+
+	check_refusal(args, NULL, words);
+}
+
+static void test_no_x_server(const void *data G_GNUC_UNUSED)
+{
+	static const char *const args[] = {"--socket-path", "@SOCKET@",	 "--virgl", "--use-egl",
+					   "false",	    "--use-glx", "true",    NULL};
+	static const char *const words[N_WORDS] = {
+		"GLX needs an X server, and DISPLAY is not set", "--use-egl true"};
+
+	g_unsetenv("DISPLAY");
+	check_refusal(args, NULL, words);
+}
+
+static void test_no_fence(const void *data G_GNUC_UNUSED)
+{
+	static const char *const env[] = {"MOCK_VIRGL_FENCES=never", NULL};
+	static const char *const words[N_WORDS] = {"virglrenderer signals no fence",
+						   "LIBGL_ALWAYS_SOFTWARE=1"};
+
+	mock_virgl_use();
+	check_refusal(virgl_args, env, words);
+}
+
+/* There is a file in its place. */
+static void test_no_shader_cache(const void *data G_GNUC_UNUSED)
+{
+	static const char *const args[] = {"--socket-path",  "@SOCKET@",	"--virgl",
+					   "--shader-cache", "/dev/null/cache", NULL};
+	static const char *const words[N_WORDS] = {
+		"--shader-cache '/dev/null/cache': Not a directory", "allowed: a folder"};
+
+	check_refusal(args, NULL, words);
 }
 
 static void test_driver_crashes(const void *data G_GNUC_UNUSED)
@@ -243,6 +289,10 @@ int main(int argc, char **argv)
 	suite_add(test_no_egl_library, NULL, "/proto/trouble/no_egl_library");
 	suite_add(test_no_gles_library, NULL, "/proto/trouble/no_gles_library");
 	suite_add(test_no_mesa_driver, NULL, "/proto/trouble/no_mesa_driver");
+	suite_add(test_neither_egl_nor_glx, NULL, "/proto/trouble/neither_egl_nor_glx");
+	suite_add(test_no_x_server, NULL, "/proto/trouble/no_x_server");
+	suite_add(test_no_fence, NULL, "/proto/trouble/no_fence");
+	suite_add(test_no_shader_cache, NULL, "/proto/trouble/no_shader_cache");
 	suite_add(test_driver_crashes, NULL, "/proto/trouble/driver_crashes");
 	suite_add(test_second_machine, NULL, "/proto/trouble/second_machine");
 	suite_add(test_next_machine, NULL, "/proto/trouble/next_machine");

@@ -2,7 +2,7 @@
 /*
  * One timeline, as the library has for its context 0. A thread takes fences in
  * turn and signals each by itself, or leaves it to poll(), for which it makes
- * the poll descriptor readable.
+ * the poll descriptor readable. MOCK_VIRGL_FENCES=never: none from the start.
  */
 #include <errno.h>
 #include <glib.h>
@@ -72,6 +72,7 @@ void mock_fences_start(void (*signal_fence)(uint32_t id))
 {
 	fences.signal_fence = signal_fence;
 	fences.is_ending = false;
+	fences.is_never |= g_strcmp0(g_getenv("MOCK_VIRGL_FENCES"), "never") == 0;
 	fences.poll_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fences.thread = g_thread_new("mock-fences", work, NULL);
 }
