@@ -189,7 +189,20 @@ static void test_two_sockets(const void *data)
 	close(daemon_connect(daemon));
 	g_assert_cmpint(daemon_wait_exit(daemon, 5000), ==, 2);
 	g_autofree char *text = daemon_stderr(daemon);
-	g_assert_nonnull(strstr(text, "2 sockets"));
+	g_assert_nonnull(strstr(text, "2 sockets were passed by LISTEN_FDS (allowed: 1)"));
+	daemon_destroy(daemon);
+}
+
+/* One was passed, and another one is asked for. */
+static void test_socket_and_path(const void *data)
+{
+	struct daemon *daemon = activate("", "null --socket-path /nonexistent/gpu.sock");
+
+	(void)data;
+	close(daemon_connect(daemon));
+	g_assert_cmpint(daemon_wait_exit(daemon, 5000), ==, 2);
+	g_autofree char *text = daemon_stderr(daemon);
+	g_assert_nonnull(strstr(text, "and a socket was passed by LISTEN_FDS: only one of the two"));
 	daemon_destroy(daemon);
 }
 
@@ -316,6 +329,7 @@ int main(int argc, char **argv)
 	proto_add("activation", "listening", test_listening);
 	proto_add("activation", "accepted", test_accepted);
 	suite_add(test_two_sockets, NULL, "/proto/activation/two_sockets");
+	suite_add(test_socket_and_path, NULL, "/proto/activation/socket_and_path");
 	proto_add("activation", "ready", test_ready);
 	suite_add(test_ready_fd, NULL, "/proto/activation/ready_fd");
 	suite_add(test_not_ready, NULL, "/proto/activation/not_ready");

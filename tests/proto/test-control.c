@@ -337,7 +337,7 @@ static void test_screenshot(const void *mode)
 	/* Two in a tenth of a second are too many; a busy machine may be later than that. */
 	g_autofree char *second = control_ask(rig->daemon, "screenshot");
 	if (g_get_monotonic_time() - start_us < 100 * 1000) {
-		assert_has(second, "error busy");
+		assert_has(second, "error busy: there is one picture at a time, and ");
 	}
 	g_usleep(100 * 1000);
 	g_free(must_run(rig->daemon, words));
@@ -901,9 +901,27 @@ static void test_wrong_use(const void *data)
 	assert_fails(daemon, "dance", 2, "is no command");
 	assert_fails(daemon, "screenshot", 2, "usage:");
 	assert_fails(daemon, "screenshot 16 x.png", 2, "is no scanout");
-	assert_fails(daemon, "--socket /nonexistent status", 1, "no such socket");
+	assert_fails(daemon, "--socket /nonexistent status", 1, "there is no such socket (is ");
 	assert_fails(daemon, "--interval 0 top", 2, "--interval");
 	close(fd);
+	daemon_destroy(daemon);
+}
+
+/* What is killed leaves its socket behind. */
+static void test_killed(const void *data)
+{
+	struct daemon *daemon = daemon_start("null", control_args);
+	g_autofree char *path = control_path(daemon);
+
+	(void)data;
+	close(daemon_connect(daemon));
+	g_assert_true(suite_wait(has_no_vm, daemon, 10000));
+	g_assert_no_errno(kill(daemon->pid, SIGKILL));
+	while (daemon_is_running(daemon)) {
+		g_usleep(1000);
+	}
+	assert_fails(daemon, "status", 1, "nobody listens there any more");
+	unlink(path);
 	daemon_destroy(daemon);
 }
 
@@ -1223,6 +1241,7 @@ int main(int argc, char **argv)
 	proto_add("control", "json", test_json);
 	proto_add("control", "log", test_log);
 	suite_add(test_wrong_use, NULL, "/proto/control/wrong-use");
+	suite_add(test_killed, NULL, "/proto/control/killed");
 	suite_add(test_file, NULL, "/proto/control/file");
 	proto_add("control", "nonsense", test_nonsense);
 	proto_add("control", "silent", test_silent);

@@ -399,6 +399,8 @@ static void test_never_reads(const void *mode)
 	assert_prompt(&latencies);
 	/* A question to the display is answered for it when its time is up. */
 	assert_own_display_info(rig);
+	g_autofree char *words = daemon_stderr(rig->daemon);
+	g_assert_nonnull(strstr(words, "the front-end's display does not answer"));
 	/* It reads again, and has missed nothing of the last frame. */
 	display_set_stalled(rig->display, false);
 	g_autofree uint32_t *expected = g_new(uint32_t, width * height);

@@ -449,6 +449,13 @@ static void test_detach(const void *mode)
 	rig_destroy(rig);
 }
 
+static bool says_too_long(void *daemon)
+{
+	g_autofree char *text = daemon_stderr(daemon);
+
+	return strstr(text, "the front-end's display has not drawn a buffer for too long") != NULL;
+}
+
 /* One that does not answer gets pictures after a while, and the guest never waits for it. */
 static void test_silent(const void *mode)
 {
@@ -469,6 +476,7 @@ static void test_silent(const void *mode)
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, WIDTH, HEIGHT));
 	display_wait_pixels(rig->display, 0, pixels, WIDTH, HEIGHT);
 	g_assert_cmpuint(count(rig, VHOST_USER_GPU_DMABUF_UPDATE), ==, 1);
+	g_assert_true(suite_wait(says_too_long, rig->daemon, 10000));
 	rig_destroy(rig);
 }
 

@@ -174,6 +174,14 @@ static void test_no_server(const void *mode)
 	g_assert_null(strstr(words, "warn:"));
 	g_assert_null(strstr(words, "error:"));
 	rig_destroy(rig);
+
+	/* What was asked for by name is missed aloud. */
+	static const char *const args[] = {"--capset", "virgl2,venus", NULL};
+	rig = rig_create(&(struct rig_options){
+		.mode = ((const struct proto_mode *)mode)->name, .args = args});
+	g_autofree char *more = daemon_stderr(rig->daemon);
+	g_assert_nonnull(strstr(more, "--capset: this host has no 'venus'"));
+	rig_destroy(rig);
 }
 
 /* A program that is there, and ends at once. */
