@@ -437,6 +437,14 @@ bool daemon_wait_fds(const struct daemon *daemon, unsigned int n_at_most)
 	return suite_wait(has_no_more_fds, &expected, FDS_WAIT_MS);
 }
 
+unsigned int daemon_count_mappings(const struct daemon *daemon)
+{
+	unsigned int n = 0;
+
+	proctree_each(daemon->pid, proctree_add_mappings, &n);
+	return n;
+}
+
 unsigned int daemon_count_children(const struct daemon *daemon)
 {
 	return proctree_count(daemon->pid) - 1;
@@ -451,46 +459,10 @@ uint64_t daemon_rss_bytes(const struct daemon *daemon)
 	return memory.rss_bytes;
 }
 
-/* The number of "Name: 12 kB", in bytes. */
-static bool has_value(const char *line, const char *name, uint64_t *bytes_out)
-{
-	if (!g_str_has_prefix(line, name)) {
-		return false;
-	}
-	*bytes_out = g_ascii_strtoull(line + strlen(name), NULL, 10) * 1024;
-	return true;
-}
-
-/* Of one mapping: its private pages, or what it shares with nobody but us. */
-static void add_held(pid_t pid, void *data)
-{
-	uint64_t *sum = data, bytes;
-	bool is_guest = false, is_memfd = false;
-	g_autofree char *path = g_strdup_printf("/proc/%d/smaps", pid);
-	FILE *file = fopen(path, "re");
-	char line[512];
-
-	/* Line by line: of thousands of mappings it is megabytes, and a sanitizer's strstr() looks
-	 * at all of them each time. */
-	while (file && fgets(line, sizeof(line), file)) {
-		if (g_ascii_isxdigit(*line) && !g_ascii_isupper(*line)) {
-			is_guest = strstr(line, "guest-ram") != NULL;
-			is_memfd = strstr(line, "/memfd:") != NULL;
-		} else if (!is_guest && has_value(line, "Anonymous:", &bytes)) {
-			*sum += bytes;
-		} else if (!is_guest && is_memfd && has_value(line, "Pss:", &bytes)) {
-			*sum += bytes;
-		}
-	}
-	if (file) {
-		fclose(file);
-	}
-}
-
 uint64_t daemon_held_bytes(const struct daemon *daemon)
 {
 	uint64_t sum = 0;
 
-	proctree_each(daemon->pid, add_held, &sum);
+	proctree_each(daemon->pid, proctree_add_held, &sum);
 	return sum;
 }

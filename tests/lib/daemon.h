@@ -66,6 +66,7 @@ pid_t daemon_find_process(const struct daemon *daemon, const char *name);
 unsigned int daemon_count_fds(const struct daemon *daemon);
 /* True as soon as they are no more: one on its way between two processes is with both for a moment. */
 bool daemon_wait_fds(const struct daemon *daemon, unsigned int n_at_most);
+unsigned int daemon_count_mappings(const struct daemon *daemon);
 unsigned int daemon_count_children(const struct daemon *daemon);
 /* Of the listening process alone. */
 uint64_t daemon_rss_bytes(const struct daemon *daemon);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <glib.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proctree.h"
@@ -46,9 +48,9 @@ unsigned int proctree_count(pid_t pid)
 	return count;
 }
 
-static void count_fds(pid_t pid, void *data)
+void proctree_add_fds(pid_t pid, void *n_inout)
 {
-	unsigned int *count = data;
+	unsigned int *count = n_inout;
 	g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)pid);
 	GDir *dir = g_dir_open(path, 0, NULL);
 
@@ -62,7 +64,7 @@ unsigned int proctree_count_fds(pid_t pid)
 {
 	unsigned int count = 0;
 
-	proctree_each(pid, count_fds, &count);
+	proctree_each(pid, proctree_add_fds, &count);
 	return count;
 }
 
@@ -87,6 +89,57 @@ struct proctree_memory proctree_memory(pid_t pid)
 
 	proctree_each(pid, proctree_add_memory, &memory);
 	return memory;
+}
+
+void proctree_add_mappings(pid_t pid, void *n_inout)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/maps", (int)pid);
+	FILE *file = fopen(path, "re");
+	unsigned int *n = n_inout;
+	int byte;
+
+	while (file && (byte = fgetc(file)) != EOF) {
+		*n += byte == '\n';
+	}
+	if (file) {
+		fclose(file);
+	}
+}
+
+/* The number of "Name: 12 kB", in bytes. */
+static bool has_value(const char *line, const char *name, uint64_t *bytes_out)
+{
+	if (!g_str_has_prefix(line, name)) {
+		return false;
+	}
+	*bytes_out = g_ascii_strtoull(line + strlen(name), NULL, 10) * 1024;
+	return true;
+}
+
+/* Of one mapping: its private pages, or what it shares with nobody but us. */
+void proctree_add_held(pid_t pid, void *bytes_inout)
+{
+	uint64_t *sum = bytes_inout, bytes;
+	bool is_guest = false, is_memfd = false;
+	g_autofree char *path = g_strdup_printf("/proc/%d/smaps", pid);
+	FILE *file = fopen(path, "re");
+	char line[512];
+
+	/* Line by line: of thousands of mappings it is megabytes, and a sanitizer's strstr() looks
+	 * at all of them each time. */
+	while (file && fgets(line, sizeof(line), file)) {
+		if (g_ascii_isxdigit(*line) && !g_ascii_isupper(*line)) {
+			is_guest = strstr(line, "guest-ram") != NULL;
+			is_memfd = strstr(line, "/memfd:") != NULL;
+		} else if (!is_guest && has_value(line, "Anonymous:", &bytes)) {
+			*sum += bytes;
+		} else if (!is_guest && is_memfd && has_value(line, "Pss:", &bytes)) {
+			*sum += bytes;
+		}
+	}
+	if (file) {
+		fclose(file);
+	}
 }
 
 static void collect(pid_t pid, void *data)

@@ -22,8 +22,14 @@ void proctree_each(pid_t pid, proctree_fn fn, void *data);
 unsigned int proctree_count(pid_t pid);
 unsigned int proctree_count_fds(pid_t pid);
 struct proctree_memory proctree_memory(pid_t pid);
-/* Of one process; a proctree_fn. */
+/*
+ * Of one process; each is a proctree_fn. Held is memory of its own making, in bytes (uint64_t):
+ * neither files nor guest memory. The numbers are unsigned int.
+ */
 void proctree_add_memory(pid_t pid, void *memory_inout);
+void proctree_add_held(pid_t pid, void *bytes_inout);
+void proctree_add_fds(pid_t pid, void *n_inout);
+void proctree_add_mappings(pid_t pid, void *n_inout);
 /* SIGKILL to each. */
 void proctree_kill(pid_t pid);
 

@@ -876,29 +876,6 @@ static void test_frame_bound(const void *mode)
 	rig_destroy(rig);
 }
 
-static void add_mappings(pid_t pid, void *data)
-{
-	g_autofree char *path = g_strdup_printf("/proc/%d/maps", pid);
-	FILE *file = fopen(path, "re");
-	unsigned int *n = data;
-	int byte;
-
-	while (file && (byte = fgetc(file)) != EOF) {
-		*n += byte == '\n';
-	}
-	if (file) {
-		fclose(file);
-	}
-}
-
-static unsigned int count_mappings(struct rig *rig)
-{
-	unsigned int n = 0;
-
-	proctree_each(rig->daemon->pid, add_mappings, &n);
-	return n;
-}
-
 /* Made, joined, shown and given up 2000 times, each tenth by a reset: no descriptor is left, and no
  * mapping but for what an allocator likes. */
 static void test_cycles(const void *mode)
@@ -911,7 +888,7 @@ static void test_cycles(const void *mode)
 	for (unsigned int i = 0; i < 2000; i++) {
 		if (i == 200) {
 			n_fds = daemon_count_fds(rig->daemon);
-			n_mappings = count_mappings(rig);
+			n_mappings = daemon_count_mappings(rig->daemon);
 			held_bytes = daemon_held_bytes(rig->daemon);
 		}
 		g_free(make_scattered_blob(rig, 1, pixels, SIZE_BYTES));
@@ -927,11 +904,11 @@ static void test_cycles(const void *mode)
 	rig_reset(rig, true);
 	rig_assert_serves(rig);
 	g_test_message("%u mappings, then %u; %" G_GUINT64_FORMAT " bytes, then %" G_GUINT64_FORMAT,
-		       n_mappings, count_mappings(rig), held_bytes,
+		       n_mappings, daemon_count_mappings(rig->daemon), held_bytes,
 		       daemon_held_bytes(rig->daemon));
 	/* One more for each reset would be 180; a few are on their way between two processes. */
 	g_assert_cmpuint(daemon_count_fds(rig->daemon), <, n_fds + 20);
-	g_assert_cmpuint(count_mappings(rig), <, n_mappings + SIZE_BYTES / PAGE);
+	g_assert_cmpuint(daemon_count_mappings(rig->daemon), <, n_mappings + SIZE_BYTES / PAGE);
 	/* A sanitizer keeps what was given back. */
 	if (g_strcmp0(g_getenv("TEST_SANITIZED"), "1") != 0) {
 		g_assert_cmpuint(daemon_held_bytes(rig->daemon), <, held_bytes + held_bytes / 20);
