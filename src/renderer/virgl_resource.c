@@ -359,8 +359,13 @@ static bool is_buffer_read_inside(const struct resource_desc *desc,
 	       transfer->box.x + (uint64_t)transfer->box.w * MAX_BLOCK_BYTES <= desc->width;
 }
 
+/*
+ * The pages are named each time, as the library (0.10.4) does not tell its GL
+ * of those that a blob was made with, and refuses a transfer then.
+ */
 static int copy(const struct virgl_resource *resource, const struct transfer_3d *transfer)
 {
+	const struct backing *backing = resource->backing;
 	struct virgl_box box = {
 		transfer->box.x, transfer->box.y, transfer->box.z,
 		transfer->box.w, transfer->box.h, transfer->box.d,
@@ -370,11 +375,12 @@ static int copy(const struct virgl_resource *resource, const struct transfer_3d 
 		return virgl_library.transfer_write_iov(resource->id, transfer->ctx_id,
 							(int)transfer->level, transfer->stride,
 							transfer->layer_stride, &box,
-							transfer->offset, NULL, 0);
+							transfer->offset, backing->iov,
+							(unsigned int)backing->n_iov);
 	}
 	return virgl_library.transfer_read_iov(resource->id, transfer->ctx_id, transfer->level,
 					       transfer->stride, transfer->layer_stride, &box,
-					       transfer->offset, NULL, 0);
+					       transfer->offset, backing->iov, (int)backing->n_iov);
 }
 
 enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id, const struct transfer_3d *transfer)

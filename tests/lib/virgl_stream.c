@@ -19,6 +19,7 @@ enum virgl_command {
 	VIRGL_RESOURCE_INLINE_WRITE = 9,
 	VIRGL_RESOURCE_COPY_REGION = 17,
 	VIRGL_BIND_SHADER = 31,
+	VIRGL_PIPE_RESOURCE_CREATE = 48,
 };
 
 enum virgl_object {
@@ -31,6 +32,7 @@ enum virgl_object {
 };
 
 #define PIPE_CLEAR_COLOR0 (1u << 2)
+#define PIPE_TEXTURE_2D 2u
 #define PIPE_PRIM_TRIANGLES 4u
 #define BLEND_ALL_COLOURS (0xfu << 27)
 #define RASTERIZER_DEPTH_CLIP (1u << 1)
@@ -59,6 +61,16 @@ void virgl_stream_create_surface(struct virgl_stream *stream, uint32_t handle, u
 
 	virgl_stream_add(stream, VIRGL_CREATE_OBJECT, VIRGL_OBJECT_SURFACE, words,
 			 G_N_ELEMENTS(words));
+}
+
+void virgl_stream_create_pipe_resource(struct virgl_stream *stream, uint32_t blob_id,
+				       uint32_t format, uint32_t bind, uint32_t width,
+				       uint32_t height)
+{
+	/* One layer, one level, one sample, no flags. */
+	uint32_t words[] = {PIPE_TEXTURE_2D, format, bind, width, height, 1, 1, 0, 0, 0, blob_id};
+
+	virgl_stream_add(stream, VIRGL_PIPE_RESOURCE_CREATE, 0, words, G_N_ELEMENTS(words));
 }
 
 void virgl_stream_set_framebuffer(struct virgl_stream *stream, uint32_t surface)

@@ -33,6 +33,10 @@ void virgl_stream_add(struct virgl_stream *stream, uint32_t command, uint32_t ob
 /* A surface object @handle over level 0 of @resource. */
 void virgl_stream_create_surface(struct virgl_stream *stream, uint32_t handle, uint32_t resource,
 				 uint32_t format);
+/* A 2D texture without a resource, for a blob to be made of by the name of @blob_id. */
+void virgl_stream_create_pipe_resource(struct virgl_stream *stream, uint32_t blob_id,
+				       uint32_t format, uint32_t bind, uint32_t width,
+				       uint32_t height);
 /* One colour buffer, no depth. */
 void virgl_stream_set_framebuffer(struct virgl_stream *stream, uint32_t surface);
 /* The colour buffer; components 0.0 to 1.0. */

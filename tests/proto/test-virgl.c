@@ -112,6 +112,76 @@ static void test_round_trip(const void *mode)
 	rig_destroy(rig);
 }
 
+/* Resource @id, attached to CTX: a texture that a stream has made, and the guest's pages, as two
+ * pieces of the memory returned: the lower half of the picture lies before the upper one. */
+static uint64_t make_blob_of_both(struct rig *rig, uint32_t id)
+{
+	struct virgl_stream stream = {0};
+	uint64_t gpa = rig_backing(rig, NULL, SIZE_BYTES);
+	const struct virtio_gpu_mem_entry entries[] = {{gpa + SIZE_BYTES / 2, SIZE_BYTES / 2, 0},
+						       {gpa, SIZE_BYTES / 2, 0}};
+	const struct vgpu_blob blob = {.mem = VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST,
+				       .blob_id = 4711,
+				       .size_bytes = SIZE_BYTES,
+				       .entries = entries,
+				       .n_entries = G_N_ELEMENTS(entries)};
+
+	virgl_stream_create_pipe_resource(&stream, 4711, FORMAT, BIND, WIDTH, HEIGHT);
+	submit(rig, &stream);
+	rig->vgpu->next_hdr.ctx_id = CTX;
+	g_assert_ok(vgpu_resource_create_blob(rig->vgpu, id, &blob));
+	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, CTX, id));
+	return gpa;
+}
+
+/* The same with a blob of both memories: what the guest has written is the texture's when it says
+ * so, and what was drawn is the guest's; neither before. Also when the pages were away. */
+static void test_blob_round_trip(const void *mode)
+{
+	const uint32_t half = WIDTH * HEIGHT / 2, whole_row = WIDTH * 4;
+	const struct virtio_gpu_box row = {0, HEIGHT - 1, 0, WIDTH, 1, 1};
+	const struct virtio_gpu_box beyond = {0, 1, 0, WIDTH, HEIGHT, 1};
+	struct rig *rig = make_rig(mode);
+	uint64_t gpa = make_blob_of_both(rig, 1);
+	uint32_t *pixels = guestram_at(rig->ram, gpa, SIZE_BYTES);
+	g_autofree uint32_t *pattern = rig_make_pattern(WIDTH, HEIGHT, 6);
+	g_autofree uint32_t *expected = g_new0(uint32_t, WIDTH * HEIGHT);
+
+	memcpy(pixels, pattern, SIZE_BYTES);
+	g_assert_ok(vgpu_transfer_to_host_3d(rig->vgpu, CTX, 1, &whole, 0, whole_row));
+	memset(pixels, 0, SIZE_BYTES);
+	/* A row alone, the last, which is in the first piece of memory. */
+	g_assert_ok(vgpu_transfer_from_host_3d(rig->vgpu, CTX, 1, &row, (HEIGHT - 1) * whole_row,
+					       whole_row));
+	memcpy(expected + half - WIDTH, pattern + half - WIDTH, whole_row);
+	proto_assert_mem(pixels, expected, SIZE_BYTES);
+	g_assert_ok(vgpu_transfer_from_host_3d(rig->vgpu, CTX, 1, &whole, 0, whole_row));
+	proto_assert_mem(pixels, pattern, SIZE_BYTES);
+	/* The second half of memory is the upper one of the picture. */
+	memcpy(expected, pattern + half, SIZE_BYTES / 2);
+	memcpy(expected + half, pattern, SIZE_BYTES / 2);
+	g_assert_ok(vgpu_set_scanout_blob(rig->vgpu, 0, 1,
+					  &(struct vgpu_layout){FORMAT, WIDTH, HEIGHT, whole_row, 0}));
+	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, WIDTH, HEIGHT));
+	display_wait_pixels(rig->display, 0, expected, WIDTH, HEIGHT);
+
+	struct virgl_stream stream = {0};
+	begin_target(&stream, 1);
+	virgl_stream_clear(&stream, 1.0f, 0.2f, 0.0f, 1.0f);
+	submit(rig, &stream);
+	proto_assert_mem(pixels, pattern, SIZE_BYTES);
+	rig_pause_resume(rig);
+	g_assert_ok(vgpu_transfer_from_host_3d(rig->vgpu, CTX, 1, &whole, 0, 0));
+	fill(expected, 0xffff3300);
+	proto_assert_mem(pixels, expected, SIZE_BYTES);
+
+	g_assert_resp(vgpu_transfer_to_host_3d(rig->vgpu, CTX, 1, &beyond, 0, whole_row),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	g_assert_resp(vgpu_transfer_from_host_3d(rig->vgpu, CTX, 1, &beyond, 0, whole_row),
+		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	rig_destroy(rig);
+}
+
 /* The first row of what the guest uploads is the upper one on the display, whichever way the
  * texture is stored. */
 static void check_orientation(const void *mode, uint32_t flags)
@@ -377,6 +447,7 @@ int main(int argc, char **argv)
 	suite_init(&argc, &argv);
 	proto_add_virgl("virgl", "clear", test_clear);
 	proto_add_virgl("virgl", "round_trip", test_round_trip);
+	proto_add_virgl("virgl", "blob_round_trip", test_blob_round_trip);
 	proto_add_virgl("virgl", "orientation_bottom_up", test_orientation_bottom_up);
 	proto_add_virgl("virgl", "orientation_top_down", test_orientation_top_down);
 	proto_add_virgl("virgl", "copy", test_copy);
