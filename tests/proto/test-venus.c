@@ -2,7 +2,7 @@
 /*
  * Venus as a guest sees it, with a library and a render server that do as they are told: contexts
  * with timelines of their own, and what is left when the server, the process that renders, or who
- * keeps both has died.
+ * keeps both has died. And native contexts, which have such timelines and no server.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +15,7 @@
 #include "proto.h"
 
 #define CAPSET 4u
+#define NATIVE 6u /* --capset drm */
 #define CTX 1u
 #define OTHER_CTX 2u
 #define RESULTS 100u /* a resource */
@@ -108,7 +109,10 @@ static void test_capset(const void *mode)
 			g_assert_ok(vgpu_ctx_create(rig->vgpu, capset, capset, "test"));
 		}
 	}
-	g_assert_resp(vgpu_ctx_create(rig->vgpu, 9, 6, "drm"),
+	/* The library has it; but it is for who asks for it. */
+	g_assert_cmpuint(find_capset(rig, NATIVE), ==, 0);
+	proto_assert_error(vgpu_get_capset(rig->vgpu, NATIVE, 0, 64));
+	g_assert_resp(vgpu_ctx_create(rig->vgpu, 9, NATIVE, "native"),
 		      VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	/* The server has what it loads, a library of ours among it. */
 	g_autofree char *words = daemon_stderr(rig->daemon);
@@ -138,6 +142,69 @@ static void test_only_venus(const void *mode)
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, 64, 64));
 	finish(rig, fence(rig, CTX, 5));
 	rig_destroy(rig);
+}
+
+/* Work, memory and fences of one, its rings independent of each other. */
+static void check_native(struct rig *rig)
+{
+	uint64_t gpa = rig_backing(rig, NULL, GUESTRAM_PAGE);
+	const uint32_t *results = guestram_at(rig->ram, gpa, GUESTRAM_PAGE);
+	const struct vgpu_blob blob = { .mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
+					.flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+					.blob_id = 1,
+					.size_bytes = GUESTRAM_PAGE };
+	const uint32_t word[] = { 1, 3, 4711 };
+	uint32_t seen;
+
+	g_assert_resp(vgpu_get_capset(rig->vgpu, NATIVE, 0, 64), VIRTIO_GPU_RESP_OK_CAPSET);
+	g_assert_cmpuint(rig->vgpu->last_response[sizeof(struct virtio_gpu_ctrl_hdr)], ==, NATIVE);
+	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, NATIVE, "native"));
+	/* Without GL the library has no pictures, but blobs it has. */
+	g_assert_ok(vgpu_resource_create_guest_blob(rig->vgpu, RESULTS, gpa, GUESTRAM_PAGE));
+	g_assert_ok(mock_virgl_run1(rig->vgpu, CTX, MOCK_ECHO, RESULTS, 42));
+	g_assert_cmpuint(results[0], ==, 42);
+	rig->vgpu->next_hdr.ctx_id = CTX;
+	g_assert_ok(vgpu_resource_create_blob(rig->vgpu, 1, &blob));
+	g_assert_resp(vgpu_resource_map_blob(rig->vgpu, 1, 0), VIRTIO_GPU_RESP_OK_MAP_INFO);
+	g_assert_ok(mock_virgl_run(rig->vgpu, CTX, MOCK_BLOB_WRITE, 0, word, 3));
+	window_read(rig->frontend->window, 3 * sizeof(seen), &seen, sizeof(seen));
+	g_assert_cmpuint(seen, ==, 4711);
+	set_ring(rig, CTX, 1, MOCK_RING_HOLD);
+	struct vgpu_call *held = fence(rig, CTX, 1);
+	finish(rig, fence(rig, CTX, 2));
+	g_assert_false(held->is_done);
+	release(rig, CTX, 1);
+	finish(rig, held);
+	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, CTX));
+}
+
+/* @has_gl: virgl2 was asked for, too. */
+static void check_with_native(const void *mode, const char *capsets, bool has_gl)
+{
+	const struct proto_mode *info = mode;
+	const char *const args[] = { "--capset", capsets, "--hostmem", "64M", NULL };
+
+	mock_virgl_use();
+	struct rig *rig = rig_create(
+		&(struct rig_options){ .mode = info->name, .args = args, .has_window = true });
+	g_assert_cmpuint(find_capset(rig, NATIVE), >, 0);
+	g_assert_cmpuint(find_capset(rig, 1) + find_capset(rig, CAPSET), ==, 0);
+	g_assert_cmpint(find_capset(rig, 2) > 0, ==, has_gl);
+	check_native(rig);
+	uint32_t type = vgpu_ctx_create(rig->vgpu, OTHER_CTX, 2, "gl");
+	g_assert_resp(type, has_gl ? VIRTIO_GPU_RESP_OK_NODATA :
+				     VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	rig_destroy(rig);
+}
+
+static void test_native(const void *mode)
+{
+	check_with_native(mode, "drm", false);
+}
+
+static void test_native_and_virgl(const void *mode)
+{
+	check_with_native(mode, "virgl2,drm", true);
 }
 
 static void check_without(const void *mode, const char *const *args)
@@ -482,6 +549,8 @@ int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
 	proto_add_virgl("venus", "capset", test_capset);
+	proto_add_virgl("venus", "native", test_native);
+	proto_add_virgl("venus", "native_and_virgl", test_native_and_virgl);
 	proto_add_virgl("venus", "only_venus", test_only_venus);
 	proto_add_virgl("venus", "only_virgl", test_only_virgl);
 	proto_add_virgl("venus", "no_server", test_no_server);

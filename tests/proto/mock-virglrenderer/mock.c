@@ -149,7 +149,7 @@ void virgl_renderer_force_ctx_0(void)
 
 void virgl_renderer_get_cap_set(uint32_t set, uint32_t *max_ver, uint32_t *max_size)
 {
-	bool is_known = set == 1 || set == 2 || set == 4;
+	bool is_known = set == 1 || set == 2 || set == 4 || set == 6;
 
 	*max_ver = set == 1 || set == 2 ? set : 0;
 	*max_size = is_known ? CAPSET_BYTES : 0;
