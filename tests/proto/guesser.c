@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <errno.h>
 #include <string.h>
 
 #include "guesser.h"
+#include "mock_virgl.h"
 
 #define FORMAT VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM
 #define BAD_GPA UINT64_C(0x7000000000)
@@ -30,6 +32,16 @@ void guesser_forget(struct guesser *guesser)
 uint32_t guesser_pick(struct guesser *guesser, uint32_t n)
 {
 	return (uint32_t)g_rand_int_range(guesser->random, 0, (gint32)n);
+}
+
+unsigned int guesser_count_mapped(const struct guesser *guesser)
+{
+	unsigned int n = 0;
+
+	for (uint32_t id = 1; id <= GUESSER_RESOURCES; id++) {
+		n += guesser->resources[id].is_mapped;
+	}
+	return n;
 }
 
 static struct guesser_resource *pick_resource(struct guesser *guesser, uint32_t *id_out)
@@ -100,7 +112,7 @@ static void make_unref(struct guesser *guesser, struct guess *guess)
 
 	PUT(guess, virtio_gpu_resource_unref, RESOURCE_UNREF, .resource_id = id);
 	guess->expected = ok_if(resource->exists, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
-	resource->exists = false;
+	*resource = (struct guesser_resource){ 0 };
 	for (uint32_t i = 0; i < GUESSER_SCANOUTS; i++) {
 		if (guesser->scanouts[i].id == id) {
 			guesser->scanouts[i].id = 0;
@@ -124,9 +136,10 @@ static void make_attach(struct guesser *guesser, struct guess *guess)
 	if (!resource->exists) {
 		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	} else {
-		guess->expected = ok_if(!resource->has_backing && !is_bad,
-					VIRTIO_GPU_RESP_ERR_UNSPEC); /* a blob has one */
-		resource->has_backing |= !is_bad;
+		/* A blob has what it was made with. */
+		bool is_good = !resource->has_backing && !is_blob(resource) && !is_bad;
+		guess->expected = ok_if(is_good, VIRTIO_GPU_RESP_ERR_UNSPEC);
+		resource->has_backing |= is_good;
 	}
 }
 
@@ -138,7 +151,7 @@ static void make_detach(struct guesser *guesser, struct guess *guess)
 	PUT(guess, virtio_gpu_resource_detach_backing, RESOURCE_DETACH_BACKING, .resource_id = id);
 	guess->expected = ok_if(resource->exists && resource->has_backing,
 				VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
-	if (is_blob(resource)) {
+	if (is_blob(resource) && resource->has_backing) {
 		guess->expected = VIRTIO_GPU_RESP_ERR_UNSPEC;
 	} else {
 		resource->has_backing = false;
@@ -194,7 +207,7 @@ static void make_transfer(struct guesser *guesser, struct guess *guess)
 		resource->exists && resource->has_backing
 			? ok_if(is_inside(&rect, resource), VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
 			: VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	if (is_blob(resource)) {
+	if (is_blob(resource) && resource->has_backing) {
 		guess->expected = VIRTIO_GPU_RESP_OK_NODATA;
 	}
 }
@@ -335,8 +348,137 @@ static void make_scanout_blob(struct guesser *guesser, struct guess *guess)
 	}
 }
 
-/* There is no window; and it is the guest's own memory. */
-static void make_map(struct guesser *guesser, struct guess *guess)
+/* ---- memory of the host's, and streams ---- */
+
+/* With pages of the guest's, too, or without. */
+static void put_create_host_blob(struct guesser *guesser, struct guess *guess,
+				 const struct virtio_gpu_resource_create_blob *blob, bool has_pages)
+{
+	uint32_t mem = has_pages ? VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST : VIRTIO_GPU_BLOB_MEM_HOST3D;
+
+	put_create_blob(guess, blob->resource_id, mem, blob->size, guesser->backing_gpa);
+	struct virtio_gpu_resource_create_blob *request = (void *)guess->request;
+	request->hdr.ctx_id = blob->hdr.ctx_id;
+	request->blob_flags = blob->blob_flags;
+	if (!has_pages) {
+		request->nr_entries = 0;
+		guess->n_entries = 0;
+	}
+}
+
+static void make_create_host_blob(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	bool has_pages = guesser_pick(guesser, 3) == 0;
+	struct virtio_gpu_resource_create_blob blob = {
+		.hdr.ctx_id = GUESSER_CTX,
+		.resource_id = id > GUESSER_RESOURCES ? 0 : id,
+		.blob_flags = guesser_pick(guesser, 8) | guesser_pick(guesser, 2),
+		.size = 1 + guesser_pick(guesser, GUESSER_MAX_SIDE * GUESSER_MAX_SIDE * 4),
+	};
+
+	guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (blob.resource_id > 0 && !resource->exists) {
+		switch (guesser_pick(guesser, 16)) {
+		case 0:
+			blob.hdr.ctx_id = GUESSER_CTX + 1;
+			guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+			break;
+		case 1:
+			blob.size = UINT64_C(1) << 40;
+			has_pages = false;
+			guess->expected = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+			break;
+		case 2:
+			blob.blob_flags |= 8;
+			guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+			break;
+		default:
+			*resource = (struct guesser_resource){
+				.exists = true,
+				.has_backing = has_pages,
+				.blob_bytes = blob.size,
+				.is_mappable = blob.blob_flags & VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+			};
+			guess->expected = VIRTIO_GPU_RESP_OK_NODATA;
+		}
+	}
+	put_create_host_blob(guesser, guess, &blob, has_pages);
+}
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+	return (bytes + GUESTRAM_PAGE - 1) / GUESTRAM_PAGE * GUESTRAM_PAGE;
+}
+
+/* In places that are few, so that they are taken as often as not. */
+static uint64_t pick_offset(struct guesser *guesser)
+{
+	switch (guesser_pick(guesser, 16)) {
+	case 0:
+		return 1 + guesser_pick(guesser, GUESTRAM_PAGE - 1);
+	case 1:
+		return guesser->window_bytes - GUESTRAM_PAGE * guesser_pick(guesser, 3);
+	case 2:
+		return UINT64_MAX - GUESTRAM_PAGE + 1;
+	default:
+		return guesser_pick(guesser, 16) * (uint64_t)GUESTRAM_PAGE;
+	}
+}
+
+static bool is_place(const struct guesser *guesser, uint64_t offset, uint64_t bytes)
+{
+	bool is_free = offset % GUESTRAM_PAGE == 0 && offset < guesser->window_bytes &&
+		       whole_pages(bytes) <= guesser->window_bytes - offset;
+
+	for (uint32_t id = 1; id <= GUESSER_RESOURCES; id++) {
+		const struct guesser_resource *other = &guesser->resources[id];
+
+		is_free &= !other->is_mapped || offset + whole_pages(bytes) <= other->offset ||
+			   other->offset + whole_pages(other->blob_bytes) <= offset;
+	}
+	return is_free;
+}
+
+static void make_host_map(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+	uint64_t offset = pick_offset(guesser);
+
+	PUT(guess, virtio_gpu_resource_map_blob, RESOURCE_MAP_BLOB, .resource_id = id,
+	    .offset = offset);
+	guess->chain.response_size = sizeof(struct virtio_gpu_resp_map_info);
+	guess->is_ordered = false;
+	if (!resource->exists) {
+		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	} else if (!resource->is_mappable) {
+		guess->expected = VIRTIO_GPU_RESP_ERR_UNSPEC;
+	} else if (resource->is_mapped || !is_place(guesser, offset, resource->blob_bytes)) {
+		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	} else {
+		guess->expected = VIRTIO_GPU_RESP_OK_MAP_INFO;
+		resource->is_mapped = true;
+		resource->offset = offset;
+	}
+}
+
+static void make_host_unmap(struct guesser *guesser, struct guess *guess)
+{
+	uint32_t id;
+	struct guesser_resource *resource = pick_resource(guesser, &id);
+
+	PUT(guess, virtio_gpu_resource_unmap_blob, RESOURCE_UNMAP_BLOB, .resource_id = id);
+	guess->is_ordered = false;
+	guess->expected =
+		resource->exists ? ok_if(resource->is_mapped, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER)
+				 : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	resource->is_mapped = false;
+}
+
+/* Without a window, and of the guest's own memory. */
+static void make_vain_map(struct guesser *guesser, struct guess *guess)
 {
 	uint32_t id;
 	const struct guesser_resource *resource = pick_resource(guesser, &id);
@@ -353,6 +495,40 @@ static void make_map(struct guesser *guesser, struct guess *guess)
 	if (!resource->exists) {
 		guess->expected = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
+}
+
+static void make_map(struct guesser *guesser, struct guess *guess)
+{
+	if (guesser->window_bytes == 0) {
+		make_vain_map(guesser, guess);
+	} else if (guesser_pick(guesser, 2) == 0) {
+		make_host_map(guesser, guess);
+	} else {
+		make_host_unmap(guesser, guess);
+	}
+}
+
+/* What takes its time, and what lets the fences behind it take theirs. */
+static void make_stream(struct guesser *guesser, struct guess *guess)
+{
+	const uint32_t rows[][3] = {
+		{ MOCK_ECHO, 0, VIRTIO_GPU_RESP_OK_NODATA },
+		{ MOCK_SLEEP, guesser_pick(guesser, 3), VIRTIO_GPU_RESP_OK_NODATA },
+		{ MOCK_FENCES_LATE, guesser_pick(guesser, 4) == 0, VIRTIO_GPU_RESP_OK_NODATA },
+		{ MOCK_FENCES_BY_POLL, guesser_pick(guesser, 2), VIRTIO_GPU_RESP_OK_NODATA },
+		{ MOCK_FAIL, ENOMEM, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY },
+		{ 0xffff, 0, VIRTIO_GPU_RESP_ERR_UNSPEC },
+	};
+	const uint32_t *row = rows[guesser_pick(guesser, G_N_ELEMENTS(rows))];
+	const uint32_t words[] = { MOCK_VIRGL_MAGIC | MOCK_VIRGL_HEAD_WORDS << 16, row[0], 0,
+				   row[1] };
+	bool has_context = guesser_pick(guesser, 16) != 0;
+
+	PUT(guess, virtio_gpu_cmd_submit, SUBMIT_3D,
+	    .hdr.ctx_id = has_context ? GUESSER_CTX : GUESSER_CTX + 1, .size = sizeof(words));
+	memcpy(guess->request + guess->request_size, words, sizeof(words));
+	guess->request_size += (uint32_t)sizeof(words);
+	guess->expected = has_context ? row[2] : VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
 }
 
 /* ---- questions, nonsense, cursors ---- */
@@ -424,6 +600,19 @@ static void make_cursor(struct guesser *guesser, struct guess *guess)
 
 /* ---- shapes ---- */
 
+/* Of its context's, in place of the one for all. */
+static void add_ring(struct guesser *guesser, struct guess *guess, struct virtio_gpu_ctrl_hdr *hdr)
+{
+	uint32_t ring = guesser_pick(guesser, GUESSER_RINGS);
+
+	if (hdr->ctx_id == GUESSER_CTX && hdr->type == VIRTIO_GPU_CMD_SUBMIT_3D &&
+	    guesser_pick(guesser, 2) == 0) {
+		hdr->flags |= VIRTIO_GPU_FLAG_INFO_RING_IDX;
+		hdr->ring_idx = (uint8_t)ring;
+		guess->timeline = 2 + ring;
+	}
+}
+
 /* Nearly all with a fence that there is only once, so that each answer names its command. */
 static void add_fence(struct guesser *guesser, struct guess *guess)
 {
@@ -438,6 +627,10 @@ static void add_fence(struct guesser *guesser, struct guess *guess)
 	if (guesser_pick(guesser, 16) != 0) {
 		hdr->flags = VIRTIO_GPU_FLAG_FENCE;
 		hdr->fence_id = guess->fence_id = guesser->n_guesses;
+	}
+	if (guesser->window_bytes > 0 && guess->fence_id != 0) {
+		guess->timeline = 1;
+		add_ring(guesser, guess, hdr);
 	}
 }
 
@@ -478,6 +671,16 @@ static void add_shape(struct guesser *guesser, struct guess *guess)
 	}
 }
 
+static void make_of_host(struct guesser *guesser, struct guess *guess)
+{
+	static void (*const makers[])(struct guesser * guesser, struct guess * guess) = {
+		make_create_host_blob, make_create_host_blob, make_host_map, make_host_map,
+		make_host_map,	       make_host_unmap,	      make_stream,
+	};
+
+	makers[guesser_pick(guesser, G_N_ELEMENTS(makers))](guesser, guess);
+}
+
 void guesser_make(struct guesser *guesser, struct guess *guess_out)
 {
 	static void (*const makers[])(struct guesser * guesser, struct guess * guess) = {
@@ -491,6 +694,8 @@ void guesser_make(struct guesser *guesser, struct guess *guess_out)
 	*guess_out = (struct guess){ .queue = VGPU_CONTROL, .is_ordered = true };
 	if (guesser_pick(guesser, 60) == 0) {
 		make_question(guesser, guess_out);
+	} else if (guesser->window_bytes > 0 && guesser_pick(guesser, 2) == 0) {
+		make_of_host(guesser, guess_out);
 	} else {
 		makers[guesser_pick(guesser, G_N_ELEMENTS(makers))](guesser, guess_out);
 	}

@@ -3,14 +3,17 @@
  * Random commands in batches on both queues, with pauses, resets and reconnections in the middle of
  * them: each chain comes back once, with the answer to its own command and no other's; those that
  * do not wait for the display come back in the order in which they were made available; and once
- * GET_VRING_BASE is answered nothing more is written.
+ * GET_VRING_BASE is answered nothing more is written. With a process that renders, on the mock
+ * library, also what waits for fences, and for a front-end that maps.
  *
- * TEST_RANDOM_SEED sets the seed, TEST_EXACTLY_ONCE the number of commands.
+ * TEST_RANDOM_SEED sets the seed, TEST_EXACTLY_ONCE the number of commands; of those that a process
+ * renders there is a tenth.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "guesser.h"
+#include "mock_virgl.h"
 #include "proto.h"
 
 #define DEFAULT_SEED 20260923u
@@ -18,6 +21,7 @@
 #define LIMIT_S 400
 #define RING_SIZE 256u
 #define MAX_BATCH 96u
+#define NATIVE 6u /* --capset drm, whose contexts need no server */
 /* More descriptors than any of the guesser's chains has. */
 #define MAX_DESCRIPTORS 16u
 
@@ -151,6 +155,16 @@ static void stop_and_start(struct once *once)
 	once->n_stops += 1;
 }
 
+/* What the guesser counts on. */
+static void begin(struct once *once)
+{
+	if (once->rig->options.has_window) {
+		once->guesser.window_bytes = once->rig->frontend->window_bytes;
+		g_assert_cmpuint(once->guesser.window_bytes, >, 0);
+		g_assert_ok(vgpu_ctx_create(once->rig->vgpu, GUESSER_CTX, NATIVE, "test"));
+	}
+}
+
 /* What is in flight is dropped: nobody waits for it any more. */
 static void forget(struct once *once)
 {
@@ -167,12 +181,31 @@ static void reset(struct once *once)
 	uint16_t ignored;
 
 	pause_machine(once, &ignored, &ignored);
+	struct window *window = once->rig->frontend->window;
+	if (window) {
+		window_begin_reset(window);
+	}
 	g_assert_cmpint(
 		frontend_send(once->rig->frontend, VHOST_USER_RESET_DEVICE, 0, NULL, 0, NULL, 0),
 		==, 0);
+	if (window) {
+		window_end_reset(window);
+	}
 	forget(once);
 	rig_start(once->rig, 0, 0);
+	begin(once);
 	once->n_resets += 1;
+}
+
+/* Nothing was asked for that breaks a rule. */
+static void check_window(const struct once *once)
+{
+	struct window *window = once->rig->frontend->window;
+
+	if (window) {
+		g_assert_cmpuint(window_get_counts(window).n_overlaps, ==, 0);
+		g_assert_cmpuint(window_get_counts(window).n_bad_files, ==, 0);
+	}
 }
 
 static void reconnect(struct once *once)
@@ -180,11 +213,16 @@ static void reconnect(struct once *once)
 	struct rig *rig = once->rig;
 
 	display_disconnect(rig->display);
+	check_window(once);
 	frontend_destroy(rig->frontend);
 	rig->frontend = frontend_create(daemon_connect(rig->daemon));
+	if (rig->options.has_window) {
+		rig->frontend->window = window_create();
+	}
 	frontend_handshake(rig->frontend);
 	forget(once);
 	rig_start(rig, 0, 0);
+	begin(once);
 	once->n_reconnects += 1;
 }
 
@@ -252,7 +290,7 @@ static void check_answer(struct once *once, struct flight *flight)
 
 static void finish_batch(struct once *once)
 {
-	unsigned int last[VGPU_N_QUEUES] = { 0 };
+	unsigned int last[VGPU_N_QUEUES][GUESSER_TIMELINES] = { 0 };
 
 	/* Questions wait for a display that doesn't read, for longer than there is time here. */
 	if (once->is_stalled) {
@@ -268,13 +306,20 @@ static void finish_batch(struct once *once)
 	}
 	for (unsigned int i = 0; i < once->n_flights; i++) {
 		struct flight *flight = &once->flights[i];
+		unsigned int *before = &last[flight->guess.queue][flight->guess.timeline];
 		if (flight->guess.is_ordered) {
-			g_assert_cmpuint(flight->call->done_order, >, last[flight->guess.queue]);
-			last[flight->guess.queue] = flight->call->done_order;
+			g_assert_cmpuint(flight->call->done_order, >, *before);
+			*before = flight->call->done_order;
 		}
 		check_answer(once, flight);
 	}
 	once->n_flights = 0;
+	/* What an end of a resource has unmapped no answer tells. */
+	if (once->rig->options.has_window) {
+		g_assert_true(window_wait_live(once->rig->frontend->window,
+					       guesser_count_mapped(&once->guesser),
+					       VGPU_ANSWER_MS));
+	}
 }
 
 /* A head that there is not; the rest of the batch has come back before. */
@@ -316,18 +361,23 @@ static uint64_t number_from_env(const char *name, uint64_t otherwise)
 
 static void run(const struct proto_mode *mode, uint64_t n_commands)
 {
+	static const char *const args[] = { "--capset", "virgl2,drm", "--hostmem", "64M", NULL };
 	struct display_config display = display_config_default();
 	uint32_t seed = (uint32_t)number_from_env("TEST_RANDOM_SEED", DEFAULT_SEED);
 	struct once once = { 0 };
 
 	/* As many outputs as there are EDIDs to be asked for. */
 	display.n_outputs = DISPLAY_SCANOUTS;
-	once.rig = rig_create(&(struct rig_options){
-		.mode = mode->name, .display = &display, .ring_size = RING_SIZE });
+	once.rig = rig_create(&(struct rig_options){ .mode = mode->name,
+						     .args = mode->has_3d ? args : NULL,
+						     .display = &display,
+						     .ring_size = RING_SIZE,
+						     .has_window = mode->has_3d });
 	guesser_init(&once.guesser, seed,
 		     guestram_alloc(once.rig->ram, 0, GUESSER_MAX_SIDE * GUESSER_MAX_SIDE * 4,
 				    GUESTRAM_PAGE),
 		     mode->takes_3d);
+	begin(&once);
 	while (once.n_commands < n_commands) {
 		run_batch(&once, n_commands - once.n_commands);
 	}
@@ -335,6 +385,7 @@ static void run(const struct proto_mode *mode, uint64_t n_commands)
 		       "%u reconnections, %u broken queues",
 		       seed, once.n_commands, once.n_pauses, once.n_stops, once.n_resets,
 		       once.n_reconnects, once.n_breaks);
+	check_window(&once);
 	guesser_finish(&once.guesser);
 	rig_assert_serves(once.rig);
 	rig_destroy(once.rig);
@@ -345,11 +396,18 @@ static void test_exactly_once(const void *mode)
 	run(mode, number_from_env("TEST_EXACTLY_ONCE", DEFAULT_COMMANDS));
 }
 
+static void test_renderer_process(const void *mode)
+{
+	mock_virgl_use();
+	run(mode, number_from_env("TEST_EXACTLY_ONCE", DEFAULT_COMMANDS) / 10);
+}
+
 int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
 	suite_set_limit_s(LIMIT_S);
 	suite_add(test_exactly_once, PROTO_2D, "/proto/exactly-once/2d");
 	suite_add(test_exactly_once, PROTO_NULL, "/proto/exactly-once/null");
+	suite_add(test_renderer_process, PROTO_VIRGL, "/proto/exactly-once/virglrenderer");
 	return suite_run();
 }
