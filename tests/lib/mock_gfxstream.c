@@ -6,6 +6,8 @@
 #include "vgpu.h"
 
 #define MAX_WORDS 16u
+#define COMMON_HEAD_WORDS 3u
+#define COMMON_MAX_ARGS 1024u
 
 char *mock_gfxstream_path(void)
 {
@@ -33,4 +35,19 @@ uint32_t mock_gfxstream_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, co
 		memcpy(&words[1], args, n_args * sizeof(uint32_t));
 	}
 	return vgpu_submit_3d(vgpu, ctx, words, (1 + n_args) * (uint32_t)sizeof(uint32_t));
+}
+
+struct vgpu_call *mock_gfxstream_send_common(struct vgpu *vgpu, uint32_t ctx,
+					     enum mock_opcode opcode, uint32_t result_id,
+					     const uint32_t *args, uint32_t n_args)
+{
+	uint32_t words[COMMON_HEAD_WORDS + COMMON_MAX_ARGS] = { MOCK_GFX_COMMON, result_id,
+								opcode };
+
+	g_assert_cmpuint(n_args, <=, COMMON_MAX_ARGS);
+	if (n_args > 0) {
+		memcpy(&words[COMMON_HEAD_WORDS], args, n_args * sizeof(uint32_t));
+	}
+	return vgpu_send_3d(vgpu, ctx, words,
+			    (COMMON_HEAD_WORDS + n_args) * (uint32_t)sizeof(uint32_t));
 }

@@ -19,11 +19,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mock_opcodes.h"
+
 /* The real one's are below. */
 enum mock_gfxstream_opcode {
 	MOCK_GFX_NOP = 0,
-	/* ms */
-	MOCK_GFX_SLEEP = 0x4d470001,
+	/*
+	 * resource, opcode of mock_opcodes.h, arguments: results go into the resource's first
+	 * pixels
+	 */
+	MOCK_GFX_COMMON = 0x4d470001,
 	/* signal: the process dies of it */
 	MOCK_GFX_DIE,
 	/* value: submit_cmd() returns it */
@@ -52,6 +57,8 @@ enum mock_gfxstream_opcode {
 	MOCK_GFX_FAIL_NEXT,
 	/* resource: how often a ring was made with, and pinged, in its first two pixels */
 	MOCK_GFX_COUNT_RINGS,
+	/* resource: the flags that init() was given, in its first two pixels */
+	MOCK_GFX_GET_FLAGS,
 };
 
 enum mock_gfxstream_fences {
@@ -83,6 +90,7 @@ enum mock_gfxstream_failure {
 };
 
 struct vgpu;
+struct vgpu_call;
 
 /*
  * What daemon_start() has a daemon in mode gfxstream load, unless another is named after it.
@@ -95,5 +103,9 @@ char *mock_gfxstream_path_of(const char *mode);
 /* One command by SUBMIT_3D; the type of the response. */
 uint32_t mock_gfxstream_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, const uint32_t *args,
 			    uint32_t n_args);
+/* MOCK_GFX_COMMON, which is sent and not waited for. Flags and fence are next_hdr's. */
+struct vgpu_call *mock_gfxstream_send_common(struct vgpu *vgpu, uint32_t ctx,
+					     enum mock_opcode opcode, uint32_t result_id,
+					     const uint32_t *args, uint32_t n_args);
 
 #endif

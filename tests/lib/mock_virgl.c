@@ -36,24 +36,12 @@ struct vgpu_call *mock_virgl_send(struct vgpu *vgpu, uint32_t ctx, uint32_t opco
 {
 	uint32_t n_words = MOCK_VIRGL_HEAD_WORDS + n_args;
 	uint32_t words[MAX_WORDS] = {MOCK_VIRGL_MAGIC | (n_words - 1) << 16, opcode, result_id};
-	struct virtio_gpu_cmd_submit cmd = {.hdr = vgpu_take_hdr(vgpu, VIRTIO_GPU_CMD_SUBMIT_3D)};
-	struct vgpu_chain chain = {
-		.request = &cmd,
-		.request_size = sizeof(cmd),
-		.payload = words,
-		.payload_size = n_words * (uint32_t)sizeof(uint32_t),
-		.response_size = sizeof(struct virtio_gpu_ctrl_hdr),
-	};
 
 	g_assert_cmpuint(n_args, <=, MOCK_VIRGL_MAX_ARGS);
 	if (n_args > 0) {
 		memcpy(&words[MOCK_VIRGL_HEAD_WORDS], args, n_args * sizeof(uint32_t));
 	}
-	cmd.hdr.ctx_id = ctx;
-	cmd.size = chain.payload_size;
-	struct vgpu_call *call = vgpu_submit(vgpu, VGPU_CONTROL, &chain);
-	vgpu_kick(vgpu, VGPU_CONTROL);
-	return call;
+	return vgpu_send_3d(vgpu, ctx, words, n_words * (uint32_t)sizeof(uint32_t));
 }
 
 uint32_t mock_virgl_run(struct vgpu *vgpu, uint32_t ctx, uint32_t opcode, uint32_t result_id,

@@ -12,66 +12,20 @@
 
 #include <stdint.h>
 
+#include "mock_opcodes.h"
+
 #define MOCK_VIRGL_MAGIC 0x564du /* "MV", in bits 0..15; the length in 16..31 */
 #define MOCK_VIRGL_HEAD_WORDS 3u
 #define MOCK_VIRGL_MAX_ARGS 1024u
 
-/* Those of one file of the library begin at a hundred of their own. */
-enum mock_opcode {
-	/* value: it is the result */
-	MOCK_ECHO = 1,
-	/* ms */
-	MOCK_SLEEP,
-	/* signal: the process dies of it */
-	MOCK_DIE,
-	/* for ever, on the processor */
-	MOCK_SPIN,
-	/* MiB: allocated, touched and kept; the result is how many there are */
-	MOCK_EAT,
-	/* errno: submit_cmd() returns it */
-	MOCK_FAIL,
-	/* n, level: so many lines for the log callback, level as in enum virgl_log_level_flags */
-	MOCK_LOG,
-	/* resource, colour: all its pixels */
-	MOCK_FILL,
-	/* the result is the process's id */
-	MOCK_GET_PID,
-	/* ms: so long takes each read of pixels from now on */
-	MOCK_READ_SLOWLY,
-
+/* Besides those of mock_opcodes.h. */
+enum mock_virgl_opcode {
 	/* From now on no fence is signalled. */
 	MOCK_FENCES_NEVER = 100,
 	/* ms: each later fence, by so much after its turn */
 	MOCK_FENCES_LATE,
 	/* 0: from a thread, as it begins; 1: when the library is asked by poll() */
 	MOCK_FENCES_BY_POLL,
-
-	/*
-	 * Ways out of a sandbox. The first result is 0 where it was let out, else an errno (of the
-	 * first call that failed).
-	 */
-	/* flags as of open(2), path: opened and closed; with O_WRONLY something is written, too */
-	MOCK_ESCAPE_OPEN = 200,
-	/* path of a Unix socket, "@..." for an abstract one */
-	MOCK_ESCAPE_CONNECT,
-	/* family, type of socket(2) */
-	MOCK_ESCAPE_SOCKET,
-	MOCK_ESCAPE_FORK,
-	/* path */
-	MOCK_ESCAPE_EXEC,
-	/* pid, signal */
-	MOCK_ESCAPE_KILL,
-	/* number and up to four arguments of a system call */
-	MOCK_ESCAPE_SYSCALL,
-	/* n, text: to stderr, so often; then stderr is cut to nothing, which the result is of */
-	MOCK_SAY,
-	/* results: open descriptors; stream sockets among them */
-	MOCK_COUNT_FDS,
-	/*
-	 * results: are there capabilities, or could be; no_new_privs; RLIMIT_CORE; seccomp mode as
-	 * in proc(5)
-	 */
-	MOCK_GET_PRIVILEGES,
 
 	/*
 	 * From now on blobs of the host's memory are so: kind, value; see enum mock_blob_kind. The
@@ -93,6 +47,13 @@ enum mock_opcode {
 
 	/* what; see enum mock_server_order. The results are of the order. */
 	MOCK_SERVER = 500,
+
+	/* n, level: so many lines for the log callback, level as in enum virgl_log_level_flags */
+	MOCK_LOG = 600,
+	/* resource, colour: all its pixels */
+	MOCK_FILL,
+	/* ms: so long takes each read of pixels from now on */
+	MOCK_READ_SLOWLY,
 };
 
 enum mock_blob_kind {

@@ -195,17 +195,22 @@ uint32_t vgpu_finish(struct vgpu *vgpu, struct vgpu_call *call)
 	return vgpu->last_hdr.type;
 }
 
+static uint32_t take_answer(struct vgpu *vgpu, struct vgpu_call *call, uint32_t type)
+{
+	if (!vgpu_wait(vgpu, call, VGPU_ANSWER_MS)) {
+		g_error("queue %u: command 0x%04x was not answered", call->queue, type);
+	}
+	return vgpu_finish(vgpu, call);
+}
+
 uint32_t vgpu_call_chain(struct vgpu *vgpu, enum vgpu_queue queue, const struct vgpu_chain *chain)
 {
 	struct vgpu_call *call = vgpu_submit(vgpu, queue, chain);
+	uint32_t type = 0;
 
 	vgpu_kick(vgpu, queue);
-	if (!vgpu_wait(vgpu, call, VGPU_ANSWER_MS)) {
-		uint32_t type = 0;
-		memcpy(&type, chain->request, MIN(chain->request_size, (uint32_t)sizeof(type)));
-		g_error("queue %u: command 0x%04x was not answered", queue, type);
-	}
-	return vgpu_finish(vgpu, call);
+	memcpy(&type, chain->request, MIN(chain->request_size, (uint32_t)sizeof(type)));
+	return take_answer(vgpu, call, type);
 }
 
 uint32_t vgpu_call(struct vgpu *vgpu, const void *request, uint32_t request_size,
@@ -450,7 +455,7 @@ uint32_t vgpu_transfer_from_host_3d(struct vgpu *vgpu, uint32_t ctx, uint32_t id
 			   stride);
 }
 
-uint32_t vgpu_submit_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands, uint32_t size)
+struct vgpu_call *vgpu_send_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands, uint32_t size)
 {
 	struct virtio_gpu_cmd_submit cmd = {vgpu_take_hdr(vgpu, VIRTIO_GPU_CMD_SUBMIT_3D), size, 0};
 	struct vgpu_chain chain = {
@@ -462,7 +467,15 @@ uint32_t vgpu_submit_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands, u
 	};
 
 	cmd.hdr.ctx_id = ctx;
-	return vgpu_call_chain(vgpu, VGPU_CONTROL, &chain);
+	struct vgpu_call *call = vgpu_submit(vgpu, VGPU_CONTROL, &chain);
+	vgpu_kick(vgpu, VGPU_CONTROL);
+	return call;
+}
+
+uint32_t vgpu_submit_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands, uint32_t size)
+{
+	return take_answer(vgpu, vgpu_send_3d(vgpu, ctx, commands, size),
+			   VIRTIO_GPU_CMD_SUBMIT_3D);
 }
 
 uint32_t vgpu_resource_create_blob(struct vgpu *vgpu, uint32_t id, const struct vgpu_blob *blob)

@@ -119,6 +119,9 @@ uint32_t vgpu_transfer_from_host_3d(struct vgpu *vgpu, uint32_t ctx, uint32_t id
 				    const struct virtio_gpu_box *box, uint64_t offset,
 				    uint32_t stride);
 uint32_t vgpu_submit_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands, uint32_t size);
+/* Sends and doesn't wait: for vgpu_wait() and vgpu_finish(). */
+struct vgpu_call *vgpu_send_3d(struct vgpu *vgpu, uint32_t ctx, const void *commands,
+			       uint32_t size);
 /* RESOURCE_CREATE_BLOB; its context is next_hdr.ctx_id. */
 struct vgpu_blob {
 	uint32_t mem, flags;

@@ -28,6 +28,12 @@ void proto_add_drawing(const char *group, const char *name, suite_fn fn)
 	suite_add(fn, PROTO_GFXSTREAM, "/proto/%s/%s/%s", group, PROTO_GFXSTREAM->name, name);
 }
 
+void proto_add_3d(const char *group, const char *name, suite_fn fn)
+{
+	proto_add_virgl(group, name, fn);
+	proto_add_gfxstream(group, name, fn);
+}
+
 void proto_add_gfxstream(const char *group, const char *name, suite_fn fn)
 {
 	suite_add(fn, PROTO_GFXSTREAM, "/proto/%s/%s/%s", group, PROTO_GFXSTREAM->name, name);
@@ -101,7 +107,8 @@ void proto_confine_user(void)
 	if (geteuid() != 0) {
 		suite_skip("sandbox: only root can become another user");
 	}
-	if (!may_user_read(g_getenv("MOCK_VIRGLRENDERER"))) {
+	if (!may_user_read(g_getenv("MOCK_VIRGLRENDERER")) ||
+	    !may_user_read(g_getenv("MOCK_GFXSTREAM"))) {
 		suite_skip("sandbox: nobody may not read what the tests load");
 	}
 	proto_confine("user");

@@ -27,8 +27,10 @@ extern const struct proto_mode proto_modes[4];
 
 /* /proto/@group/<mode>/@name, for all modes; @fn gets the struct proto_mode. */
 void proto_add(const char *group, const char *name, suite_fn fn);
-/* Only for those that draw, only for virglrenderer, only for gfxstream. */
+/* Only for those that draw; for those that render in a process of its own, with a library; only for
+ * virglrenderer, only for gfxstream. */
 void proto_add_drawing(const char *group, const char *name, suite_fn fn);
+void proto_add_3d(const char *group, const char *name, suite_fn fn);
 void proto_add_virgl(const char *group, const char *name, suite_fn fn);
 void proto_add_gfxstream(const char *group, const char *name, suite_fn fn);
 

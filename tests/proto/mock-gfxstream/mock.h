@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common.h"
 #include "mock_gfxstream.h"
 #include "renderer/gfxstream_library.h"
 
@@ -76,12 +77,9 @@ void mock_fail_next(uint32_t failure);
 bool mock_is_tame(void);
 uint64_t mock_flags(void); /* enum gfxstream_flag, that it was started with */
 
-/* resources.c */
+/* resources.c, which has mock_store(), too: a word of its texels. */
 struct mock_resource *mock_find_resource(uint32_t id);
 void mock_add_resource(struct mock_resource *consume_resource);
-/* A word of its texels; false: it has none there. */
-bool mock_store(uint32_t id, uint32_t word, uint32_t value);
-
 /* A picture that is nobody's: another of that id is more than the library bears. */
 void mock_burn_id(uint32_t id);
 

@@ -3,9 +3,7 @@
 #include "mock.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #define N_ARGS 8u
 #define MAX_RING_BYTES (16u << 20)
@@ -99,18 +97,32 @@ static int nop(const struct arguments *a)
 	return 0;
 }
 
-static int op_sleep(const struct arguments *a)
+static int run_common(uint32_t opcode, const struct mock_command *command)
 {
-	usleep(a->words[0] * 1000);
-	return 0;
+	static const struct mock_op *const tables[] = { mock_basic_ops, mock_escape_ops };
+	const struct mock_op *op = mock_find_op(tables, G_N_ELEMENTS(tables), opcode);
+
+	return op ? op->run(command) : -EINVAL;
+}
+
+#define COMMON_HEAD_WORDS 3u /* its opcode, the resource, the other mock's opcode */
+
+static int op_common(const struct arguments *a)
+{
+	const uint32_t n_words = a->size_bytes / (uint32_t)sizeof(uint32_t);
+	const struct mock_command command = {
+		.ctx_id = a->context->id,
+		.result_id = a->words[0],
+		.args = (const uint32_t *)(const void *)a->bytes + COMMON_HEAD_WORDS,
+		.n_args = n_words > COMMON_HEAD_WORDS ? n_words - COMMON_HEAD_WORDS : 0,
+	};
+
+	return run_common(a->words[1], &command);
 }
 
 static int op_die(const struct arguments *a)
 {
-	signal((int)a->words[0], SIG_DFL);
-	raise((int)a->words[0]);
-	pause();
-	return 0;
+	return run_common(MOCK_DIE, &(struct mock_command){ .args = a->words, .n_args = 1 });
 }
 
 static int op_fail(const struct arguments *a)
@@ -138,7 +150,15 @@ static int op_fill(const struct arguments *a)
 
 static int op_get_pid(const struct arguments *a)
 {
-	return mock_store(a->words[0], 0, (uint32_t)getpid()) ? 0 : -EINVAL;
+	return run_common(MOCK_GET_PID, &(struct mock_command){ .result_id = a->words[0] });
+}
+
+static int op_get_flags(const struct arguments *a)
+{
+	return mock_store(a->words[0], 0, (uint32_t)mock_flags()) &&
+			       mock_store(a->words[0], 1, (uint32_t)(mock_flags() >> 32))
+		       ? 0
+		       : -EINVAL;
 }
 
 static int op_fences(const struct arguments *a)
@@ -206,7 +226,7 @@ static const struct {
 	{ GFXSTREAM_OP_EXPORT_QSRI_VK, sync_vulkan },
 	{ GFXSTREAM_OP_RESOURCE_CREATE_3D, create_3d },
 	{ MOCK_GFX_NOP, nop },
-	{ MOCK_GFX_SLEEP, op_sleep },
+	{ MOCK_GFX_COMMON, op_common },
 	{ MOCK_GFX_DIE, op_die },
 	{ MOCK_GFX_FAIL, op_fail },
 	{ MOCK_GFX_LOG, op_log },
@@ -220,6 +240,7 @@ static const struct {
 	{ MOCK_GFX_MEASURE, op_measure },
 	{ MOCK_GFX_FAIL_NEXT, op_fail_next },
 	{ MOCK_GFX_COUNT_RINGS, count_rings },
+	{ MOCK_GFX_GET_FLAGS, op_get_flags },
 };
 
 /* A guest's stray words, which the real one would have read as part of a struct. */
@@ -241,7 +262,7 @@ int mock_run(struct mock_context *context, const uint8_t *command, uint32_t size
 	memcpy(a.words, command + sizeof(opcode),
 	       MIN(sizeof(a.words), size_bytes - sizeof(opcode)));
 	for (size_t i = 0; i < G_N_ELEMENTS(ops); i++) {
-		bool is_wild = ops[i].run == op_die || ops[i].run == op_sleep;
+		bool is_wild = ops[i].run == op_die || ops[i].run == op_common;
 
 		if (ops[i].opcode == opcode && !(is_wild && mock_is_tame())) {
 			return ops[i].run(&a);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common.h"
 #include "mock_virgl.h"
 
 struct iovec;
@@ -29,27 +30,8 @@ struct mock_resource { /* owned by mock.c */
 	int fd_type;	   /* -1: it can't be exported */
 };
 
-/* A command as its function sees it. args outlives the function no longer than the stream. */
-struct mock_command {
-	uint32_t ctx_id;
-	uint32_t result_id; /* of the resource for results, or 0 */
-	const uint32_t *args;
-	uint32_t n_args;
-};
-
-struct mock_op {
-	uint32_t opcode;
-	/* What submit_cmd() returns: 0 or an errno. */
-	int (*run)(const struct mock_command *command);
-};
-
-/* ops.c */
-extern const struct mock_op mock_basic_ops[];
-/* fences.c */
+/* Tables of opcodes. fences.c */
 extern const struct mock_op mock_fence_ops[];
-/* escape.c */
-extern const struct mock_op mock_escape_ops[];
-
 /* blobs.c */
 extern const struct mock_op mock_blob_ops[];
 /* rings.c */
@@ -60,15 +42,7 @@ extern const struct mock_op mock_server_ops[];
 /* The whole stream; at the first command that can't be, EINVAL. */
 int mock_run(uint32_t ctx_id, const uint32_t *words, size_t n_words);
 
-/* For functions of opcodes. 0 where the stream has no such argument. */
-uint32_t mock_arg(const struct mock_command *command, uint32_t index);
-/* From the argument on, to its NUL; "" where there is none. */
-const char *mock_arg_text(const struct mock_command *command, uint32_t index);
-/* A u32 into the backing of the command's resource; words beyond its end are dropped. */
-void mock_put_result(const struct mock_command *command, uint32_t word, uint32_t value);
-
-/* mock.c: false where there is no such resource or no such word in its backing. */
-bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value);
+/* mock.c, which has mock_store(), too: into the resource's backing. */
 bool mock_fill(uint32_t resource_id, uint32_t colour);
 void mock_read_slowly(uint32_t ms);
 /* NULL: there is none. */

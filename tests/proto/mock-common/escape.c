@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mock.h"
+#include "common.h"
 
 #define MAX_FDS 1024
 
