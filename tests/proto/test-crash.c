@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "mock_gfxstream.h"
 #include "proto.h"
 #include "virgl_stream.h"
 
@@ -16,6 +17,7 @@
 #define FORMAT VIRGL_FORMAT_B8G8R8A8
 #define BIND (VIRGL_BIND_RENDER_TARGET | VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_SCANOUT)
 #define CTX 1u
+#define COLOUR 0xffff3300u
 
 struct renderer_wait {
 	struct rig *rig;
@@ -79,28 +81,53 @@ static uint64_t make_target(struct rig *rig, uint32_t id)
 	return gpa;
 }
 
-static uint32_t clear(struct rig *rig, uint32_t id)
+/* What has all of a target COLOUR. gfxstream's library takes one command at a time. */
+static struct virgl_stream make_clear(const void *mode, uint32_t id)
 {
 	struct virgl_stream stream = {0};
 
+	if (mode == PROTO_GFXSTREAM) {
+		return (struct virgl_stream){{MOCK_GFX_FILL, id, COLOUR}, 3};
+	}
 	virgl_stream_create_surface(&stream, 1000 + id, id, FORMAT);
 	virgl_stream_set_framebuffer(&stream, 1000 + id);
 	virgl_stream_clear(&stream, 1.0f, 0.2f, 0.0f, 1.0f);
+	return stream;
+}
+
+/* What keeps the library at work for a while. */
+static struct virgl_stream make_work(const void *mode, uint32_t id)
+{
+	struct virgl_stream stream = {0};
+
+	if (mode == PROTO_GFXSTREAM) {
+		return make_clear(mode, id);
+	}
+	for (unsigned int i = 0; i < 25; i++) {
+		virgl_stream_clear(&stream, 0.0f, 1.0f, 0.0f, 1.0f);
+	}
+	return stream;
+}
+
+static uint32_t clear(struct rig *rig, const void *mode, uint32_t id)
+{
+	const struct virgl_stream stream = make_clear(mode, id);
+
 	return vgpu_submit_3d(rig->vgpu, CTX, stream.words, virgl_stream_size_bytes(&stream));
 }
 
 /* A new context draws, and its picture is seen. */
-static void check_3d(struct rig *rig, uint32_t id)
+static void check_3d(struct rig *rig, const void *mode, uint32_t id)
 {
 	g_autofree uint32_t *expected = g_new(uint32_t, WIDTH * HEIGHT);
 
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"));
 	make_target(rig, id);
-	g_assert_ok(clear(rig, id));
+	g_assert_ok(clear(rig, mode, id));
 	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, id, 0, 0, WIDTH, HEIGHT));
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDTH, HEIGHT));
 	for (uint32_t i = 0; i < WIDTH * HEIGHT; i++) {
-		expected[i] = 0xffff3300;
+		expected[i] = COLOUR;
 	}
 	display_wait_pixels(rig->display, 0, expected, WIDTH, HEIGHT);
 }
@@ -151,9 +178,9 @@ static void test_contexts(const void *mode)
 {
 	struct rig *rig = make_rig(mode, "5");
 
-	check_3d(rig, 1);
+	check_3d(rig, mode, 1);
 	crash(rig, SIGKILL);
-	g_assert_resp(clear(rig, 1), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+	g_assert_resp(clear(rig, mode, 1), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
 	g_assert_resp(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"),
 		      VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
 	g_assert_resp(vgpu_resource_flush(rig->vgpu, 1, 0, 0, WIDTH, HEIGHT),
@@ -161,7 +188,7 @@ static void test_contexts(const void *mode)
 	/* The guest cleans up, and its ids are free again. */
 	g_assert_ok(vgpu_resource_unref(rig->vgpu, 1));
 	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, CTX));
-	check_3d(rig, 1);
+	check_3d(rig, mode, 1);
 	rig_destroy(rig);
 }
 
@@ -174,12 +201,9 @@ static void test_in_flight(const void *mode)
 	for (unsigned int round = 0; round < 12; round++) {
 		unsigned int n_failed = 0;
 
-		check_3d(rig, 1);
+		check_3d(rig, mode, 1);
 		pid_t pid = await_renderer(rig, 0);
-		struct virgl_stream stream = {0};
-		for (unsigned int i = 0; i < 25; i++) {
-			virgl_stream_clear(&stream, 0.0f, 1.0f, 0.0f, 1.0f);
-		}
+		const struct virgl_stream stream = make_work(mode, 1);
 		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
 			struct virtio_gpu_cmd_submit submit = {
 				.hdr = {
@@ -289,14 +313,14 @@ static void test_reset(const void *mode)
 {
 	struct rig *rig = make_rig(mode, "5");
 
-	check_3d(rig, 1);
+	check_3d(rig, mode, 1);
 	crash(rig, SIGKILL);
 	rig_reset(rig, true);
-	check_3d(rig, 1);
+	check_3d(rig, mode, 1);
 	rig_reset(rig, true);
 	crash(rig, SIGKILL);
 	/* Of what was before the reset nothing comes back. */
-	check_3d(rig, 1);
+	check_3d(rig, mode, 1);
 	rig_destroy(rig);
 }
 
@@ -503,20 +527,20 @@ int main(int argc, char **argv)
 {
 	suite_init(&argc, &argv);
 	proto_let_signals_kill();
-	proto_add_virgl("crash", "killed", test_killed);
-	proto_add_virgl("crash", "segv", test_segv);
-	proto_add_virgl("crash", "abort", test_abort);
-	proto_add_virgl("crash", "contexts", test_contexts);
-	proto_add_virgl("crash", "in-flight", test_in_flight);
-	proto_add_virgl("crash", "mid-frame", test_mid_frame);
-	proto_add_virgl("crash", "mid-frame-3d", test_mid_frame_3d);
-	proto_add_virgl("crash", "paused", test_paused);
-	proto_add_virgl("crash", "reset", test_reset);
-	proto_add_virgl("crash", "cursor", test_cursor);
-	proto_add_virgl("crash", "blob", test_blob);
-	proto_add_virgl("crash", "blob-paused", test_blob_paused);
-	proto_add_virgl("crash", "blob-in-flight", test_blob_in_flight);
-	proto_add_virgl("crash", "too-many", test_too_many);
-	proto_add_virgl("crash", "control", test_control);
+	proto_add_3d("crash", "killed", test_killed);
+	proto_add_3d("crash", "segv", test_segv);
+	proto_add_3d("crash", "abort", test_abort);
+	proto_add_3d("crash", "contexts", test_contexts);
+	proto_add_3d("crash", "in-flight", test_in_flight);
+	proto_add_3d("crash", "mid-frame", test_mid_frame);
+	proto_add_3d("crash", "mid-frame-3d", test_mid_frame_3d);
+	proto_add_3d("crash", "paused", test_paused);
+	proto_add_3d("crash", "reset", test_reset);
+	proto_add_3d("crash", "cursor", test_cursor);
+	proto_add_3d("crash", "blob", test_blob);
+	proto_add_3d("crash", "blob-paused", test_blob_paused);
+	proto_add_3d("crash", "blob-in-flight", test_blob_in_flight);
+	proto_add_3d("crash", "too-many", test_too_many);
+	proto_add_3d("crash", "control", test_control);
 	return suite_run();
 }
