@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mock_gfxstream.h"
+#include "mock_mode.h"
 #include "mock_virgl.h"
 #include "proctree.h"
 #include "proto.h"
@@ -160,14 +162,24 @@ static void time_all(struct rig *rig, struct timings *timings)
 
 /* ---- a renderer that takes its time ---- */
 
+static const char *name_of(const void *mode)
+{
+	return ((const struct proto_mode *)mode)->name;
+}
+
 static struct rig *make_mock_rig(const void *mode)
 {
-	mock_virgl_use();
+	mock_mode_use(name_of(mode));
 	struct rig *rig = proto_rig(mode);
 
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"));
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, OTHER_CTX, 0, "other"));
 	return rig;
+}
+
+static uint32_t echo(struct rig *rig, const void *mode, uint32_t ctx)
+{
+	return mock_mode_run1(name_of(mode), rig->vgpu, ctx, MOCK_ECHO, 0, 1);
 }
 
 static void finish(struct rig *rig, struct vgpu_call *call)
@@ -186,7 +198,7 @@ static void test_control_in_a_call(const void *mode)
 	for (unsigned int i = 0; i < 2; i++) {
 		int64_t sent = g_get_monotonic_time();
 		struct vgpu_call *call =
-			mock_virgl_send(rig->vgpu, CTX, MOCK_SLEEP, 0, &call_ms, 1);
+			mock_mode_send(name_of(mode), rig->vgpu, CTX, MOCK_SLEEP, &call_ms, 1);
 
 		g_usleep(20 * 1000);
 		while (g_get_monotonic_time() - sent < call_ms * 1000 * 4 / 10) {
@@ -245,7 +257,7 @@ static void test_ends_in_a_call(const void *mode)
 	struct rig *rig = make_mock_rig(mode);
 	uint8_t byte;
 
-	mock_virgl_send(rig->vgpu, CTX, MOCK_SPIN, 0, NULL, 0);
+	mock_mode_send(name_of(mode), rig->vgpu, CTX, MOCK_SPIN, NULL, 0);
 	g_usleep(20 * 1000);
 	frontend_assert_alive(rig->frontend);
 	int64_t start = g_get_monotonic_time();
@@ -268,7 +280,8 @@ static void test_spins(const void *mode)
 	struct timings timings = timings_create();
 
 	rig->daemon->may_lose_processes = true;
-	struct vgpu_call *call = mock_virgl_send(rig->vgpu, CTX, MOCK_SPIN, 0, NULL, 0);
+	struct vgpu_call *call =
+		mock_mode_send(name_of(mode), rig->vgpu, CTX, MOCK_SPIN, NULL, 0);
 	while (!vgpu_wait(rig->vgpu, call, 100)) {
 		time_all(rig, &timings);
 	}
@@ -276,17 +289,27 @@ static void test_spins(const void *mode)
 	timings_check(&timings);
 	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, CTX));
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "again"));
-	g_assert_ok(mock_virgl_run1(rig->vgpu, CTX, MOCK_ECHO, 0, 1));
+	g_assert_ok(echo(rig, mode, CTX));
 	rig_destroy(rig);
 }
 
 /* ---- a fence that is never signalled ---- */
 
-static struct vgpu_call *send_fenced(struct rig *rig, uint64_t fence)
+static struct vgpu_call *send_fenced(struct rig *rig, const void *mode, uint64_t fence)
 {
 	rig->vgpu->next_hdr.flags = VIRTIO_GPU_FLAG_FENCE;
 	rig->vgpu->next_hdr.fence_id = fence;
-	return mock_virgl_send(rig->vgpu, CTX, MOCK_ECHO, 0, NULL, 0);
+	return mock_mode_send(name_of(mode), rig->vgpu, CTX, MOCK_ECHO, NULL, 0);
+}
+
+/* From now on none that is no ring's is signalled. */
+static uint32_t hold_fences(struct rig *rig, const void *mode)
+{
+	const uint32_t args[] = {0, UINT32_MAX, MOCK_GFX_FENCES_HOLD};
+
+	return mode == PROTO_GFXSTREAM
+		       ? mock_gfxstream_run(rig->vgpu, CTX, MOCK_GFX_FENCES, args, 3)
+		       : mock_virgl_run(rig->vgpu, CTX, MOCK_FENCES_NEVER, 0, NULL, 0);
 }
 
 /* In the end it is taken for a crash, also by a driver that is not the one that had it made. */
@@ -297,12 +320,12 @@ static void check_fence_never_ends(const void *mode, bool is_reset)
 	struct vgpu_call *call;
 
 	rig->daemon->may_lose_processes = true;
-	g_assert_ok(mock_virgl_run(rig->vgpu, CTX, MOCK_FENCES_NEVER, 0, NULL, 0));
-	call = send_fenced(rig, 1);
+	g_assert_ok(hold_fences(rig, mode));
+	call = send_fenced(rig, mode, 1);
 	if (is_reset) {
 		rig_reset(rig, true);
 		g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "after a reset"));
-		call = send_fenced(rig, 2);
+		call = send_fenced(rig, mode, 2);
 	}
 	for (unsigned int i = 0; i < 100 && !vgpu_wait(rig->vgpu, call, 1000); i++) {
 		g_assert_ok(vgpu_ctx_create(rig->vgpu, OTHER_CTX + 1, 0, "meanwhile"));
@@ -311,7 +334,7 @@ static void check_fence_never_ends(const void *mode, bool is_reset)
 	g_assert_resp(vgpu_finish(rig->vgpu, call), VIRTIO_GPU_RESP_ERR_UNSPEC);
 	g_assert_ok(vgpu_ctx_destroy(rig->vgpu, CTX));
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "again"));
-	finish(rig, send_fenced(rig, 3));
+	finish(rig, send_fenced(rig, mode, 3));
 	rig_destroy(rig);
 }
 
@@ -333,17 +356,17 @@ static void test_fence_never(const void *mode)
 	struct vgpu_call *calls[8];
 	g_autofree uint32_t *pixels = rig_make_pattern(64, 64, 1);
 
-	g_assert_ok(mock_virgl_run(rig->vgpu, CTX, MOCK_FENCES_NEVER, 0, NULL, 0));
+	g_assert_ok(hold_fences(rig, mode));
 	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
-		calls[i] = send_fenced(rig, i + 1);
+		calls[i] = send_fenced(rig, mode, i + 1);
 	}
-	g_assert_ok(mock_virgl_run1(rig->vgpu, OTHER_CTX, MOCK_ECHO, 0, 1));
+	g_assert_ok(echo(rig, mode, OTHER_CTX));
 	rig_show_resource(rig, 1, 0, 64, 64, pixels);
 	display_wait_pixels(rig->display, 0, pixels, 64, 64);
 	for (unsigned int i = 0; i < 20; i++) {
 		time_all(rig, &timings);
 		vgpu_move_cursor(rig->vgpu, 0, 0, i, i);
-		g_assert_ok(mock_virgl_run1(rig->vgpu, OTHER_CTX, MOCK_ECHO, 0, i));
+		g_assert_ok(echo(rig, mode, OTHER_CTX));
 	}
 	timings_check(&timings);
 	for (size_t i = 0; i < G_N_ELEMENTS(calls); i++) {
@@ -353,7 +376,7 @@ static void test_fence_never(const void *mode)
 	rig_reset(rig, true);
 	g_assert_cmpint(g_get_monotonic_time() - start, <, suite_timeout_ms(2000) * 1000);
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "after a reset"));
-	g_assert_ok(mock_virgl_run1(rig->vgpu, CTX, MOCK_ECHO, 0, 1));
+	g_assert_ok(echo(rig, mode, CTX));
 	rig_destroy(rig);
 }
 
@@ -373,7 +396,7 @@ static void test_fence_never_is_bounded(const void *mode)
 	g_setenv("ASAN_OPTIONS", changed, TRUE);
 	mock_virgl_use();
 	struct rig *rig =
-		rig_create(&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
+		rig_create(&(struct rig_options){.mode = name_of(mode),
 						 .ring_size = 1024});
 	struct vgpu_call *calls[ROUND_FENCES];
 	unsigned int n_done = 0;
@@ -381,9 +404,9 @@ static void test_fence_never_is_bounded(const void *mode)
 
 	for (unsigned int round = 0; round < N_ROUNDS; round++) {
 		g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"));
-		g_assert_ok(mock_virgl_run(rig->vgpu, CTX, MOCK_FENCES_NEVER, 0, NULL, 0));
+		g_assert_ok(hold_fences(rig, mode));
 		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
-			calls[i] = send_fenced(rig, i + 1);
+			calls[i] = send_fenced(rig, mode, i + 1);
 		}
 		for (unsigned int i = 0; i < G_N_ELEMENTS(calls); i++) {
 			g_assert_ok(vgpu_ctx_create(rig->vgpu, OTHER_CTX, 0, "short"));
@@ -630,17 +653,17 @@ int main(int argc, char *argv[])
 {
 	suite_init(&argc, &argv);
 	if (g_test_slow()) {
-		proto_add_virgl("stall", "spins", test_spins);
-		proto_add_virgl("stall", "fence_never_ends", test_fence_never_ends);
-		proto_add_virgl("stall", "fence_never_ends_after_a_reset",
-				test_fence_never_ends_reset);
+		proto_add_3d("stall", "spins", test_spins);
+		proto_add_3d("stall", "fence_never_ends", test_fence_never_ends);
+		proto_add_3d("stall", "fence_never_ends_after_a_reset",
+			     test_fence_never_ends_reset);
 		suite_set_limit_s(180);
 		return suite_run();
 	}
-	proto_add_virgl("stall", "control_in_a_call", test_control_in_a_call);
+	proto_add_3d("stall", "control_in_a_call", test_control_in_a_call);
 	suite_add(test_control_in_a_transfer, PROTO_2D, "/proto/stall/2d/control_in_a_transfer");
-	proto_add_virgl("stall", "ends_in_a_call", test_ends_in_a_call);
-	proto_add_virgl("stall", "fence_never", test_fence_never);
+	proto_add_3d("stall", "ends_in_a_call", test_ends_in_a_call);
+	proto_add_3d("stall", "fence_never", test_fence_never);
 	proto_add_virgl("stall", "fence_never_is_bounded", test_fence_never_is_bounded);
 	proto_add_drawing("stall", "front_end_never_reads", test_front_end_never_reads);
 	proto_add_drawing("stall", "half_a_message", test_half_a_message);
