@@ -293,6 +293,47 @@ static void test_capsets(const void *mode)
 	}
 }
 
+struct start {
+	const char *args[8];
+	uint32_t flags[2]; /* their lower half, their upper half */
+};
+
+/* EGL is 1, GLX 4, surfaceless 8, OpenGL ES 0x10, Vulkan 0x20, blobs that are files 0x40. */
+static void test_flags(const void *mode)
+{
+	static const struct start starts[] = {
+		{ { NULL }, { 0x79 } },
+		{ { "--use-egl", "true", "--use-gles", "true", "--use-surfaceless", "true" },
+		  { 0x79 } },
+		{ { "--use-glx", "true" }, { 0x7d } },
+		{ { "--use-glx", "false" }, { 0x79 } },
+		{ { "--use-surfaceless", "false" }, { 0x71 } },
+		{ { "--use-surfaceless", "false", "--use-glx", "true" }, { 0x75 } },
+		{ { "--use-gles", "false" }, { 0x69 } },
+		{ { "--use-gles", "false", "--use-egl", "false" }, { 0x68 } },
+		{ { "--use-gles", "false", "--use-egl", "false", "--use-surfaceless", "false" },
+		  { 0x60 } },
+		{ { "--capset", "gfxstream-gles,gfxstream-vulkan" }, { 0x79 } },
+		{ { "--capset", "gfxstream-gles" }, { 0x59 } },
+		{ { "--capset", "gfxstream-gles", "--use-surfaceless", "false" }, { 0x51 } },
+		{ { "--capset", "gfxstream-vulkan" }, { 0x69 } },
+		{ { "--capset", "gfxstream-vulkan", "--use-egl", "false" }, { 0x68 } },
+		{ { "--capset", "gfxstream-vulkan", "--use-glx", "true" }, { 0x6d } },
+	};
+
+	(void)mode;
+	for (size_t i = 0; i < G_N_ELEMENTS(starts); i++) {
+		struct machine machine = make_machine_with(starts[i].args);
+
+		g_test_message("start %zu", i);
+		begin(&machine);
+		g_assert_ok(RUN(&machine, MOCK_GFX_GET_FLAGS, RESULTS));
+		g_assert_cmphex(result(&machine, 0), ==, starts[i].flags[0]);
+		g_assert_cmphex(result(&machine, 1), ==, starts[i].flags[1]);
+		end(&machine);
+	}
+}
+
 static bool host_has_vulkan_driver(void)
 {
 	static const char *const patterns[] = { "/usr/share/vulkan/icd.d/*.json",
@@ -1341,6 +1382,7 @@ int main(int argc, char **argv)
 	proto_add_gfxstream("start", "hang", test_start_hang);
 	proto_add_gfxstream("start", "no_vulkan_driver", test_no_vulkan_driver);
 	proto_add_gfxstream("start", "capsets", test_capsets);
+	proto_add_gfxstream("start", "flags", test_flags);
 	proto_add_gfxstream("picture", "offsets", test_offsets);
 	proto_add_gfxstream("picture", "without_pages", test_without_pages);
 	proto_add_gfxstream("picture", "drawn", test_drawn);
