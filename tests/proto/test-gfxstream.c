@@ -334,6 +334,45 @@ static void test_flags(const void *mode)
 	}
 }
 
+/* Of one front-end: the process that renders for it, and for nobody else. */
+static uint32_t ask_pid(struct daemon *daemon)
+{
+	struct machine machine = {
+		.rig = rig_create(&(struct rig_options){ .mode = "gfxstream", .foreign = daemon }),
+	};
+
+	machine.vgpu = machine.rig->vgpu;
+	begin(&machine);
+	g_assert_ok(RUN(&machine, MOCK_GFX_GET_PID, RESULTS));
+	uint32_t pid = result(&machine, 0);
+	g_assert_cmpuint(pid, ==, (uint32_t)daemon_find_process(daemon, "renderer"));
+	rig_destroy(machine.rig);
+	return pid;
+}
+
+static bool has_no_renderer(void *daemon)
+{
+	return daemon_find_process(daemon, "renderer") == 0;
+}
+
+/* A process can start the library once: so each front-end has its own, and it ends with it. */
+static void test_processes(const void *mode)
+{
+	struct daemon *daemon = daemon_start("gfxstream", NULL);
+	uint32_t last = 0;
+
+	(void)mode;
+	for (unsigned int i = 0; i < 3; i++) {
+		uint32_t pid = ask_pid(daemon);
+
+		g_assert_cmpuint(pid, !=, 0);
+		g_assert_cmpuint(pid, !=, last);
+		g_assert_true(suite_wait(has_no_renderer, daemon, 10000));
+		last = pid;
+	}
+	daemon_destroy(daemon);
+}
+
 static bool host_has_vulkan_driver(void)
 {
 	static const char *const patterns[] = { "/usr/share/vulkan/icd.d/*.json",
@@ -1383,6 +1422,7 @@ int main(int argc, char **argv)
 	proto_add_gfxstream("start", "no_vulkan_driver", test_no_vulkan_driver);
 	proto_add_gfxstream("start", "capsets", test_capsets);
 	proto_add_gfxstream("start", "flags", test_flags);
+	proto_add_gfxstream("start", "processes", test_processes);
 	proto_add_gfxstream("picture", "offsets", test_offsets);
 	proto_add_gfxstream("picture", "without_pages", test_without_pages);
 	proto_add_gfxstream("picture", "drawn", test_drawn);
