@@ -23,6 +23,8 @@ enum mock_opcode {
 	MOCK_FAIL,
 	/* the result is the process's id */
 	MOCK_GET_PID,
+	/* ms: so long takes each read of pixels from now on */
+	MOCK_READ_SLOWLY,
 
 	/*
 	 * Ways out of a sandbox. The first result is 0 where it was let out, else an errno (of the

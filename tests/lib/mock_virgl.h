@@ -52,8 +52,6 @@ enum mock_virgl_opcode {
 	MOCK_LOG = 600,
 	/* resource, colour: all its pixels */
 	MOCK_FILL,
-	/* ms: so long takes each read of pixels from now on */
-	MOCK_READ_SLOWLY,
 };
 
 enum mock_blob_kind {

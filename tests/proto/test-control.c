@@ -15,7 +15,7 @@
 
 #include "control.h"
 #include "mock_gfxstream.h"
-#include "mock_virgl.h"
+#include "mock_mode.h"
 #include "proto.h"
 #include "virgl_stream.h"
 
@@ -363,11 +363,24 @@ static void test_screenshot_headless(const void *mode)
 	rig_destroy(rig);
 }
 
+static struct virgl_stream make_clear(const void *mode, uint32_t id)
+{
+	struct virgl_stream stream = {0};
+
+	if (mode == PROTO_GFXSTREAM) {
+		return (struct virgl_stream){{MOCK_GFX_FILL, id, 0xffff3300}, 3};
+	}
+	virgl_stream_create_surface(&stream, 1000, id, VIRGL_FORMAT_B8G8R8A8);
+	virgl_stream_set_framebuffer(&stream, 1000);
+	virgl_stream_clear(&stream, 1.0f, 0.2f, 0.0f, 1.0f);
+	return stream;
+}
+
 /* What a 3D guest draws, and not what it has drawn before. */
 static void test_screenshot_3d(const void *mode)
 {
 	struct rig *rig = make_rig(mode);
-	struct virgl_stream stream = {0};
+	const struct virgl_stream stream = make_clear(mode, 2);
 	g_autofree uint32_t *expected = g_new(uint32_t, WIDTH * HEIGHT);
 
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
@@ -376,9 +389,6 @@ static void test_screenshot_3d(const void *mode)
 		VIRGL_BIND_RENDER_TARGET | VIRGL_BIND_SAMPLER_VIEW | VIRGL_BIND_SCANOUT, WIDTH,
 		HEIGHT, 0));
 	g_assert_ok(vgpu_ctx_attach_resource(rig->vgpu, 1, 2));
-	virgl_stream_create_surface(&stream, 1000, 2, VIRGL_FORMAT_B8G8R8A8);
-	virgl_stream_set_framebuffer(&stream, 1000);
-	virgl_stream_clear(&stream, 1.0f, 0.2f, 0.0f, 1.0f);
 	g_assert_ok(vgpu_submit_3d(rig->vgpu, 1, stream.words, virgl_stream_size_bytes(&stream)));
 	g_assert_ok(vgpu_set_scanout(rig->vgpu, 0, 2, 0, 0, WIDTH, HEIGHT));
 	flush(rig, 2);
@@ -641,15 +651,14 @@ static void test_hung(const void *mode)
 static void test_busy_for_a_viewer(const void *mode)
 {
 	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
+	const char *name = ((const struct proto_mode *)mode)->name;
 
-	mock_virgl_use();
+	mock_mode_use(name);
 	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
-				      .args = args,
-				      .has_no_display = true});
+		&(struct rig_options){.mode = name, .args = args, .has_no_display = true});
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
-	g_assert_ok(mock_virgl_run1(rig->vgpu, 1, MOCK_READ_SLOWLY, 0, 1000));
+	g_assert_ok(mock_mode_run1(name, rig->vgpu, 1, MOCK_READ_SLOWLY, 0, 1000));
 	int fd = control_connect(rig->daemon);
 	g_assert_cmpint(send(fd, GREETING "screenshot\n", 30, 0), ==, 30);
 	g_assert_true(suite_wait(is_busy, rig->daemon, 900));
@@ -664,13 +673,15 @@ static void test_busy_for_a_viewer(const void *mode)
 /* A command that took its process with it has failed as any that is refused. */
 static void test_lost_command(const void *mode)
 {
-	mock_virgl_use();
+	const char *name = ((const struct proto_mode *)mode)->name;
+
+	mock_mode_use(name);
 	struct rig *rig = make_rig(mode);
 
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
 	g_assert_cmpfloat(ask_number(rig->daemon, "device", "errors"), ==, 0);
 	rig->daemon->may_lose_processes = true;
-	proto_assert_error(mock_virgl_run1(rig->vgpu, 1, MOCK_DIE, 0, SIGKILL));
+	proto_assert_error(mock_mode_run1(name, rig->vgpu, 1, MOCK_DIE, 0, SIGKILL));
 	g_assert_cmpfloat(ask_number(rig->daemon, "device", "errors"), ==, 1);
 	rig_destroy(rig);
 }
@@ -1220,19 +1231,19 @@ int main(int argc, char **argv)
 	proto_add("control", "halves", test_halves);
 	proto_add("control", "frame-rate", test_frame_rate);
 	proto_add_virgl("control", "contexts", test_contexts);
-	proto_add_virgl("control", "fences", test_fences);
+	proto_add_3d("control", "fences", test_fences);
 	proto_add_drawing("control", "screenshot", test_screenshot);
 	proto_add_drawing("control", "screenshot-headless", test_screenshot_headless);
-	proto_add_virgl("control", "screenshot-3d", test_screenshot_3d);
+	proto_add_3d("control", "screenshot-3d", test_screenshot_3d);
 	proto_add_drawing("control", "cursor", test_cursor);
 	proto_add("control", "set-mode", test_set_mode);
-	proto_add_virgl("control", "set-mode-stays", test_set_mode_stays);
-	proto_add_virgl("control", "set-mode-in-order", test_set_mode_in_order);
+	proto_add_3d("control", "set-mode-stays", test_set_mode_stays);
+	proto_add_3d("control", "set-mode-in-order", test_set_mode_in_order);
 	proto_add("control", "set-mode-of-a-display", test_set_mode_of_a_display);
-	proto_add_virgl("control", "hung", test_hung);
-	proto_add_virgl("control", "busy-for-a-viewer", test_busy_for_a_viewer);
-	proto_add_virgl("control", "lost-command", test_lost_command);
-	proto_add_virgl("control", "restarts", test_restarts);
+	proto_add_3d("control", "hung", test_hung);
+	proto_add_3d("control", "busy-for-a-viewer", test_busy_for_a_viewer);
+	proto_add_3d("control", "lost-command", test_lost_command);
+	proto_add_3d("control", "restarts", test_restarts);
 	suite_add(test_vms, NULL, "/proto/control/vms");
 	suite_add(test_no_vm, NULL, "/proto/control/no-vm");
 	proto_add("control", "fd", test_fd);

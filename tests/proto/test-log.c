@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mock_gfxstream.h"
 #include "mock_virgl.h"
 #include "proto.h"
 #include "virgl_stream.h"
@@ -117,15 +118,24 @@ static void test_guest_chains(const void *mode)
 	rig_destroy(rig);
 }
 
+/* Each with its own number for an error. */
+static uint32_t have_it_complain(struct rig *rig, const void *mode)
+{
+	const uint32_t virgl_args[] = {N_MISTAKES, 3}, gfxstream_args[] = {N_MISTAKES, 1};
+
+	return mode == PROTO_GFXSTREAM
+		       ? mock_gfxstream_run(rig->vgpu, CTX, MOCK_GFX_LOG, gfxstream_args, 2)
+		       : mock_virgl_run(rig->vgpu, CTX, MOCK_LOG, 0, virgl_args, 2);
+}
+
 /* The library calls a stream's fault an error, and says so as often as it is told to. */
 static void test_library(const void *mode)
 {
-	const uint32_t args[] = {N_MISTAKES, 3};
 	struct rig *rig = make_rig(mode);
 	int64_t start = g_get_monotonic_time();
 
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, CTX, 0, "test"));
-	g_assert_ok(mock_virgl_run(rig->vgpu, CTX, MOCK_LOG, 0, args, G_N_ELEMENTS(args)));
+	g_assert_ok(have_it_complain(rig, mode));
 	assert_few(rig, start, 1, 1);
 	rig_destroy(rig);
 }
@@ -221,7 +231,7 @@ int main(int argc, char *argv[])
 	suite_init(&argc, &argv);
 	proto_add_drawing("log", "guest_commands", test_guest_commands);
 	proto_add_drawing("log", "guest_chains", test_guest_chains);
-	proto_add_virgl("log", "library", test_library);
+	proto_add_3d("log", "library_complains", test_library);
 	proto_add_virgl("log", "real_library", test_real_library);
 	suite_add(test_front_end, PROTO_2D, "/proto/log/2d/front_end");
 	suite_add(test_many_front_ends, PROTO_2D, "/proto/log/2d/many_front_ends");

@@ -53,10 +53,13 @@ static void test_none(const void *data)
 }
 
 /* With a renderer that has such memory; or the test is skipped. */
-static struct rig *make_virgl_rig(const char *const *args)
+static struct rig *make_3d_rig(const void *data, const char *const *args)
 {
+	const struct proto_mode *mode = data;
+
+	/* gfxstream's is what daemon_start() names. */
 	mock_virgl_use_server();
-	struct rig *rig = make_rig("virglrenderer", NULL);
+	struct rig *rig = make_rig(mode->name, NULL);
 	bool is_offered = offered_bits(rig) != 0;
 
 	if (!is_offered) {
@@ -65,16 +68,15 @@ static struct rig *make_virgl_rig(const char *const *args)
 	}
 	if (args) {
 		rig_destroy(rig);
-		rig = make_rig("virglrenderer", args);
+		rig = make_rig(mode->name, args);
 	}
 	return rig;
 }
 
 static void test_offered(const void *data)
 {
-	struct rig *rig = make_virgl_rig(NULL);
+	struct rig *rig = make_3d_rig(data, NULL);
 
-	(void)data;
 	g_assert_cmphex(offered_bits(rig), ==, BIT_22);
 	g_assert_cmpuint(rig->frontend->window_bytes, ==, 8 * GIB);
 	/* Only to a front-end that can map. */
@@ -89,9 +91,8 @@ static void test_offered(const void *data)
 static void test_size(const void *data)
 {
 	static const char *const args[] = {"--hostmem", "64M", NULL};
-	struct rig *rig = make_virgl_rig(args);
+	struct rig *rig = make_3d_rig(data, args);
 
-	(void)data;
 	g_assert_cmphex(offered_bits(rig), ==, BIT_22);
 	g_assert_cmpuint(rig->frontend->window_bytes, ==, 64 << 20);
 	rig_destroy(rig);
@@ -100,9 +101,8 @@ static void test_size(const void *data)
 static void test_off(const void *data)
 {
 	static const char *const args[] = {"--hostmem", "0", NULL};
-	struct rig *rig = make_virgl_rig(args);
+	struct rig *rig = make_3d_rig(data, args);
 
-	(void)data;
 	check_none(rig);
 	rig_destroy(rig);
 }
@@ -110,9 +110,8 @@ static void test_off(const void *data)
 static void test_by_21(const void *data)
 {
 	static const char *const args[] = {"--shmem-feature-bit", "21", NULL};
-	struct rig *rig = make_virgl_rig(args);
+	struct rig *rig = make_3d_rig(data, args);
 
-	(void)data;
 	g_assert_cmphex(offered_bits(rig), ==, BIT_21);
 	frontend_set_u64(rig->frontend, VHOST_USER_SET_PROTOCOL_FEATURES, BIT_22);
 	g_assert_cmpuint(frontend_get_window_bytes(rig->frontend), ==, 0);
@@ -127,9 +126,9 @@ int main(int argc, char *argv[])
 	suite_init(&argc, &argv);
 	suite_add(test_none, PROTO_NULL, "/proto/window/null/none");
 	suite_add(test_none, PROTO_2D, "/proto/window/2d/none");
-	proto_add_virgl("window", "offered", test_offered);
-	proto_add_virgl("window", "size", test_size);
-	proto_add_virgl("window", "off", test_off);
-	proto_add_virgl("window", "by_21", test_by_21);
+	proto_add_3d("window", "offered", test_offered);
+	proto_add_3d("window", "size", test_size);
+	proto_add_3d("window", "off", test_off);
+	proto_add_3d("window", "by_21", test_by_21);
 	return suite_run();
 }

@@ -108,6 +108,19 @@ static int op_get_pid(const struct mock_command *command)
 	return 0;
 }
 
+static uint32_t read_ms;
+
+void mock_wait_to_read(void)
+{
+	usleep(read_ms * 1000);
+}
+
+static int op_read_slowly(const struct mock_command *command)
+{
+	read_ms = mock_arg(command, 0);
+	return 0;
+}
+
 const struct mock_op mock_basic_ops[] = {
 	{ MOCK_ECHO, op_echo },
 	{ MOCK_SLEEP, op_sleep },
@@ -116,5 +129,6 @@ const struct mock_op mock_basic_ops[] = {
 	{ MOCK_EAT, op_eat },
 	{ MOCK_FAIL, op_fail },
 	{ MOCK_GET_PID, op_get_pid },
+	{ MOCK_READ_SLOWLY, op_read_slowly },
 	{ 0, NULL },
 };

@@ -40,5 +40,8 @@ const char *mock_arg_text(const struct mock_command *command, uint32_t index);
 /* A u32 to where the command wants its results; words beyond its end are dropped. */
 void mock_put_result(const struct mock_command *command, uint32_t word, uint32_t value);
 
+/* basic.c: for as long as a read of pixels takes. */
+void mock_wait_to_read(void);
+
 /* Each mock's own: false where there is no such resource, or no such word in it. */
 bool mock_store(uint32_t resource_id, uint32_t word, uint32_t value);

@@ -205,6 +205,7 @@ int stream_renderer_transfer_read_iov(uint32_t id, uint32_t ctx_id, uint32_t lev
 
 	(void)ctx_id, (void)stride, (void)layer_stride, (void)offset;
 	mock_enter("transfer_read_iov");
+	mock_wait_to_read();
 	struct mock_resource *resource = check_transfer(id, level, box, iov, &first, &end);
 	if (mock_take_failure(MOCK_GFX_FAIL_TRANSFER)) {
 		mock_leave();

@@ -319,13 +319,6 @@ static int transfer(const struct mock_resource *resource, const struct virgl_box
 	return 0;
 }
 
-static uint32_t read_ms;
-
-void mock_read_slowly(uint32_t ms)
-{
-	read_ms = ms;
-}
-
 int virgl_renderer_transfer_read_iov(uint32_t handle, uint32_t ctx_id, uint32_t level,
 				     uint32_t stride, uint32_t layer_stride, struct virgl_box *box,
 				     uint64_t offset, struct iovec *iov, int iovec_cnt)
@@ -336,7 +329,7 @@ int virgl_renderer_transfer_read_iov(uint32_t handle, uint32_t ctx_id, uint32_t 
 	if (resource == NULL || level != 0) {
 		return EINVAL;
 	}
-	usleep(read_ms * 1000);
+	mock_wait_to_read();
 	return transfer(resource, box, iov != NULL ? iov : resource->iov,
 			iov != NULL ? iovec_cnt : resource->n_iov, offset, stride, layer_stride,
 			true);

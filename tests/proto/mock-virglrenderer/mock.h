@@ -44,7 +44,6 @@ int mock_run(uint32_t ctx_id, const uint32_t *words, size_t n_words);
 
 /* mock.c, which has mock_store(), too: into the resource's backing. */
 bool mock_fill(uint32_t resource_id, uint32_t colour);
-void mock_read_slowly(uint32_t ms);
 /* NULL: there is none. */
 struct mock_resource *mock_find_resource(uint32_t id);
 void mock_add_resource(uint32_t id, struct mock_resource *consume_resource);

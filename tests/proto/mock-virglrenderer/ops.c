@@ -8,12 +8,6 @@
 
 #include "mock.h"
 
-static int op_read_slowly(const struct mock_command *command)
-{
-	mock_read_slowly(mock_arg(command, 0));
-	return 0;
-}
-
 static int op_log(const struct mock_command *command)
 {
 	for (uint32_t i = 0; i < mock_arg(command, 0); i++) {
@@ -30,7 +24,6 @@ static int op_fill(const struct mock_command *command)
 static const struct mock_op mock_picture_ops[] = {
 	{ MOCK_LOG, op_log },
 	{ MOCK_FILL, op_fill },
-	{ MOCK_READ_SLOWLY, op_read_slowly },
 	{ 0, NULL },
 };
 
