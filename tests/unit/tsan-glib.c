@@ -40,6 +40,14 @@ gboolean g_mutex_trylock(GMutex *mutex)
 	return is_locked;
 }
 
+void g_cond_wait(GCond *cond, GMutex *mutex)
+{
+	REAL(g_cond_wait)
+	__tsan_release(mutex);
+	real(cond, mutex);
+	__tsan_acquire(mutex);
+}
+
 gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
 {
 	REAL(g_cond_wait_until)
