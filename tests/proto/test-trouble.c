@@ -100,10 +100,9 @@ static void test_locked_gpu(const void *data G_GNUC_UNUSED)
 static void test_locked_folder(const void *data G_GNUC_UNUSED)
 {
 	static const char *const args[] = {"--socket-path", "@SOCKET@", NULL};
-	static const char *const words[N_WORDS] = {"--socket-path",
-						   "this user may not make a socket there; choose "
-						   "another directory",
-						   "SELinux or AppArmor"};
+	static const char *const words[N_WORDS] = {
+		"--socket-path", "this user may not make a socket there; choose another directory",
+		"SELinux or AppArmor"};
 
 	need_other_users();
 	proto_confine("poor-user");
