@@ -209,7 +209,10 @@ uint32_t vgpu_call_chain(struct vgpu *vgpu, enum vgpu_queue queue, const struct 
 	uint32_t type = 0;
 
 	vgpu_kick(vgpu, queue);
-	memcpy(&type, chain->request, MIN(chain->request_size, (uint32_t)sizeof(type)));
+	/* Of a chain that is all response there is none. */
+	if (chain->request != NULL) {
+		memcpy(&type, chain->request, MIN(chain->request_size, (uint32_t)sizeof(type)));
+	}
 	return take_answer(vgpu, call, type);
 }
 
