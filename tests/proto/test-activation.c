@@ -181,29 +181,28 @@ static void test_accepted(const void *mode)
 	daemon_destroy(daemon);
 }
 
+static void check_wrong_use(struct daemon *consume_daemon, const char *words)
+{
+	close(daemon_connect(consume_daemon));
+	g_assert_cmpint(daemon_wait_exit(consume_daemon, 5000), ==, 2);
+	g_autofree char *text = daemon_stderr(consume_daemon);
+	g_assert_nonnull(strstr(text, words));
+	daemon_destroy(consume_daemon);
+}
+
 static void test_two_sockets(const void *data)
 {
-	struct daemon *daemon = activate("--listen=@SOCK@.2", "null");
-
 	(void)data;
-	close(daemon_connect(daemon));
-	g_assert_cmpint(daemon_wait_exit(daemon, 5000), ==, 2);
-	g_autofree char *text = daemon_stderr(daemon);
-	g_assert_nonnull(strstr(text, "2 sockets were passed by LISTEN_FDS (allowed: 1)"));
-	daemon_destroy(daemon);
+	check_wrong_use(activate("--listen=@SOCK@.2", "null"),
+			"2 sockets were passed by LISTEN_FDS (allowed: 1)");
 }
 
 /* One was passed, and another one is asked for. */
 static void test_socket_and_path(const void *data)
 {
-	struct daemon *daemon = activate("", "null --socket-path /nonexistent/gpu.sock");
-
 	(void)data;
-	close(daemon_connect(daemon));
-	g_assert_cmpint(daemon_wait_exit(daemon, 5000), ==, 2);
-	g_autofree char *text = daemon_stderr(daemon);
-	g_assert_nonnull(strstr(text, "and a socket was passed by LISTEN_FDS: only one of the two"));
-	daemon_destroy(daemon);
+	check_wrong_use(activate("", "null --socket-path /nonexistent/gpu.sock"),
+			"and a socket was passed by LISTEN_FDS: only one of the two");
 }
 
 /* ---- the word ---- */

@@ -141,6 +141,15 @@ static struct rig *make_rig(const void *mode)
 		.mode = ((const struct proto_mode *)mode)->name, .args = control_args});
 }
 
+static struct rig *make_headless_rig(const void *mode)
+{
+	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
+
+	return rig_create(&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
+						.args = args,
+						.has_no_display = true});
+}
+
 static void flush(struct rig *rig, uint32_t id)
 {
 	g_assert_ok(vgpu_resource_flush(rig->vgpu, id, 0, 0, WIDTH, HEIGHT));
@@ -350,11 +359,7 @@ static void test_screenshot(const void *mode)
 /* Whoever looks is no display: there is none. */
 static void test_screenshot_headless(const void *mode)
 {
-	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
-	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
-				      .args = args,
-				      .has_no_display = true});
+	struct rig *rig = make_headless_rig(mode);
 	g_autofree uint32_t *pixels = rig_make_pattern(WIDTH, HEIGHT, 1);
 
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, pixels);
@@ -507,11 +512,7 @@ static void assert_mode(struct rig *rig, uint32_t width, uint32_t height)
 
 static void test_set_mode(const void *mode)
 {
-	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
-	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
-				      .args = args,
-				      .has_no_display = true});
+	struct rig *rig = make_headless_rig(mode);
 	struct virtio_gpu_resp_edid edid;
 
 	rig_assert_serves(rig);
@@ -553,11 +554,7 @@ static void assert_untold(struct rig *rig)
 /* It outlives the process that renders. */
 static void test_set_mode_stays(const void *mode)
 {
-	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
-	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
-				      .args = args,
-				      .has_no_display = true});
+	struct rig *rig = make_headless_rig(mode);
 
 	rig_assert_serves(rig);
 	set_mode(rig, "1024x768", 0, "mode guest=told\nend\n");
@@ -573,11 +570,7 @@ static void test_set_mode_stays(const void *mode)
 /* The guest is told when there is something to find. */
 static void test_set_mode_in_order(const void *mode)
 {
-	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
-	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = ((const struct proto_mode *)mode)->name,
-				      .args = args,
-				      .has_no_display = true});
+	struct rig *rig = make_headless_rig(mode);
 
 	rig_assert_serves(rig);
 	pid_t pid = daemon_find_process(rig->daemon, "renderer");
@@ -650,12 +643,10 @@ static void test_hung(const void *mode)
 /* Who hangs while pixels are read for a viewer is seen to, as who hangs at a command. */
 static void test_busy_for_a_viewer(const void *mode)
 {
-	static const char *const args[] = {CONTROL_ARGS, "--headless", NULL};
 	const char *name = ((const struct proto_mode *)mode)->name;
 
 	mock_mode_use(name);
-	struct rig *rig = rig_create(
-		&(struct rig_options){.mode = name, .args = args, .has_no_display = true});
+	struct rig *rig = make_headless_rig(mode);
 	g_assert_ok(vgpu_ctx_create(rig->vgpu, 1, 0, "test"));
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
 	g_assert_ok(mock_mode_run1(name, rig->vgpu, 1, MOCK_READ_SLOWLY, 0, 1000));
