@@ -109,7 +109,7 @@ static enum gpu_resp take_image(struct device *dev, struct cursor *cursor,
 {
 	const struct rect all = { 0, 0, resource->desc.width, resource->desc.height };
 	struct frame *frame = NULL;
-	uint32_t pixman_format;
+	enum pixel_format pixel_format;
 	bool has_alpha = true;
 	enum gpu_resp resp =
 		dev->renderer->impl->resource_read(dev->renderer, resource->id, &all, &frame);
@@ -117,7 +117,7 @@ static enum gpu_resp take_image(struct device *dev, struct cursor *cursor,
 	if (resp != GPU_RESP_OK_NODATA) {
 		return resp;
 	}
-	renderer_format_info(resource->desc.format, &pixman_format, &has_alpha);
+	renderer_format_info(resource->desc.format, &pixel_format, &has_alpha);
 	if (reserve_image(cursor)) {
 		fill_image(cursor, frame, has_alpha);
 	} else {

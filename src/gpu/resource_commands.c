@@ -108,12 +108,12 @@ enum gpu_resp device_create_2d(struct device *dev, uint32_t id, uint32_t format,
 		.depth = 1,
 		.array_size = 1,
 	};
-	uint32_t pixman_format;
+	enum pixel_format pixel_format;
 
 	if (!is_free(dev, id)) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (!renderer_format_info(desc.format, &pixman_format, NULL) || desc.width == 0 ||
+	if (!renderer_format_info(desc.format, &pixel_format, NULL) || desc.width == 0 ||
 	    desc.height == 0) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}

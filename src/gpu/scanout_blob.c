@@ -10,7 +10,6 @@
 #include "gpu/scanout_blob.h"
 
 #include "util/checked.h"
-#include "util/pixels.h"
 
 #define PIXEL_BYTES sizeof(uint32_t)
 
@@ -36,10 +35,10 @@ static void loan_done(void *memory)
 static const struct frame_lender lender = { .done = loan_done };
 
 /* NULL: they can't be shown as they lie. */
-static struct frame *borrow(const struct blob_layout *layout, pixman_format_code_t format,
+static struct frame *borrow(const struct blob_layout *layout, enum pixel_format format,
 			    struct blob_memory *memory)
 {
-	if (format != PIXMAN_a8r8g8b8 || frame_is_shared() ||
+	if (format != PIXEL_ARGB8888 || frame_is_shared() ||
 	    layout->stride_bytes % PIXEL_BYTES != 0) {
 		return NULL;
 	}
@@ -57,13 +56,13 @@ static struct frame *borrow(const struct blob_layout *layout, pixman_format_code
 /* What is copied in about 100 us: then others have their turn. */
 #define BAND_BYTES (1u << 20)
 
-static bool copy_row(const struct blob_layout *layout, pixman_format_code_t format,
+static bool copy_row(const struct blob_layout *layout, enum pixel_format format,
 		     struct blob_memory *memory, const struct rect *row, uint32_t *to,
 		     uint32_t *scratch)
 {
 	uint64_t from = layout->offset_bytes + (uint64_t)row->y * layout->stride_bytes +
 			row->x * PIXEL_BYTES;
-	bool is_plain = format == PIXMAN_a8r8g8b8;
+	bool is_plain = format == PIXEL_ARGB8888;
 
 	if (!blob_memory_read(memory, from, is_plain ? to : scratch, row->width * PIXEL_BYTES)) {
 		return false;
@@ -75,7 +74,7 @@ static bool copy_row(const struct blob_layout *layout, pixman_format_code_t form
 }
 
 /* A new copy has nothing in it yet, and a display that is late wants more than the last damage. */
-static enum gpu_resp copy(struct device *dev, struct scanout *scanout, pixman_format_code_t format,
+static enum gpu_resp copy(struct device *dev, struct scanout *scanout, enum pixel_format format,
 			  struct blob_memory *memory, const struct rect *damage)
 {
 	const struct blob_layout *layout = &scanout->layout;
@@ -128,7 +127,7 @@ enum gpu_resp scanout_read_blob(struct device *dev, struct scanout *scanout,
 				struct resource *resource, const struct rect *damage,
 				struct frame **frame_out)
 {
-	uint32_t format = 0;
+	enum pixel_format format = PIXEL_NONE;
 
 	*frame_out = NULL;
 	if (dev->renderer->impl->is_blind ||
@@ -140,13 +139,13 @@ enum gpu_resp scanout_read_blob(struct device *dev, struct scanout *scanout,
 		return GPU_RESP_ERR_UNSPEC;
 	}
 	renderer_format_info(scanout->layout.format, &format, NULL);
-	*frame_out = borrow(&scanout->layout, (pixman_format_code_t)format, memory);
+	*frame_out = borrow(&scanout->layout, format, memory);
 	if (*frame_out != NULL) {
 		g_clear_pointer(&scanout->frame, frame_unref);
 		return GPU_RESP_OK_NODATA;
 	}
 	enum gpu_resp resp =
-		copy(dev, scanout, (pixman_format_code_t)format, memory, damage);
+		copy(dev, scanout, format, memory, damage);
 	if (resp == GPU_RESP_OK_NODATA) {
 		*frame_out = frame_ref(scanout->frame);
 	}

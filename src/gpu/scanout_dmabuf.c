@@ -86,7 +86,7 @@ static bool locate(const struct scanout *scanout, const struct resource *resourc
 			.height = view->height,
 			.stride_bytes = stride,
 			.modifier = DMABUF_MODIFIER_LINEAR,
-			.fourcc = DMABUF_FOURCC_XRGB8888,
+			.fourcc = PIXEL_XRGB8888,
 		},
 	};
 	return checked_range(offset, (uint64_t)stride * view->height, size);

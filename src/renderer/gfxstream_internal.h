@@ -34,12 +34,12 @@ struct gfxstream_resource { /* owned by gfxstream.resources */
 	uint32_t id;
 	enum gfxstream_kind kind;
 	struct resource_desc desc;
-	uint32_t texel_bytes;	       /* in the library; 0: nothing is copied to or from it */
-	uint32_t pixman_format;	       /* 0: no picture can be read from it */
-	const struct backing *backing; /* borrowed; NULL while none is attached */
-	struct frame *frame;	       /* owned reference; NULL until first read */
-	struct quota *quota;	       /* borrowed */
-	uint64_t charged_bytes;	       /* of the quota */
+	uint32_t texel_bytes;		/* in the library; 0: nothing is copied to or from it */
+	enum pixel_format pixel_format; /* PIXEL_NONE: no picture can be read from it */
+	const struct backing *backing;	/* borrowed; NULL while none is attached */
+	struct frame *frame;		/* owned reference; NULL until first read */
+	struct quota *quota;		/* borrowed */
+	uint64_t charged_bytes;		/* of the quota */
 	/*
 	 * A context has had it, so that what it has drawn may not be in the room
 	 * that the library copies through.

@@ -4,11 +4,9 @@
  * is in, straight to their places, as a frame's layout is the library's. What
  * has other colours there is converted where it lies.
  */
-#include <pixman.h>
 #include <string.h>
 
 #include "renderer/gfxstream_internal.h"
-#include "util/pixels.h"
 
 enum { PIXEL_BYTES = sizeof(uint32_t) };
 
@@ -34,8 +32,7 @@ static bool convert_rows(const struct gfxstream_resource *resource, const struct
 		uint32_t *pixels = frame_pixel(resource->frame, 0, y);
 
 		memcpy(row, pixels, rows->width * PIXEL_BYTES);
-		pixels_convert_row(pixels, row, (pixman_format_code_t)resource->pixman_format,
-				   rows->width);
+		pixels_convert_row(pixels, row, resource->pixel_format, rows->width);
 	}
 	return true;
 }
@@ -47,7 +44,7 @@ static enum gpu_resp read_rows(struct gfxstream_resource *resource, const struct
 	struct iovec iov = { frame->pixels, frame->stride_bytes * frame->height };
 	enum gpu_resp resp = gfxstream_copy(resource, 0, rows, &iov, 1, false);
 
-	if (resp == GPU_RESP_OK_NODATA && resource->pixman_format != PIXMAN_a8r8g8b8 &&
+	if (resp == GPU_RESP_OK_NODATA && resource->pixel_format != PIXEL_ARGB8888 &&
 	    !convert_rows(resource, rows)) {
 		resp = GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
@@ -63,7 +60,7 @@ enum gpu_resp gfxstream_resource_read(struct renderer *r, uint32_t id, const str
 	if (resource == NULL) {
 		return GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	}
-	if (resource->pixman_format == 0 ||
+	if (resource->pixel_format == PIXEL_NONE ||
 	    !rect_is_inside(damage, resource->desc.width, resource->desc.height)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}

@@ -170,13 +170,13 @@ static struct gfxstream_resource_args args_of(uint32_t id, const struct resource
 	};
 }
 
-static uint32_t picture_format(const struct gfxstream_resource *resource)
+static enum pixel_format picture_format(const struct gfxstream_resource *resource)
 {
-	uint32_t format;
+	enum pixel_format format;
 
 	if (resource->kind != GFXSTREAM_PICTURE || resource->texel_bytes != sizeof(uint32_t) ||
 	    !renderer_format_info(resource->desc.format, &format, NULL)) {
-		return 0;
+		return PIXEL_NONE;
 	}
 	return format;
 }
@@ -212,7 +212,7 @@ static struct gfxstream_resource describe(uint32_t id, const struct resource_des
 		.fd = -1,
 	};
 
-	resource.pixman_format = picture_format(&resource);
+	resource.pixel_format = picture_format(&resource);
 	return resource;
 }
 

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pixman.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,32 +92,32 @@ void renderer_dispatch(struct renderer *r)
 	}
 }
 
-bool renderer_format_info(uint32_t virtio_format, uint32_t *pixman_format_out, bool *has_alpha_out)
+bool renderer_format_info(uint32_t virtio_format, enum pixel_format *format_out,
+			  bool *has_alpha_out)
 {
 	/*
-	 * virtio names bytes in memory order, pixman names bits of a native
-	 * word; on a little-endian host one is the other reversed. Formats
-	 * without alpha are read as their siblings with it, so that the fourth
-	 * byte is kept (see resource_read).
+	 * virtio names bytes in memory order, DRM bits from the highest down: one
+	 * is the other reversed. Formats without alpha are read as their siblings
+	 * with it, so that the fourth byte is kept (see resource_read).
 	 */
 	static const struct {
 		uint32_t virtio;
-		pixman_format_code_t pixman;
+		enum pixel_format format;
 		bool has_alpha;
 	} formats[] = {
-		{ VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, PIXMAN_a8r8g8b8, true },
-		{ VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXMAN_a8r8g8b8, false },
-		{ VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, PIXMAN_b8g8r8a8, true },
-		{ VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXMAN_b8g8r8a8, false },
-		{ VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, PIXMAN_a8b8g8r8, true },
-		{ VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXMAN_r8g8b8a8, false },
-		{ VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, PIXMAN_r8g8b8a8, true },
-		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXMAN_a8b8g8r8, false },
+		{ VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, PIXEL_ARGB8888, true },
+		{ VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, PIXEL_ARGB8888, false },
+		{ VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, PIXEL_BGRA8888, true },
+		{ VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, PIXEL_BGRA8888, false },
+		{ VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, PIXEL_ABGR8888, true },
+		{ VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, PIXEL_RGBA8888, false },
+		{ VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, PIXEL_RGBA8888, true },
+		{ VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, PIXEL_ABGR8888, false },
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
 		if (formats[i].virtio == virtio_format) {
-			*pixman_format_out = (uint32_t)formats[i].pixman;
+			*format_out = formats[i].format;
 			if (has_alpha_out != NULL) {
 				*has_alpha_out = formats[i].has_alpha;
 			}

@@ -24,6 +24,7 @@
 #include "util/dmabuf.h"
 #include "util/frame.h"
 #include "util/lockdown.h"
+#include "util/pixels.h"
 #include "util/quota.h"
 #include "util/rect.h"
 
@@ -373,8 +374,8 @@ enum gpu_resp renderer_resp_from_error(int error);
 void renderer_init(struct renderer *r, const struct renderer_impl *impl, struct quota *quota);
 
 /*
- * The pixman format, with alpha always, that has its colours where a virtio 2D
- * format has them. False: not one of the eight. has_alpha_out may be NULL.
+ * The format, with alpha always, that has its colours where a virtio 2D format
+ * has them. False: not one of the eight. has_alpha_out may be NULL.
  */
-bool renderer_format_info(uint32_t virtio_format, uint32_t *pixman_format_out,
+bool renderer_format_info(uint32_t virtio_format, enum pixel_format *format_out,
 			  bool *has_alpha_out);

@@ -6,16 +6,14 @@
  * a copy of it (frame_make_writable()); a transfer of the whole picture, as a
  * page flip makes, then copies no old pixel at all.
  */
-#include <pixman.h>
 #include <string.h>
 
 #include "renderer/impls.h"
 #include "util/iov.h"
-#include "util/pixels.h"
 
 struct soft_resource {
 	struct frame *frame; /* owned reference */
-	pixman_format_code_t format;
+	enum pixel_format format;
 	uint32_t width, height;
 	struct iov_cursor backing; /* its list is borrowed while one is attached */
 };
@@ -66,7 +64,7 @@ static void soft_destroy(struct renderer *r)
 static enum gpu_resp soft_resource_create(struct renderer *r, uint32_t id,
 					  const struct resource_desc *desc)
 {
-	uint32_t format;
+	enum pixel_format format;
 
 	if (!renderer_format_info(desc->format, &format, NULL)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
@@ -78,7 +76,7 @@ static enum gpu_resp soft_resource_create(struct renderer *r, uint32_t id,
 	struct soft_resource *resource = g_new(struct soft_resource, 1);
 	*resource = (struct soft_resource){
 		.frame = frame,
-		.format = (pixman_format_code_t)format,
+		.format = format,
 		.width = desc->width,
 		.height = desc->height,
 	};
@@ -178,7 +176,7 @@ static enum gpu_resp soft_transfer_2d(struct renderer *r, uint32_t id, const str
 	struct soft_resource *resource = find(r, id);
 	g_autofree uint32_t *row_copy = NULL;
 
-	if (resource->format != PIXMAN_a8r8g8b8) {
+	if (resource->format != PIXEL_ARGB8888) {
 		row_copy = g_try_new(uint32_t, rect->width);
 		if (row_copy == NULL) {
 			return GPU_RESP_ERR_OUT_OF_MEMORY;

@@ -120,7 +120,7 @@ static enum gpu_resp add(struct virgl *virgl, uint32_t id, const struct blob_des
 		.charged_bytes = charged_bytes,
 		.desc = shape,
 		.context_number = is_hosts ? context->number : 0,
-		.pixman_format = shape.width > 0 ? virgl_read_format(&shape) : 0,
+		.pixel_format = shape.width > 0 ? virgl_read_format(&shape) : PIXEL_NONE,
 	};
 	if (is_hosts) {
 		virgl->n_files++;

@@ -43,7 +43,7 @@ struct virgl_resource { /* owned by virgl.resources */
 	uint64_t context_number;
 	uint64_t blob_bytes;
 	struct resource_desc desc; /* of a blob what the library has made of it, or all 0 */
-	uint32_t pixman_format; /* 0: no picture can be read from it */
+	enum pixel_format pixel_format; /* PIXEL_NONE: no picture can be read from it */
 	const struct backing *backing; /* borrowed; NULL while none is attached */
 	struct frame *frame;	       /* owned reference; NULL until first read */
 	struct quota *quota;	       /* borrowed */

@@ -4,7 +4,7 @@
  *
  * Only the damage is read, straight into its place in the frame when the
  * resource has the frame's layout (nearly always), else through a buffer of
- * the damage's size and pixman. Rows come top down whatever the resource's
+ * the damage's size. Rows come top down whatever the resource's
  * Y_0_TOP says: the library numbers rows as the guest does in both cases and
  * turns them where GL's order differs.
  *
@@ -12,7 +12,6 @@
  */
 #include "renderer/virgl_internal.h"
 
-#include <pixman.h>
 #include <string.h>
 
 #include "util/log.h"
@@ -25,44 +24,44 @@ enum {
 /* The library's format numbers beyond virtio's eight; bytes in memory order. */
 static const struct {
 	uint32_t format;
-	pixman_format_code_t pixman;
+	enum pixel_format pixels;
 } formats_3d[] = {
-	{ 5, PIXMAN_a1r5g5b5 },	     /* B5G5R5A1 */
-	{ 6, PIXMAN_a4r4g4b4 },	     /* B4G4R4A4 */
-	{ 7, PIXMAN_r5g6b5 },	     /* B5G6R5 */
-	{ 8, PIXMAN_a2b10g10r10 },   /* R10G10B10A2 */
-	{ 98, PIXMAN_r8g8b8a8 },     /* A8B8G8R8_SRGB */
-	{ 99, PIXMAN_r8g8b8x8 },     /* X8B8G8R8_SRGB */
-	{ 100, PIXMAN_a8r8g8b8 },    /* B8G8R8A8_SRGB */
-	{ 101, PIXMAN_x8r8g8b8 },    /* B8G8R8X8_SRGB */
-	{ 102, PIXMAN_b8g8r8a8 },    /* A8R8G8B8_SRGB */
-	{ 103, PIXMAN_b8g8r8x8 },    /* X8R8G8B8_SRGB */
-	{ 104, PIXMAN_a8b8g8r8 },    /* R8G8B8A8_SRGB */
-	{ 122, PIXMAN_x1r5g5b5 },    /* B5G5R5X1 */
-	{ 131, PIXMAN_a2r10g10b10 }, /* B10G10R10A2 */
-	{ 135, PIXMAN_x4r4g4b4 },    /* B4G4R4X4 */
-	{ 230, PIXMAN_x8b8g8r8 },    /* R8G8B8X8_SRGB */
-	{ 233, PIXMAN_x2r10g10b10 }, /* B10G10R10X2 */
-	{ 308, PIXMAN_x2b10g10r10 }, /* R10G10B10X2 */
-	{ 321, PIXMAN_b5g6r5 },	     /* R5G6B5 */
+	{ 5, PIXEL_ARGB1555 },	     /* B5G5R5A1 */
+	{ 6, PIXEL_ARGB4444 },	     /* B4G4R4A4 */
+	{ 7, PIXEL_RGB565 },	     /* B5G6R5 */
+	{ 8, PIXEL_ABGR2101010 },   /* R10G10B10A2 */
+	{ 98, PIXEL_RGBA8888 },     /* A8B8G8R8_SRGB */
+	{ 99, PIXEL_RGBX8888 },     /* X8B8G8R8_SRGB */
+	{ 100, PIXEL_ARGB8888 },    /* B8G8R8A8_SRGB */
+	{ 101, PIXEL_XRGB8888 },    /* B8G8R8X8_SRGB */
+	{ 102, PIXEL_BGRA8888 },    /* A8R8G8B8_SRGB */
+	{ 103, PIXEL_BGRX8888 },    /* X8R8G8B8_SRGB */
+	{ 104, PIXEL_ABGR8888 },    /* R8G8B8A8_SRGB */
+	{ 122, PIXEL_XRGB1555 },    /* B5G5R5X1 */
+	{ 131, PIXEL_ARGB2101010 }, /* B10G10R10A2 */
+	{ 135, PIXEL_XRGB4444 },    /* B4G4R4X4 */
+	{ 230, PIXEL_XBGR8888 },    /* R8G8B8X8_SRGB */
+	{ 233, PIXEL_XRGB2101010 }, /* B10G10R10X2 */
+	{ 308, PIXEL_XBGR2101010 }, /* R10G10B10X2 */
+	{ 321, PIXEL_BGR565 },	     /* R5G6B5 */
 };
 
-uint32_t virgl_read_format(const struct resource_desc *desc)
+enum pixel_format virgl_read_format(const struct resource_desc *desc)
 {
-	uint32_t pixman_format;
+	enum pixel_format pixel_format;
 
 	if ((desc->target != TARGET_2D && desc->target != TARGET_RECT) || desc->nr_samples > 1) {
-		return 0;
+		return PIXEL_NONE;
 	}
-	if (renderer_format_info(desc->format, &pixman_format, NULL)) {
-		return pixman_format;
+	if (renderer_format_info(desc->format, &pixel_format, NULL)) {
+		return pixel_format;
 	}
 	for (size_t i = 0; i < G_N_ELEMENTS(formats_3d); i++) {
 		if (formats_3d[i].format == desc->format) {
-			return (uint32_t)formats_3d[i].pixman;
+			return formats_3d[i].pixels;
 		}
 	}
-	return 0;
+	return PIXEL_NONE;
 }
 
 /* rect into rows that are stride_bytes apart; size_bytes is all there is at to. */
@@ -92,28 +91,20 @@ static enum gpu_resp read_direct(const struct virgl_resource *resource, const st
 	return GPU_RESP_OK_NODATA;
 }
 
-static void convert(const struct virgl_resource *resource, const struct rect *rect, uint32_t *from,
-		    size_t from_stride_bytes)
+static void convert(const struct virgl_resource *resource, const struct rect *rect,
+		    const char *from, size_t from_stride_bytes)
 {
-	struct frame *frame = resource->frame;
-	int width = (int)rect->width, height = (int)rect->height;
-	pixman_image_t *source = pixman_image_create_bits_no_clear(
-		(pixman_format_code_t)resource->pixman_format, width, height, from,
-		(int)from_stride_bytes);
-	pixman_image_t *target = pixman_image_create_bits_no_clear(
-		PIXMAN_a8r8g8b8, width, height, frame_pixel(frame, rect->x, rect->y),
-		(int)frame->stride_bytes);
-
-	pixman_image_composite32(PIXMAN_OP_SRC, source, NULL, target, 0, 0, 0, 0, 0, 0, width,
-				 height);
-	pixman_image_unref(source);
-	pixman_image_unref(target);
+	for (uint32_t row = 0; row < rect->height; row++) {
+		pixels_convert_row(frame_pixel(resource->frame, rect->x, rect->y + row),
+				   from + row * from_stride_bytes, resource->pixel_format,
+				   rect->width);
+	}
 }
 
 static enum gpu_resp read_converted(const struct virgl_resource *resource, const struct rect *rect,
 				    struct quota *quota)
 {
-	size_t pixel_bytes = PIXMAN_FORMAT_BPP(resource->pixman_format) / 8;
+	size_t pixel_bytes = pixels_size(resource->pixel_format);
 	size_t stride = (rect->width * pixel_bytes + 3) & ~(size_t)3;
 	size_t size = stride * rect->height;
 	enum gpu_resp resp = GPU_RESP_ERR_OUT_OF_MEMORY;
@@ -121,7 +112,7 @@ static enum gpu_resp read_converted(const struct virgl_resource *resource, const
 	if (quota_charge(quota, size) != QUOTA_OK) {
 		return resp;
 	}
-	uint32_t *pixels = g_try_malloc(size);
+	char *pixels = g_try_malloc(size);
 	if (pixels != NULL) {
 		resp = GPU_RESP_ERR_UNSPEC;
 		if (read_pixels(resource, rect, pixels, stride, size)) {
@@ -158,7 +149,7 @@ enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct 
 	if (resource->is_flat) {
 		return virgl->flat->impl->resource_read(virgl->flat, id, damage, frame_out);
 	}
-	if (resource->pixman_format == 0 ||
+	if (resource->pixel_format == PIXEL_NONE ||
 	    !rect_is_inside(damage, resource->desc.width, resource->desc.height)) {
 		return GPU_RESP_ERR_INVALID_PARAMETER;
 	}
@@ -166,8 +157,8 @@ enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct 
 		return GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
 	if (!rect_is_empty(damage)) {
-		bool is_direct = resource->pixman_format == PIXMAN_a8r8g8b8 ||
-				 resource->pixman_format == PIXMAN_x8r8g8b8;
+		bool is_direct = resource->pixel_format == PIXEL_ARGB8888 ||
+				 resource->pixel_format == PIXEL_XRGB8888;
 		resp = is_direct ? read_direct(resource, damage) :
 				   read_converted(resource, damage, r->quota);
 	}

@@ -239,7 +239,7 @@ enum gpu_resp virgl_resource_create(struct renderer *r, uint32_t id,
 	*resource = (struct virgl_resource){
 		.id = id,
 		.desc = *desc,
-		.pixman_format = virgl_read_format(desc),
+		.pixel_format = virgl_read_format(desc),
 		.quota = r->quota,
 		.charged_bytes = size,
 	};

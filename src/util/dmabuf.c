@@ -54,8 +54,8 @@ bool dmabuf_is_among(const struct dmabuf_layout *layout, enum dmabuf_kinds kinds
 
 static bool is_known(uint32_t fourcc)
 {
-	return fourcc == DMABUF_FOURCC_XRGB8888 || fourcc == DMABUF_FOURCC_ARGB8888 ||
-	       fourcc == DMABUF_FOURCC_XBGR8888 || fourcc == DMABUF_FOURCC_ABGR8888;
+	return fourcc == PIXEL_XRGB8888 || fourcc == PIXEL_ARGB8888 ||
+	       fourcc == PIXEL_XBGR8888 || fourcc == PIXEL_ABGR8888;
 }
 
 static bool is_sane(const struct dmabuf_layout *layout)

@@ -14,12 +14,8 @@
 #include <stdint.h>
 
 #include "util/lockdown.h"
+#include "util/pixels.h"
 
-/* As drm_fourcc.h has them: 32-bit words of this machine, their bytes B, G, R, X. */
-#define DMABUF_FOURCC_XRGB8888 (0x34325258u) /* "XR24" */
-#define DMABUF_FOURCC_ARGB8888 (0x34325241u) /* "AR24" */
-#define DMABUF_FOURCC_XBGR8888 (0x34324258u) /* "XB24" */
-#define DMABUF_FOURCC_ABGR8888 (0x34324241u) /* "AB24" */
 #define DMABUF_MODIFIER_LINEAR UINT64_C(0)
 #define DMABUF_MODIFIER_INVALID UINT64_C(0x00ffffffffffffff) /* nobody knows */
 
@@ -28,7 +24,7 @@ struct dmabuf_layout {
 	uint32_t width, height;		     /* pixels */
 	uint32_t stride_bytes, offset_bytes; /* of the first row, in the buffer */
 	uint64_t modifier;		     /* DMABUF_MODIFIER_*, or a GPU's own */
-	uint32_t fourcc; /* DMABUF_FOURCC_* */
+	uint32_t fourcc; /* PIXEL_[AX]RGB8888, PIXEL_[AX]BGR8888 */
 	/* VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP as displays take it: the last row lies first. */
 	uint32_t is_y_0_top;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Pixels on their way from a renderer to a display: 32 bits each, pixman's
- * a8r8g8b8 (bytes B, G, R, A on a little-endian host), rows top down.
+ * Pixels on their way from a renderer to a display: 32 bits each, PIXEL_ARGB8888
+ * (bytes B, G, R, A; pixman's a8r8g8b8), rows top down.
  *
  * Reference-counted across threads. Whoever shares a frame only reads it; the
  * one who wants to write calls frame_make_writable(), which copies it if

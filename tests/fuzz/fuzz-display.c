@@ -199,9 +199,9 @@ static void do_update(struct fuzz *fuzz)
 static struct dmabuf *pick_dmabuf(struct fuzz *fuzz)
 {
 	static const struct dmabuf_layout layouts[N_DMABUFS] = {
-		{ 16, 16, 256, 0, DMABUF_MODIFIER_LINEAR, DMABUF_FOURCC_XRGB8888, 0 },
-		{ 64, 40, 256, 0, DMABUF_MODIFIER_INVALID, DMABUF_FOURCC_ABGR8888, 1 },
-		{ 64, 40, 512, 0, 7, DMABUF_FOURCC_ARGB8888, 0 },
+		{ 16, 16, 256, 0, DMABUF_MODIFIER_LINEAR, PIXEL_XRGB8888, 0 },
+		{ 64, 40, 256, 0, DMABUF_MODIFIER_INVALID, PIXEL_ABGR8888, 1 },
+		{ 64, 40, 512, 0, 7, PIXEL_ARGB8888, 0 },
 	};
 	unsigned int i = fuzz_input_below(&fuzz->in, N_DMABUFS);
 

@@ -530,7 +530,7 @@ static size_t make_dmabuf(struct fuzz *fuzz, struct message *message)
 	message->dmabuf = (struct link_dmabuf){
 		.number = fuzz_input_below(&fuzz->in, LINK_N_DMABUFS + 1),
 		.is_gone = fuzz_input_flag(&fuzz->in),
-		.layout = { 64, 40, 256, 0, 0, DMABUF_FOURCC_XRGB8888, 0 },
+		.layout = { 64, 40, 256, 0, 0, PIXEL_XRGB8888, 0 },
 	};
 	return sizeof(message->dmabuf);
 }

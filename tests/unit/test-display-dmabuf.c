@@ -375,7 +375,7 @@ static void create(struct fixture *f, bool with_dmabufs)
 			.width = WIDTH,
 			.height = HEIGHT,
 			.stride_bytes = WIDTH * 4,
-			.fourcc = DMABUF_FOURCC_XRGB8888,
+			.fourcc = PIXEL_XRGB8888,
 			.modifier = i == 2 ? 5 : DMABUF_MODIFIER_LINEAR,
 			.is_y_0_top = i == 2,
 		};
@@ -747,7 +747,7 @@ static void test_odd_answers(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 
 static void test_check(void)
 {
-	const struct dmabuf_layout sane = { 64, 32, 256, 0, 0, DMABUF_FOURCC_XRGB8888, 0 };
+	const struct dmabuf_layout sane = { 64, 32, 256, 0, 0, PIXEL_XRGB8888, 0 };
 	struct dmabuf_layout layout = sane;
 	int fd = unit_memfd(64 * 32 * 4);
 

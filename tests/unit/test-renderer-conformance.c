@@ -361,11 +361,12 @@ static void test_breathes(gconstpointer data)
 
 static void test_format_table(void)
 {
-	uint32_t n_known = 0, pixman_format = 0;
+	uint32_t n_known = 0;
+	enum pixel_format pixel_format = PIXEL_NONE;
 	bool has_alpha;
 
 	for (uint32_t format = 0; format < 1000; format++) {
-		if (!renderer_format_info(format, &pixman_format, &has_alpha)) {
+		if (!renderer_format_info(format, &pixel_format, &has_alpha)) {
 			continue;
 		}
 		bool is_listed = false;
@@ -376,11 +377,11 @@ static void test_format_table(void)
 			}
 		}
 		g_assert_true(is_listed);
-		g_assert_true(renderer_format_info(format, &pixman_format, NULL));
+		g_assert_true(renderer_format_info(format, &pixel_format, NULL));
 		n_known++;
 	}
 	g_assert_cmpuint(n_known, ==, 8);
-	g_assert_false(renderer_format_info(UINT32_MAX, &pixman_format, NULL));
+	g_assert_false(renderer_format_info(UINT32_MAX, &pixel_format, NULL));
 }
 
 /* ---- contexts, where there are any ---- */

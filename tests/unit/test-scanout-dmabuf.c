@@ -604,7 +604,7 @@ static void test_texture(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 		.height = HEIGHT,
 		.stride_bytes = 2048,
 		.modifier = 5,
-		.fourcc = DMABUF_FOURCC_XBGR8888,
+		.fourcc = PIXEL_XBGR8888,
 		.is_y_0_top = true,
 	};
 	p->picture = frame_create(&f->quota, WIDTH, HEIGHT);
@@ -643,7 +643,7 @@ static void test_texture_blob(struct fixture *f, gconstpointer data G_GNUC_UNUSE
 		.height = HEIGHT,
 		.stride_bytes = 2048,
 		.modifier = 5,
-		.fourcc = DMABUF_FOURCC_XBGR8888,
+		.fourcc = PIXEL_XBGR8888,
 	};
 	assert_ok(create_context(f, 1, 0, "", 0));
 	assert_ok(create_blob(f, 1, VIRTIO_GPU_BLOB_MEM_HOST3D, SIZE, NULL, 0));
