@@ -97,7 +97,7 @@ ROWS = (
         Metric('rss_mib', 'RSS then, all processes', 'MiB', LOWER),
         Metric('pss_mib', 'PSS then', 'MiB', LOWER),
         Metric('threads', 'threads', '', LOWER),
-    ), headline='start_ms', shows=False),
+    ), headline='start_ms', shows=False, lets_sleep=True),
     Row('idle', 'Idle', (
         Metric('idle_cpu_ms_per_s', 'CPU', 'ms/s', LOWER),
         Metric('idle_wakeups_per_s', 'wake-ups', '/s', LOWER),
