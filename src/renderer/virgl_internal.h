@@ -165,7 +165,7 @@ enum gpu_resp virgl_transfer_3d(struct renderer *r, uint32_t id,
 uint64_t virgl_size_estimate(const struct resource_desc *desc);
 
 /* virgl_read.c */
-uint32_t virgl_read_format(const struct resource_desc *desc);
+enum pixel_format virgl_read_format(const struct resource_desc *desc);
 enum gpu_resp virgl_resource_read(struct renderer *r, uint32_t id, const struct rect *damage,
 				  struct frame **frame_out);
 
