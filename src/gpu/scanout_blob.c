@@ -16,7 +16,7 @@
 bool blob_layout_is_sane(const struct blob_layout *layout, uint64_t size_bytes)
 {
 	uint64_t row_bytes = (uint64_t)layout->width * PIXEL_BYTES;
-	uint32_t ignored;
+	enum pixel_format ignored;
 
 	return renderer_format_info(layout->format, &ignored, NULL) && layout->width > 0 &&
 	       layout->height > 0 && layout->stride_bytes >= row_bytes &&
@@ -144,8 +144,7 @@ enum gpu_resp scanout_read_blob(struct device *dev, struct scanout *scanout,
 		g_clear_pointer(&scanout->frame, frame_unref);
 		return GPU_RESP_OK_NODATA;
 	}
-	enum gpu_resp resp =
-		copy(dev, scanout, format, memory, damage);
+	enum gpu_resp resp = copy(dev, scanout, format, memory, damage);
 	if (resp == GPU_RESP_OK_NODATA) {
 		*frame_out = frame_ref(scanout->frame);
 	}
