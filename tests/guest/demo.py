@@ -158,7 +158,7 @@ def keep(lab, daemon, vm, load):
 The machine is left running. To work in it:
   scripts/demo --shell {lab.dir}
 QEMU's monitor (QMP) is {lab.path('qmp.sock')}; to end all of it:
-  kill {vm.process.pid} {daemon.pid}; rm -r {lab.dir}""", flush=True)
+  kill {vm.process.pid} {daemon.pid}; rm -rf {lab.dir}""", flush=True)
 
 
 # What stands for a machine of one's own, from the same pieces.
