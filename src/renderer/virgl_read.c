@@ -26,12 +26,12 @@ static const struct {
 	uint32_t format;
 	enum pixel_format pixels;
 } formats_3d[] = {
-	{ 5, PIXEL_ARGB1555 },	     /* B5G5R5A1 */
-	{ 6, PIXEL_ARGB4444 },	     /* B4G4R4A4 */
-	{ 7, PIXEL_RGB565 },	     /* B5G6R5 */
+	{ 5, PIXEL_ARGB1555 },	    /* B5G5R5A1 */
+	{ 6, PIXEL_ARGB4444 },	    /* B4G4R4A4 */
+	{ 7, PIXEL_RGB565 },	    /* B5G6R5 */
 	{ 8, PIXEL_ABGR2101010 },   /* R10G10B10A2 */
-	{ 98, PIXEL_RGBA8888 },     /* A8B8G8R8_SRGB */
-	{ 99, PIXEL_RGBX8888 },     /* X8B8G8R8_SRGB */
+	{ 98, PIXEL_RGBA8888 },	    /* A8B8G8R8_SRGB */
+	{ 99, PIXEL_RGBX8888 },	    /* X8B8G8R8_SRGB */
 	{ 100, PIXEL_ARGB8888 },    /* B8G8R8A8_SRGB */
 	{ 101, PIXEL_XRGB8888 },    /* B8G8R8X8_SRGB */
 	{ 102, PIXEL_BGRA8888 },    /* A8R8G8B8_SRGB */
@@ -43,7 +43,7 @@ static const struct {
 	{ 230, PIXEL_XBGR8888 },    /* R8G8B8X8_SRGB */
 	{ 233, PIXEL_XRGB2101010 }, /* B10G10R10X2 */
 	{ 308, PIXEL_XBGR2101010 }, /* R10G10B10X2 */
-	{ 321, PIXEL_BGR565 },	     /* R5G6B5 */
+	{ 321, PIXEL_BGR565 },	    /* R5G6B5 */
 };
 
 enum pixel_format virgl_read_format(const struct resource_desc *desc)
