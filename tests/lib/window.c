@@ -257,14 +257,26 @@ static void serve_echo(struct window *window, const struct question *question)
 	}
 }
 
-/* The channel has a question, or has ended. */
+/* With the lock held: is there a question, or an end, and may it be heard? */
+static bool is_to_be_served(const struct window *window)
+{
+	struct pollfd look = {.fd = window->fd, .events = POLLIN};
+
+	return window->manner != WINDOW_STALLS && poll(&look, 1, 0) > 0;
+}
+
+/* A channel has a question, or has ended; since then it may have been replaced. */
 static void serve(struct window *window)
 {
 	struct question question;
 
 	g_mutex_lock(&window->lock);
 	int fd = window->fd;
-	if (fd < 0 || !receive_question(fd, &question)) {
+	if (!is_to_be_served(window)) {
+		g_mutex_unlock(&window->lock);
+		return;
+	}
+	if (!receive_question(fd, &question)) {
 		close_fd(&window->fd);
 		g_mutex_unlock(&window->lock);
 		return;

@@ -648,7 +648,10 @@ static void test_no_output(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 {
 	negotiate(f, 3);
 	say_outputs(f, 1);
-	g_assert_false(show(f, 1, 0, 1));
+	if (show(f, 1, 0, 1)) { /* the display's thread has it, if that was sending */
+		wait_taken(f, 1, 1, 1);
+	}
+	unsigned int n_taken = count(f, &f->n_taken);
 	assert_quiet(f);
 	g_assert_true(show(f, 0, 0, 2));
 	expect_buffer(f, 0, 'A');
@@ -657,7 +660,7 @@ static void test_no_output(struct fixture *f, gconstpointer data G_GNUC_UNUSED)
 	g_assert_true(show(f, 1, 0, 3));
 	say_outputs(f, 1);
 	draw(f);
-	wait_taken(f, 2, 1, 3);
+	wait_taken(f, n_taken + 2, 1, 3);
 	assert_quiet(f);
 }
 
@@ -734,6 +737,7 @@ static void test_odd_answers(struct fixture *f, gconstpointer data G_GNUC_UNUSED
 	negotiate(f, 3);
 	reply(f, VUG_DMABUF_UPDATE, NULL, 0);
 	reply(f, VUG_DMABUF_UPDATE, bytes, 100);
+	say_outputs(f, 0xffff); /* so they have been read, and are nobody's answer */
 	g_assert_true(show(f, 0, 0, 1));
 	expect_buffer(f, 0, 'A');
 	g_assert_true(show(f, 0, 0, 2));
