@@ -208,7 +208,6 @@ static void test_names(void)
 struct house {
 	struct loop loop;
 	struct door *door;
-	struct loop_timer timer;
 	char *folder, *path; /* owned */
 	unsigned int n_asked;
 	gint64 last_us; /* when that was */
@@ -229,25 +228,10 @@ static void asked(void *data, const struct control_question *question G_GNUC_UNU
 
 static const struct door_listener door_listener = { .asked = asked };
 
-static void stop(void *data)
-{
-	struct house *house = data;
-
-	loop_quit(&house->loop);
-}
-
-static void run_for(struct house *house, gint64 us)
-{
-	house->loop.quit = false;
-	loop_timer_arm(&house->loop, &house->timer, us);
-	g_assert_cmpint(loop_run(&house->loop), ==, 0);
-}
-
 static struct house *house_create(void)
 {
 	struct house *house = g_new0(struct house, 1);
 
-	house->timer = (struct loop_timer){ .expired = stop, .data = house };
 	house->folder = g_dir_make_tmp("door-XXXXXX", NULL);
 	house->path = g_build_filename(house->folder, "control", NULL);
 	g_assert_cmpint(loop_init(&house->loop, NULL, NULL), ==, 0);
@@ -282,6 +266,16 @@ static int knock(const struct house *house)
 	return fd;
 }
 
+static bool was_asked(void *data)
+{
+	return ((struct house *)data)->n_asked > 0;
+}
+
+static bool has_hung_up(void *data)
+{
+	return unit_is_readable(*(int *)data);
+}
+
 #define QUESTION CONTROL_GREETING " vms\n"
 
 static void test_door(void)
@@ -296,10 +290,10 @@ static void test_door(void)
 	/* In pieces, and with more behind it. */
 	int fd = knock(house);
 	unit_write(fd, QUESTION, 5);
-	run_for(house, 20000);
+	unit_run_for(&house->loop, 20000);
 	g_assert_cmpuint(house->n_asked, ==, 0);
 	unit_write(fd, &QUESTION[5], strlen(QUESTION) - 5);
-	run_for(house, 20000);
+	unit_run_until(&house->loop, was_asked, house);
 	g_assert_cmpuint(house->n_asked, ==, 1);
 	g_assert_cmpstr(house->line, ==, CONTROL_GREETING " vms");
 	char answer[128] = { 0 };
@@ -309,7 +303,7 @@ static void test_door(void)
 
 	/* Who goes without a word. */
 	close(knock(house));
-	run_for(house, 20000);
+	unit_run_for(&house->loop, 20000);
 	g_assert_cmpuint(house->n_asked, ==, 1);
 	house_destroy(house);
 }
@@ -330,10 +324,10 @@ static void test_pace(void)
 			close(fd);
 			i++;
 		}
-		run_for(house, 1000);
+		unit_run_for(&house->loop, 1000);
 	}
 	while (house->n_asked < n && g_get_monotonic_time() < deadline_us) {
-		run_for(house, 10000);
+		unit_run_for(&house->loop, 10000);
 	}
 	g_assert_cmpuint(house->n_asked, ==, n);
 	g_assert_cmpint(house->last_us - start_us, >=, 19 * G_USEC_PER_SEC / DOOR_PACE);
@@ -362,7 +356,7 @@ static void test_descriptor(void)
 	memcpy(CMSG_DATA(&control.header), &sent, sizeof(sent));
 	g_assert_cmpint(sendmsg(fd, &message, 0), ==, (ssize_t)strlen(QUESTION));
 	close(sent);
-	run_for(house, 20000);
+	unit_run_until(&house->loop, has_hung_up, &fd);
 	g_assert_cmpuint(house->n_asked, ==, 0);
 	close(fd);
 	g_assert_cmpuint(unit_count_fds(), ==, n_fds);

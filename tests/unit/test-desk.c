@@ -19,7 +19,6 @@
 struct office {
 	struct engine engine; /* the first member */
 	struct loop loop;
-	struct loop_timer timer;
 	struct options options;
 	struct renderer_caps caps;
 	struct quota quota;
@@ -87,31 +86,6 @@ static void woken(void *data)
 	desk_woken(office->desk);
 }
 
-static void stop(void *data)
-{
-	struct office *office = data;
-
-	loop_quit(&office->loop);
-}
-
-static void run_for(struct office *office, gint64 us)
-{
-	office->loop.quit = false;
-	loop_timer_arm(&office->loop, &office->timer, us);
-	g_assert_cmpint(loop_run(&office->loop), ==, 0);
-}
-
-/* The desk lives in this thread, which may be held up for longer than any time that it waits. */
-static void run_until(struct office *office, bool (*condition)(void *data), void *data)
-{
-	gint64 deadline_us = g_get_monotonic_time() + UNIT_TIMEOUT_MS * 1000;
-
-	while (!condition(data)) {
-		g_assert_cmpint(g_get_monotonic_time(), <, deadline_us);
-		run_for(office, 1000);
-	}
-}
-
 static struct office *office_create(void)
 {
 	struct office *office = g_new0(struct office, 1);
@@ -120,7 +94,6 @@ static struct office *office_create(void)
 	office->options = (struct options){ .gpu_mode = (char *)(uintptr_t) "2d",
 					    .is_headless = true,
 					    .max_clients = 1 };
-	office->timer = (struct loop_timer){ .expired = stop, .data = office };
 	office->folder = g_dir_make_tmp("desk-XXXXXX", NULL);
 	office->path = g_build_filename(office->folder, "control", NULL);
 	quota_init(&office->quota, 16u << 20);
@@ -176,7 +149,7 @@ static int ask_device(struct office *office, const char *question)
 {
 	office->n_asked = 0;
 	int fd = ask(office, question);
-	run_until(office, was_asked, office);
+	unit_run_until(&office->loop, was_asked, office);
 	return fd;
 }
 
@@ -189,7 +162,7 @@ static void assert_answered(struct office *office, int consume_fd, const char *w
 {
 	char text[4096] = { 0 };
 
-	run_until(office, is_readable, &consume_fd);
+	unit_run_until(&office->loop, is_readable, &consume_fd);
 	g_assert_cmpint(read(consume_fd, text, sizeof(text) - 1), >, 0);
 	g_assert_nonnull(strstr(text, words));
 	close(consume_fd);
@@ -199,7 +172,7 @@ static void assert_unanswered(struct office *office, int fd)
 {
 	char byte;
 
-	run_for(office, 30000);
+	unit_run_for(&office->loop, 30000);
 	g_assert_cmpint(read(fd, &byte, 1), ==, -1);
 	g_assert_cmpint(errno, ==, EAGAIN);
 }
@@ -236,7 +209,7 @@ static void test_late_picture(void)
 	assert_unanswered(office, fd);
 	give(office, 3);
 	assert_answered(office, fd, "picture scanout=3 width=16 height=16");
-	run_until(office, is_nothing_held, office);
+	unit_run_until(&office->loop, is_nothing_held, office);
 	give(office, 3);
 	g_assert_true(is_nothing_held(office));
 	office_destroy(office);
@@ -257,7 +230,7 @@ static void have_wanted_mode(struct office *office, uint32_t width, uint32_t hei
 {
 	office->n_told = 0;
 	have_mode(office, width, height);
-	run_until(office, was_told, office);
+	unit_run_until(&office->loop, was_told, office);
 }
 
 /* A front-end that is slow has its answers told to who they are for. */
@@ -297,7 +270,7 @@ static void test_slow_mode(void)
 	desk_mode_told(office->desk, office->last_serial, 0);
 	office->n_told = 0;
 	have_mode(office, 800, 600);
-	run_for(office, 30000);
+	unit_run_for(&office->loop, 30000);
 	g_assert_cmpuint(office->n_told, ==, 0);
 	office_destroy(office);
 }

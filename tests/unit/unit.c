@@ -28,6 +28,31 @@ bool unit_wait(bool (*condition)(void *data), void *data)
 	return true;
 }
 
+static void quit(void *data)
+{
+	loop_quit(data);
+}
+
+void unit_run_for(struct loop *loop, gint64 us)
+{
+	struct loop_timer timer = { .expired = quit, .data = loop };
+
+	loop->quit = false;
+	loop_timer_arm(loop, &timer, us);
+	g_assert_cmpint(loop_run(loop), ==, 0);
+	loop_timer_disarm(loop, &timer);
+}
+
+void unit_run_until(struct loop *loop, bool (*condition)(void *data), void *data)
+{
+	gint64 deadline_us = g_get_monotonic_time() + UNIT_TIMEOUT_MS * 1000;
+
+	while (!condition(data)) {
+		g_assert_cmpint(g_get_monotonic_time(), <, deadline_us);
+		unit_run_for(loop, 1000);
+	}
+}
+
 static bool poll_in(int fd, int timeout_ms)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/loop.h"
+
 /* Longest wait for something that must happen. */
 #define UNIT_TIMEOUT_MS 10000
 
@@ -16,6 +18,14 @@ bool unit_wait(bool (*condition)(void *data), void *data);
 bool unit_wait_readable(int fd);
 /* Is it now? */
 bool unit_is_readable(int fd);
+
+/*
+ * The loop, which lives in this thread, for so long. As the thread may be held
+ * up for longer than that, nothing need have happened then; what must happen is
+ * waited for with the other. Which asserts that it does in UNIT_TIMEOUT_MS.
+ */
+void unit_run_for(struct loop *loop, gint64 us);
+void unit_run_until(struct loop *loop, bool (*condition)(void *data), void *data);
 
 /* Whole or not at all: asserts. */
 void unit_write(int fd, const void *bytes, size_t size_bytes);
