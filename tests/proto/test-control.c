@@ -237,13 +237,12 @@ static void test_halves(const void *mode)
 }
 
 /* As fast as the test flushes, and no more when it has stopped. */
-static void test_frame_rate(const void *mode)
+/* Is what is said of a second's frames right? A machine may have held somebody up in it. */
+static bool is_frame_rate_right(struct rig *rig)
 {
-	struct rig *rig = make_rig(mode);
-
-	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
 	gint64 start_us = g_get_monotonic_time();
 	unsigned int n = 0;
+
 	while (g_get_monotonic_time() - start_us < G_USEC_PER_SEC) {
 		flush(rig, 1);
 		n++;
@@ -251,8 +250,20 @@ static void test_frame_rate(const void *mode)
 	}
 	double seconds = (double)(g_get_monotonic_time() - start_us) / G_USEC_PER_SEC;
 	double said = ask_number(rig->daemon, "scanout", "fps");
-	g_assert_cmpfloat(said, >, 0.8 * n / seconds);
-	g_assert_cmpfloat(said, <, 1.2 * n / seconds);
+	g_test_message("%.1f frames/s; said are %.1f", n / seconds, said);
+	return said > 0.8 * n / seconds && said < 1.2 * n / seconds;
+}
+
+static void test_frame_rate(const void *mode)
+{
+	struct rig *rig = make_rig(mode);
+	bool is_right = false;
+
+	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
+	for (unsigned int i = 0; i < 5 && !is_right; i++) {
+		is_right = is_frame_rate_right(rig);
+	}
+	g_assert_true(is_right);
 	g_usleep(2500 * 1000);
 	g_assert_cmpfloat(ask_number(rig->daemon, "scanout", "fps"), ==, 0);
 	rig_destroy(rig);
@@ -1064,7 +1075,10 @@ static void test_slow_viewer(const void *mode)
 		g_assert_ok(vgpu_transfer_to_host_2d(rig->vgpu, 1, 0, 0, 0, side, side));
 		g_assert_ok(vgpu_resource_flush(rig->vgpu, 1, 0, 0, side, side));
 	}
-	g_usleep(2200 * 1000);
+	/* It is closed at our end, with the rest unread. */
+	struct pollfd end = {.fd = fd};
+	g_assert_cmpint(poll(&end, 1, suite_timeout_ms(10000)), ==, 1);
+	g_assert_cmpint(end.revents & POLLHUP, !=, 0);
 	GString *text = control_read_all(fd);
 	g_assert_cmpuint(text->len, <, side * side * 4);
 	g_string_free(text, TRUE);
