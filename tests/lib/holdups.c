@@ -9,27 +9,31 @@
  * no more than some two thirds of the time that it has lived. A thread that is
  * slow stays so for a while.
  *
- * It waits by ppoll(2), which every process of the daemon's may call.
+ * Locks of GLib's alone: those that processes share and what waits for a
+ * condition are not among them. It waits by ppoll(2), which every process of the daemon's may call.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <glib.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One in so many chances is taken. */
 #define ODDS 40u
 #define ODDS_OF_A_SLOW_ONE 10u
 #define ODDS_OF_A_CHANGE 500u
+#define SLOW_ONES 4u /* one in so many */
 #define LONG_FACTOR 15u
 #define MAX_PERCENT 66
 
-/* Once a process, before it has threads. */
+/* Of a process, from its first thread's first step on. */
 static gint64 start_us;
 static guint64 max_us = 3000;
 
@@ -38,23 +42,43 @@ static gint64 held_us; /* atomic */
 static __thread guint64 random_state;
 static __thread gboolean is_slow;
 
+/* GLib's may be a test's own. */
+static gint64 get_time_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (gint64)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* A child has neither its parent's time nor its luck. */
+static void begin_anew(void)
+{
+	start_us = get_time_us();
+	held_us = 0;
+	random_state = 0;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv("HOLD_UP_US");
 
-	start_us = g_get_monotonic_time();
 	if (text != NULL) {
 		max_us = MAX(g_ascii_strtoull(text, NULL, 10), 1);
 	}
+	begin_anew();
+	pthread_atfork(NULL, NULL, begin_anew);
 }
 
 /* xorshift; each thread has its own, as a lock in here would put them in an order. */
 static guint64 draw(void)
 {
 	if (random_state == 0) {
-		random_state = ((guint64)g_get_monotonic_time() << 20) ^
+		random_state = ((guint64)get_time_us() << 20) ^
 			       (guint64)syscall(SYS_gettid) * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15);
 		random_state |= 1;
+		draw();
+		is_slow = draw() % SLOW_ONES == 0;
 	}
 	random_state ^= random_state << 13;
 	random_state ^= random_state >> 7;
@@ -65,7 +89,7 @@ static guint64 draw(void)
 static void hold_up(void)
 {
 	int saved_errno = errno;
-	gint64 now_us = g_get_monotonic_time();
+	gint64 now_us = get_time_us();
 	guint64 us = draw() % max_us;
 
 	us *= draw() % 30 == 0 ? LONG_FACTOR : 1;
@@ -75,7 +99,7 @@ static void hold_up(void)
 
 		/* Not by the C library's, which is one of those below. */
 		syscall(SYS_ppoll, NULL, 0, &limit, NULL, 8);
-		__atomic_add_fetch(&held_us, g_get_monotonic_time() - now_us, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&held_us, get_time_us() - now_us, __ATOMIC_RELAXED);
 	}
 	errno = saved_errno;
 }
@@ -84,7 +108,7 @@ static void hold_up(void)
 static void chance(guint64 n)
 {
 	if (draw() % ODDS_OF_A_CHANGE == 0) {
-		is_slow = draw() % 4 == 0;
+		is_slow = draw() % SLOW_ONES == 0;
 	}
 	if (draw() % (is_slow ? ODDS_OF_A_SLOW_ONE : ODDS) < n) {
 		hold_up();

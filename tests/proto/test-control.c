@@ -236,32 +236,51 @@ static void test_halves(const void *mode)
 	rig_destroy(rig);
 }
 
-/* As fast as the test flushes, and no more when it has stopped. */
-/* Is what is said of a second's frames right? A machine may have held somebody up in it. */
-static bool is_frame_rate_right(struct rig *rig)
-{
-	gint64 start_us = g_get_monotonic_time();
-	unsigned int n = 0;
+/* What is said is of the last two seconds. */
+#define RATE_MS 2200
+/* Frames come each 10 ms, or the machine has held somebody up. */
+#define GAP_US (100 * 1000)
 
-	while (g_get_monotonic_time() - start_us < G_USEC_PER_SEC) {
-		flush(rig, 1);
-		n++;
-		g_usleep(10000);
+static void is_frame_rate_right(struct rig *rig, bool *is_right_out, bool *was_held_up_out)
+{
+	gint64 start_us = g_get_monotonic_time(), longest_us = 0, now_us = start_us;
+	unsigned int n = 0;
+	double said = 0;
+
+	/* The question has its place among the gaps. */
+	for (bool is_asked = false; !is_asked;) {
+		gint64 before_us = now_us;
+
+		is_asked = before_us - start_us >= G_USEC_PER_SEC;
+		if (is_asked) {
+			said = ask_number(rig->daemon, "scanout", "fps");
+		} else {
+			flush(rig, 1);
+			n++;
+			g_usleep(10000);
+		}
+		now_us = g_get_monotonic_time();
+		longest_us = MAX(longest_us, now_us - before_us);
 	}
-	double seconds = (double)(g_get_monotonic_time() - start_us) / G_USEC_PER_SEC;
-	double said = ask_number(rig->daemon, "scanout", "fps");
-	g_test_message("%.1f frames/s; said are %.1f", n / seconds, said);
-	return said > 0.8 * n / seconds && said < 1.2 * n / seconds;
+	double rate = n / ((double)(now_us - start_us) / G_USEC_PER_SEC);
+	g_test_message("%.1f frames/s, %.1f are said; longest gap %.1f ms", rate, said,
+		       (double)longest_us / 1000);
+	*is_right_out = said > 0.8 * rate && said < 1.2 * rate;
+	*was_held_up_out = longest_us > GAP_US;
 }
 
+/* As fast as the test flushes, and no more when it has stopped. */
 static void test_frame_rate(const void *mode)
 {
 	struct rig *rig = make_rig(mode);
-	bool is_right = false;
+	bool is_right = false, was_held_up = true;
 
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
-	for (unsigned int i = 0; i < 5 && !is_right; i++) {
-		is_right = is_frame_rate_right(rig);
+	for (unsigned int i = 0; i < 5 && !is_right && was_held_up; i++) {
+		is_frame_rate_right(rig, &is_right, &was_held_up);
+		if (!is_right) {
+			g_usleep(RATE_MS * 1000);
+		}
 	}
 	g_assert_true(is_right);
 	g_usleep(2500 * 1000);
@@ -1077,7 +1096,7 @@ static void test_slow_viewer(const void *mode)
 	}
 	/* It is closed at our end, with the rest unread. */
 	struct pollfd end = {.fd = fd};
-	g_assert_cmpint(poll(&end, 1, suite_timeout_ms(10000)), ==, 1);
+	g_assert_cmpint(poll(&end, 1, suite_timeout_ms(5000)), ==, 1);
 	g_assert_cmpint(end.revents & POLLHUP, !=, 0);
 	GString *text = control_read_all(fd);
 	g_assert_cmpuint(text->len, <, side * side * 4);

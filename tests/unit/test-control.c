@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -271,6 +273,15 @@ static bool was_asked(void *data)
 	return ((struct house *)data)->n_asked > 0;
 }
 
+/* All that was written to it. */
+static bool has_been_read(void *data)
+{
+	int n_bytes = 0;
+
+	g_assert_no_errno(ioctl(*(int *)data, SIOCOUTQ, &n_bytes));
+	return n_bytes == 0;
+}
+
 static bool has_hung_up(void *data)
 {
 	return unit_is_readable(*(int *)data);
@@ -290,7 +301,7 @@ static void test_door(void)
 	/* In pieces, and with more behind it. */
 	int fd = knock(house);
 	unit_write(fd, QUESTION, 5);
-	unit_run_for(&house->loop, 20000);
+	unit_run_until(&house->loop, has_been_read, &fd);
 	g_assert_cmpuint(house->n_asked, ==, 0);
 	unit_write(fd, &QUESTION[5], strlen(QUESTION) - 5);
 	unit_run_until(&house->loop, was_asked, house);
@@ -357,6 +368,7 @@ static void test_descriptor(void)
 	g_assert_cmpint(sendmsg(fd, &message, 0), ==, (ssize_t)strlen(QUESTION));
 	close(sent);
 	unit_run_until(&house->loop, has_hung_up, &fd);
+	unit_assert_hung_up(fd);
 	g_assert_cmpuint(house->n_asked, ==, 0);
 	close(fd);
 	g_assert_cmpuint(unit_count_fds(), ==, n_fds);

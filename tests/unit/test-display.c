@@ -1158,8 +1158,8 @@ static void test_edid_without_an_answer(struct fixture *f, gconstpointer data G_
 	reply_edid(f, 128);
 	reply_info(f, 1);
 	assert_answer(f, 1, 8, false, 128);
-	/* By the barrier, not by the clock. */
-	g_assert_cmpint(g_get_monotonic_time() - start_us, <, 900 * 1000);
+	/* By the barrier, not by the clock, whose limit is 3 s. */
+	g_assert_cmpint(g_get_monotonic_time() - start_us, <, 2500 * 1000);
 }
 
 /* QEMU 7.2: never asked, as it would not answer. */
