@@ -10,7 +10,8 @@
  * slow stays so for a while.
  *
  * Locks of GLib's alone: those that processes share and what waits for a
- * condition are not among them. It waits by ppoll(2), which every process of the daemon's may call.
+ * condition are not among them. It waits by ppoll(2), which every process of the
+ * daemon's may call.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -241,32 +241,38 @@ static void test_halves(const void *mode)
 /* Frames come each 10 ms, or the machine has held somebody up. */
 #define GAP_US (100 * 1000)
 
-static void is_frame_rate_right(struct rig *rig, bool *is_right_out, bool *was_held_up_out)
+struct gaps {
+	gint64 last_us, longest_us;
+};
+
+static void note_gap(struct gaps *gaps)
 {
-	gint64 start_us = g_get_monotonic_time(), longest_us = 0, now_us = start_us;
+	gint64 now_us = g_get_monotonic_time();
+
+	gaps->longest_us = MAX(gaps->longest_us, now_us - gaps->last_us);
+	gaps->last_us = now_us;
+}
+
+/* Is what is said of a second's frames right, and was anybody held up until it was said? */
+static void look_at_frame_rate(struct rig *rig, bool *is_right_out, bool *was_held_up_out)
+{
+	gint64 start_us = g_get_monotonic_time();
+	struct gaps gaps = {.last_us = start_us};
 	unsigned int n = 0;
-	double said = 0;
 
-	/* The question has its place among the gaps. */
-	for (bool is_asked = false; !is_asked;) {
-		gint64 before_us = now_us;
-
-		is_asked = before_us - start_us >= G_USEC_PER_SEC;
-		if (is_asked) {
-			said = ask_number(rig->daemon, "scanout", "fps");
-		} else {
-			flush(rig, 1);
-			n++;
-			g_usleep(10000);
-		}
-		now_us = g_get_monotonic_time();
-		longest_us = MAX(longest_us, now_us - before_us);
+	while (gaps.last_us - start_us < G_USEC_PER_SEC) {
+		flush(rig, 1);
+		n++;
+		g_usleep(10000);
+		note_gap(&gaps);
 	}
-	double rate = n / ((double)(now_us - start_us) / G_USEC_PER_SEC);
+	double rate = n / ((double)(gaps.last_us - start_us) / G_USEC_PER_SEC);
+	double said = ask_number(rig->daemon, "scanout", "fps");
+	note_gap(&gaps);
 	g_test_message("%.1f frames/s, %.1f are said; longest gap %.1f ms", rate, said,
-		       (double)longest_us / 1000);
+		       (double)gaps.longest_us / 1000);
 	*is_right_out = said > 0.8 * rate && said < 1.2 * rate;
-	*was_held_up_out = longest_us > GAP_US;
+	*was_held_up_out = gaps.longest_us > GAP_US;
 }
 
 /* As fast as the test flushes, and no more when it has stopped. */
@@ -277,7 +283,7 @@ static void test_frame_rate(const void *mode)
 
 	rig_show_resource(rig, 1, 0, WIDTH, HEIGHT, NULL);
 	for (unsigned int i = 0; i < 5 && !is_right && was_held_up; i++) {
-		is_frame_rate_right(rig, &is_right, &was_held_up);
+		look_at_frame_rate(rig, &is_right, &was_held_up);
 		if (!is_right) {
 			g_usleep(RATE_MS * 1000);
 		}

@@ -127,6 +127,7 @@ static void office_destroy(struct office *office)
 	g_free(office);
 }
 
+/* A connection that asks this, the caller's to close. */
 static int ask(struct office *office, const char *question)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
